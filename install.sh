@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs this checkout of Membridge as services of this machine. `./install.sh --help` says what it does.
+# Installs this checkout of Membridge as services of this machine. See `./install.sh --help`.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 # Relative folders in settings are below the checkout, as they are for the service.
@@ -20,16 +20,16 @@ Installs this checkout of Membridge as services of this machine.
   ./install.sh server     PostgreSQL, MinIO, Temporal and the control plane, without an agent
   ./install.sh all        the server, and an agent of this machine: what `npm start` runs
 
-  --dry-run    say what would be done, and change nothing
-  --user       services of the user, also for root
+  --dry-run    list the changes without making them
+  --user       install services of the user, also as root
   --no-start   install and enable the service, but do not start it
   --help       this text
 
 As root: system services in /etc/systemd/system, settings in /etc/membridge.
 As another user: services of that user in ~/.config/systemd/user, settings in ~/.config/membridge (XDG_CONFIG_HOME).
-Settings of docs/settings.md that are in the environment are written into the settings file. A value that is there stays.
-DESTDIR, for packagers: a folder that stands for / of system services; systemd is then told nothing.
-Where systemd does not run, everything else is done and the command to start it by is printed.
+Settings of docs/settings.md in the environment are written into the settings file. Values in the file stay.
+DESTDIR, for packagers: a folder that stands for / of system services; the installer then calls no systemd.
+Without systemd, the installer does everything else and prints the command that starts the service.
 Never touched: ~/.claude-mem, ~/.claude, ~/.claude-mem-minio.
 
 Not there yet: OpenRC, launchd and Windows services; migrate and cleanup of the original's installer; uninstall
@@ -65,12 +65,12 @@ for argument in "$@"; do
 done
 [ -n "$mode" ] || { usage >&2; fail 'say what to install: agent, server or all.' 2; }
 
-# Questions first; nothing is changed until all are answered.
+# Check everything first; nothing changes until all checks have passed.
 for program in node npm git; do
-  command -v "$program" > /dev/null || fail "$program is needed and not on PATH. Install it first (Node 20 or later; it fetches Node 24 by itself)."
+  command -v "$program" > /dev/null || fail "$program is needed and not on PATH. Install it first (Node 20 or later; the installer fetches Node 24)."
 done
 case "$root" in
-  *[\"\\\$%\'[:cntrl:]]*) fail "the folder $root has a character in its name that service files cannot hold. Move the checkout." ;;
+  *[\"\\\$%\'[:cntrl:]]*) fail "the folder $root has a character in its name that a service file cannot hold. Move the checkout." ;;
 esac
 if [ "$(id -u)" = 0 ] && [ "$mode" != server ] && [ "${SUDO_USER:-root}" != root ]; then
   fail "an agent must run as the user whose Claude Code it serves. Run it without sudo, as $SUDO_USER. (For root's own Claude Code: env -u SUDO_USER ./install.sh $mode, as root.)"

@@ -15,7 +15,7 @@ let a: TestMachine;
 let b: TestMachine;
 let dry: TestMachine;
 
-/** Every file below a home but for the two folders that are ours, as path → inode and digest. */
+/** Returns every file below a home, except those in our two folders, as path → inode and digest. */
 function snapshot(home: string): Record<string, string> {
   const files = readdirSync(home, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -23,7 +23,7 @@ function snapshot(home: string): Record<string, string> {
     .filter((path) => !path.startsWith(join(home, '.membridge')) && !path.startsWith(join(home, '.local')));
   return Object.fromEntries(
     files.map((path) => {
-      // Rows come and go in the database and its log; the file itself must stay the same one.
+      // Rows change in the database and its log; the file itself must keep its inode.
       const isDatabase = path.includes('claude-mem.db');
       const content = isDatabase ? '' : createHash('sha256').update(readFileSync(path)).digest('hex');
       return [path.slice(home.length), `${statSync(path).ino} ${content}`];
@@ -52,13 +52,13 @@ afterAll(async () => {
 });
 
 describe('agents', () => {
-  it('bring their memories together by themselves, and a new memory reaches the other without being asked', async () => {
+  it('bring their memories together, and a new memory reaches the other node without a request', async () => {
     await until('both have all', 60, () => a.observations() === 48 && b.observations() === 48);
     a.remember('Noticed by itself');
     await until('b has it', 30, () => b.observations() === 49);
   });
 
-  it('carry a prompt of 19 MB, the largest that was seen in the field, within the heap of their memory thread', async () => {
+  it('carry a prompt of 19 MB, the largest seen in production, within the heap of their memory thread', async () => {
     const text = randomBytes(9_500_000).toString('hex');
     const session = a.db.prepare('SELECT content_session_id FROM sdk_sessions LIMIT 1').pluck().get();
     const contentSessionId = session as string;
@@ -67,7 +67,7 @@ describe('agents', () => {
     await until('b has it', 60, () => known.get(text) === 1);
   });
 
-  it('touch nothing in the home folder but rows of the database', async () => {
+  it('change nothing in the home folder except rows of the database', async () => {
     const before = snapshot(a.home);
     b.remember('From elsewhere');
     await until('a has it', 30, () => a.observations() === 50);
@@ -75,13 +75,13 @@ describe('agents', () => {
     expect(Object.keys(before)).toContain('/.claude/.credentials.json');
   });
 
-  it('keep their key to themselves', () => {
+  it('keep their key secret', () => {
     const state = join(a.home, '.membridge', 'agent.json');
     expect(statSync(state).mode & 0o777).toBe(0o600);
     expect(a.key()).not.toBe(b.key());
   });
 
-  it('with a dry run change nothing and say so', async () => {
+  it('change nothing in a dry run, and say so', async () => {
     expect(dry.observations()).toBe(24);
     const { stdout } = await dry.cli('sync', '--project', 'everything');
     expect(stdout).toMatch(/\[DRYRUN\] Would sync everything/);
@@ -107,7 +107,7 @@ describe('the command line', () => {
     });
   });
 
-  it('shows what the node holds, and examines what it stands on', async () => {
+  it('shows what the node holds, and checks what it depends on', async () => {
     expect((await a.cli('status')).stdout).toMatch(/claude-mem 13\.24 or later\n.*50 observations/s);
     const doctor = await a.cli('doctor');
     expect(doctor).toMatchObject({ code: 0 });
@@ -138,7 +138,7 @@ describe("the agent's HTTP", () => {
     return { status: response.status, body: await response.json() };
   };
 
-  it('answers health without a key and everything else with the right one only', async () => {
+  it('answers health without a key, and everything else only with the right key', async () => {
     expect(await call('/health', '')).toMatchObject({ status: 200, body: { node_id: 'a', status: 'ok' } });
     for (const key of ['', 'wrong', b.key(), RUNTIME_KEY, 'schl\u00fcssel']) {
       expect(await call('/status', key)).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
@@ -156,7 +156,7 @@ describe("the agent's HTTP", () => {
     });
   });
 
-  it('drops a field that it does not know, and names it', async () => {
+  it('drops an unknown field, and names it', async () => {
     const response = await fetch(`${a.url}/sync/push`, {
       method: 'POST',
       headers: { 'X-MEMBRIDGE-AGENT': a.key(), 'Content-Type': 'application/json' },
@@ -165,7 +165,7 @@ describe("the agent's HTTP", () => {
     expect([response.status, response.headers.get('X-Membridge-Ignored')]).toEqual([200, 'body.force']);
   });
 
-  it('takes projects without a key from this machine alone, not through a proxy or a browser', async () => {
+  it('accepts projects without a key only from this machine, not through a proxy or a browser', async () => {
     const ask = async (headers: Record<string, string>) =>
       (await fetch(`${a.url}/projects`, { headers })).status;
     expect(await ask({})).toBe(200);
@@ -174,7 +174,7 @@ describe("the agent's HTTP", () => {
     }
   });
 
-  it('runs no prompt and restarts nothing while that is off, and says how to switch it on', async () => {
+  it('runs no prompt and restarts nothing while process control is off, and says how to switch it on', async () => {
     for (const path of ['/execute-task', '/restart', '/self-update', '/uninstall']) {
       const body = { task_id: 't', prompt: 'p', context_id: 'c' };
       expect(await call(path, a.key(), body)).toMatchObject({

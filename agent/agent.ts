@@ -30,12 +30,13 @@ export interface Agent {
   readonly requests: SyncRequests;
   readonly worker: KeptWorker;
   readonly memory: Pick<MemoryHost, 'call'>;
-  /** Where this node's tasks run. */
+  /** The sandbox that this node's tasks run in. */
   readonly sandbox: ChosenSandbox;
-  /** The spaces this node takes part in, as the control plane last said. */
+  /** The spaces that this node takes part in, as the control plane last reported them. */
   spaces(): SpaceConfig[];
   /**
-   * Has others encrypt for a new key of this node from now on; what was encrypted for the former ones can still be read.
+   * Makes a new sealing key and publishes it, so that other nodes encrypt for it. This node still reads what was
+   * encrypted for the old keys.
    * @returns the id of the new key
    */
   rotateKeys(): Promise<{ keyId: string }>;
@@ -43,10 +44,10 @@ export interface Agent {
 }
 
 /**
- * Starts everything an enrolled agent does, but for its HTTP.
+ * Starts everything that an enrolled agent does, except its HTTP server.
  * @param engine how its workers reach Temporal; closed with the agent
- * @param url where the agent's HTTP listens, told to the control plane
- * @param onFatal hears of an error after which only a restart helps
+ * @param url where the agent's HTTP server listens, reported to the control plane
+ * @param onFatal called with an error that only a restart can repair
  */
 export function startAgent(
   config: AgentConfig,
@@ -119,7 +120,7 @@ export function startAgent(
     log,
   });
 
-  /** What the machine's owner keeps it out of is refused here, whoever asks. */
+  /** Refuses a space that the machine's owner excluded, for every caller. */
   const mayTakePart = ({ cid, projectId }: SpaceConfig): void => {
     if (takesPart(config.spaces, { cid, name: projectId })) return;
     throw new MembridgeError(
@@ -128,7 +129,7 @@ export function startAgent(
     );
   };
 
-  // A sync tells of its space before the next heartbeat does, and is worth showing soon.
+  // A sync changes the state of its space. Report that now, not with the next regular heartbeat.
   const observed: MemoryPort = {
     push: async (space, call) => {
       mayTakePart(space);

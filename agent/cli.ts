@@ -10,17 +10,17 @@ const COMMON = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
-/** Options may stand anywhere, also before the command, so those of all commands are known at first. */
+/** Options may stand before the command too, so the parser first accepts those of every command. */
 const ALL_OPTIONS: ParseArgsOptionsConfig = Object.assign(
   {},
   ...COMMANDS.map(({ options }) => options),
   COMMON,
 );
 
-/** The command that was understood so far: what was typed after it is explained by its own help. */
+/** The command, once its name was read: a usage error then shows the help of that command. */
 let understood: Command | null = null;
 
-/** Runs one command. @returns the process's exit code: 0 done, 1 the thing asked for failed, 2 wrong usage */
+/** Runs one command. @returns the exit code: 0 done, 1 the request failed, 2 wrong usage */
 async function run(argv: string[]): Promise<number> {
   const { positionals, values } = parseArgs({ args: argv, allowPositionals: true, options: ALL_OPTIONS });
   const { json, help, ...options } = values as Record<string, string | boolean | undefined>;
@@ -38,7 +38,7 @@ async function run(argv: string[]): Promise<number> {
     return 0;
   }
   const foreign = Object.keys(options).find((option) => !(option in (command.options ?? {})));
-  if (foreign !== undefined) throw new UsageError(`--${foreign} is no option of "${name}"`);
+  if (foreign !== undefined) throw new UsageError(`--${foreign} is not an option of "${name}"`);
   return await command.run({ words, options }, json === true);
 }
 

@@ -100,14 +100,14 @@ describe('membridge deletes', () => {
     expect(a.observations()).toBe(54);
   });
 
-  it('with a dry run only says what it would do', async () => {
+  it('only reports in a dry run what it would do', async () => {
     expect((await dry.cli('deletes', 'approve')).stdout).toMatch(/^\[DRYRUN\] Would run deletes/);
     expect(JSON.parse((await dry.cli('keys', 'rotate', '--json')).stdout)).toMatchObject({ dryrun: true });
   });
 });
 
 describe('membridge audit', () => {
-  it('compares every row, or the newest', async () => {
+  it('compares every row, or only the newest ones', async () => {
     const total = ['sdk_sessions', 'user_prompts', 'observations', 'session_summaries']
       .map((table) => a.db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number)
       .reduce((sum, rows) => sum + rows);
@@ -118,7 +118,7 @@ describe('membridge audit', () => {
     expect(JSON.parse((await a.cli('audit', '--recent', '--json')).stdout)).toMatchObject({ deleted: 0 });
   });
 
-  it('answers in lines when asked to, and in one piece otherwise', async () => {
+  it('answers in lines on request, and in one piece otherwise', async () => {
     const whole = await post('/audit', {}, 'application/json');
     expect(JSON.parse(whole.text)).toMatchObject({ changed: 0 });
     const lines = await post('/audit', {}, 'application/x-ndjson');
@@ -134,7 +134,7 @@ describe('membridge audit', () => {
 });
 
 describe('membridge keys rotate', () => {
-  it('publishes a new key; what others encrypt for it, and what was encrypted before, can be read', async () => {
+  it('publishes a new key; the node reads what others encrypt for it, and what they encrypted before', async () => {
     await test.call('PATCH', `/api/membridge/spaces/${CID}`, { body: { encrypted: true } });
     const published = async (): Promise<string> => {
       const bytes = await test.plane.deps.store.get(certificateKey(CID, 'b'));
@@ -156,7 +156,7 @@ describe('membridge keys rotate', () => {
 });
 
 describe('help', () => {
-  it('lists every command, and says more of each', async () => {
+  it('lists every command, and describes each', async () => {
     const { stdout } = await a.cli('--help');
     for (const name of ['sync', 'status', 'doctor', 'audit', 'deletes', 'keys']) {
       expect(stdout).toMatch(new RegExp(`^ {2}membridge ${name} `, 'm'));
@@ -168,13 +168,13 @@ describe('help', () => {
     });
     expect(await a.cli('sync', '--recent')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--recent is no option of "sync"'),
+      stderr: expect.stringContaining('--recent is not an option of "sync"'),
     });
   });
 });
 
 describe('what the memory engine can do beside syncing', () => {
-  it('blame says where a memory came from', async () => {
+  it('blame names the node that wrote a memory', async () => {
     const id = b.db.prepare('SELECT min(id) FROM observations').pluck().get() as number;
     const { stdout, code } = await b.cli('blame', 'observation', String(id));
     expect(code).toBe(0);
@@ -264,7 +264,7 @@ describe('what the memory engine can do beside syncing', () => {
     expect(readdirSync(join(a.home, '.membridge')).filter((name) => name.includes('trial'))).toEqual([]);
   });
 
-  it('doctor says which database it is and why, and that its place is safe', async () => {
+  it('doctor names the database, why it is that one, and that its location is safe', async () => {
     const { stdout, code } = await a.cli('doctor');
     expect(code).toBe(0);
     const path = join(a.home, '.claude-mem', 'claude-mem.db');
@@ -273,7 +273,7 @@ describe('what the memory engine can do beside syncing', () => {
     expect(stdout).toContain('ok      full-text search: its indexes fit the rows');
     expect(stdout).toContain('ok      foreign keys: every row has its session');
     expect(stdout).not.toContain('vector search');
-    expect((await a.cli('doctor', '--fix')).stdout).toContain('Nothing is to be mended.');
+    expect((await a.cli('doctor', '--fix')).stdout).toContain('Nothing needs repair.');
   });
 
   it('doctor --fix mends a damaged full-text index after a question, and memories travel again', async () => {
@@ -302,7 +302,7 @@ describe('what the memory engine can do beside syncing', () => {
     await until('a has it', 60, () => there.get() === 1);
   });
 
-  it('doctor notes rows without a session, names a moved or damaged setting, and a synced folder', async () => {
+  it('doctor notes rows without a session, and names a moved or damaged setting and a synced folder', async () => {
     const settings = join(dry.home, '.claude-mem', 'settings.json');
     const kept = readFileSync(settings);
     dry.db.pragma('foreign_keys = OFF');
@@ -321,14 +321,14 @@ describe('what the memory engine can do beside syncing', () => {
     writeFileSync(settings, kept);
   });
 
-  it('doctor store races the store and remembers what it promised', async () => {
+  it('doctor store races the store and records the result', async () => {
     expect((await a.cli('doctor', 'store')).stdout).toMatch(/If-None-Match: \*: holds/);
     expect((await a.cli('doctor')).stdout).toContain('conditional writes: If-None-Match holds');
   });
 });
 
 describe('a space that covers nothing of this database', () => {
-  it('says so in push, status, doctor, coverage, the job and the list of nodes', async () => {
+  it('is reported in push, status, doctor, coverage, the job and the list of nodes', async () => {
     const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'mem2' } });
     const cid = String(body['canonical_id']);
     await until('a takes part in it', 20, async () => (await a.cli('status')).stdout.includes(cid));

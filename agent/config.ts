@@ -9,9 +9,9 @@ import { Label } from '../contract/tasks/tasks.ts';
 import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
 import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 
-/** What an agent is told by its environment; parsed once at start. */
+/** The agent's settings from its environment, parsed once at start. */
 export interface AgentConfig {
-  /** The control plane; null means the one this node enrolled with. */
+  /** The control plane's URL; null means the one that this node enrolled with. */
   readonly serverUrl: string | null;
   readonly enrolToken: string | null;
   readonly nodeId: string;
@@ -21,35 +21,35 @@ export interface AgentConfig {
   readonly dataDir: string;
   readonly lockDirectory: string;
   readonly databasePath: string;
-  /** Why it is that database, and what is wrong with the settings that say so. */
+  /** Why it is that database, and what is wrong with the settings that chose it. */
   readonly database: LiveDatabase;
-  /** Where clones of managed projects go; nothing outside of it is written. */
+  /** The folder for clones of managed projects; the agent writes no clone outside of it. */
   readonly reposBase: string;
   readonly dryrun: boolean;
-  /** Whether programs of this machine may have this agent run a prompt, or restart. */
+  /** Whether programs of this machine may make this agent run a prompt, or restart. */
   readonly allowProcessControl: boolean;
-  /** The program that works on tasks. */
+  /** The program that works on tasks, and how to call it. */
   readonly runner: RunnerCommand;
   /** Names of variables that tasks get from the agent's environment besides the usual ones. */
   readonly taskVariables: readonly string[];
-  /** In what tasks run: `auto` is bubblewrap where that works. */
+  /** The sandbox of tasks: `auto` is bubblewrap where that works. */
   readonly taskSandbox: 'auto' | 'bubblewrap' | 'none';
   /** Paths that every task may read and write in the sandbox, besides its own folder. */
   readonly taskPaths: readonly string[];
   /** The home folder of the user that this agent runs as. */
   readonly home: string;
-  /** Tasks at once. */
+  /** How many tasks may run at the same time. */
   readonly maxConcurrency: number;
-  /** Pools that this node serves besides the default one. */
+  /** Pools that this node serves, besides the default one. */
   readonly labels: readonly string[];
-  /** Names or canonical ids of the spaces that the node takes part in; undefined: all. */
+  /** Names or canonical ids of the spaces that the node takes part in; undefined means all. */
   readonly spaces: readonly string[] | undefined;
-  /** How this node reaches the object store, unless the control plane gives it no other way than through itself. */
+  /** How this node reaches the object store. A control plane that gives only the way through itself overrides it. */
   readonly store: AgentStoreWay;
-  /** How workers reach Temporal: straight, or through the control plane. */
+  /** How workers reach Temporal: directly, or through the control plane. */
   readonly engine: AgentEngineWay;
   readonly heartbeatMs: number;
-  /** How long a row waits for its session, in milliseconds. */
+  /** How long a row waits for its session to arrive, in milliseconds. */
   readonly orphanWaitMs: number;
   /** How long this node, as primary, waits between two publications of a mirror, in milliseconds. */
   readonly mirrorEveryMs: number;
@@ -58,25 +58,25 @@ export interface AgentConfig {
   readonly logLevel: string;
 }
 
-/** Labels with commas or spaces between them. */
+/** Labels, separated by commas or spaces. */
 const Labels = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
   .pipe(z.array(Label).max(32));
 
-/** Names of variables with commas or spaces between them. */
+/** Names of variables, separated by commas or spaces. */
 const VariableNames = z
   .string()
   .transform((text) => text.split(/[\s,]+/).filter((name) => name !== ''))
   .pipe(z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be names of variables')).max(256));
 
-/** Whole paths, or such as begin with `~/`, with colons between them. */
+/** Absolute paths, or paths that begin with `~/`, separated by colons. */
 const Paths = z
   .string()
   .transform((text) => text.split(':').flatMap((path) => typedPath(path, homedir()) ?? []))
-  .pipe(z.array(z.string().refine(isAbsolute, 'must be whole paths, or begin with ~/')).max(64));
+  .pipe(z.array(z.string().refine(isAbsolute, '/~must be absolute paths, or begin with ~/~/')).max(64));
 
-/** Names of spaces with commas between them; `none` for none at all. */
+/** Names of spaces, separated by commas; `none` means no space at all. */
 const SpaceNames = z
   .string()
   .transform((text) => (text.trim() === 'none' ? [] : text.split(',').map((name) => name.trim())))
@@ -116,10 +116,10 @@ const Environment = z.object({
 
 /**
  * Reads the agent's settings.
- * @throws Error naming every setting that is wrong, and why
+ * @throws Error naming every wrong setting, and why it is wrong
  */
 export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
-  // An empty value means that the setting is not made, as in the control plane.
+  // As in the control plane, an empty value counts as not set.
   const made = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = Environment.safeParse(made);
   if (!parsed.success) {

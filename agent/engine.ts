@@ -7,16 +7,19 @@ import { openEngineTunnel } from './tunnel/engine-tunnel.ts';
 
 /** How the workers of this agent reach Temporal. */
 export interface WorkerEngine {
-  /** What they connect to. */
+  /** The address that they connect to. */
   readonly address: EngineAddress;
-  /** How a thread of this agent opens a tunnel of its own; null where the address leads straight to Temporal. */
+  /** What a thread of this agent needs to open its own tunnel; null where the address leads straight to Temporal. */
   readonly tunnel: { readonly serverUrl: string; readonly agentKey: string } | null;
   /** What this agent asks of workflows. */
   readonly requests: EngineRequests;
   close(): Promise<void>;
 }
 
-/** Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it, here or at the control plane; otherwise workers take the address that enrolment gave. */
+/**
+ * Opens the engine tunnel where MEMBRIDGE_AGENT_ENGINE asks for it, here or at the control plane. Otherwise workers connect to the
+ * address that enrolment gave.
+ */
 export async function openWorkerEngine(
   config: Pick<AgentConfig, 'engine'>,
   { server_url: serverUrl, enrolment }: AgentState,
@@ -32,7 +35,7 @@ export async function openWorkerEngine(
     ...by,
     report: (problem) => {
       if (problem === null) log.info('the engine tunnel works again');
-      else log.warn({ reason: problem }, 'the engine tunnel does not work; it is opened again');
+      else log.warn({ reason: problem }, 'the engine tunnel does not work; the agent opens it again');
     },
   });
   log.info({ address: tunnel.address }, 'workers reach Temporal through the control plane');

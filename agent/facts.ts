@@ -11,7 +11,7 @@ export const AGENT_VERSION: string = packageJson.version;
 
 const STARTED_AT = Date.now();
 
-/** What this node is, for enrolment and heartbeats. */
+/** Returns the facts about this node, for enrolment and heartbeats. */
 export function readFacts(options: {
   url: string;
   dryrun: boolean;
@@ -36,7 +36,7 @@ export function readFacts(options: {
     ip_addrs: addresses.slice(0, 64),
     dryrun: options.dryrun,
     capabilities: {
-      // What the control plane reads as: takes tasks.
+      // The control plane reads this field as "takes tasks".
       claude_cli: !options.dryrun && sandbox?.refuses !== true && programExists(options.tasks.runner.program),
       max_concurrency: options.tasks.maxConcurrency,
       labels: [...options.tasks.labels],
@@ -48,7 +48,7 @@ export function readFacts(options: {
   };
 }
 
-/** Whether a program can be run: by its path, or by its name when it is on the PATH. */
+/** Returns whether a program can be run: by its path, or by its name when it is on the PATH. */
 export function programExists(program: string): boolean {
   if (program.includes('/')) return isExecutable(program);
   return (process.env['PATH'] ?? '')

@@ -8,7 +8,7 @@ import { ensureEnrolled, refreshConnection } from './control-plane/enrol.ts';
 import { createAgentApp, listen } from './local/http.ts';
 import { writeRunning } from './control-plane/state.ts';
 
-/** The exit code of an agent that wants to be started again. */
+/** The exit code with which an agent asks its service manager to start it again. */
 const RESTART_CODE = 75;
 
 /** How long an orderly end may take, in milliseconds. */
@@ -33,11 +33,11 @@ async function main(): Promise<void> {
   const agent = startAgent(config, state, engine, url, log, (error) => {
     log.fatal(
       { reason: errorMessage(error) },
-      'the memory thread died; the agent ends so that it is started again',
+      'the memory thread died; the agent ends so that its service manager starts it again',
     );
     void stop(1);
   });
-  // systemd starts a service again that ended with a failure (Restart=on-failure).
+  // systemd restarts a service that ended with a failure (Restart=on-failure).
   server.on(
     'request',
     createAgentApp(agent, () => void stop(RESTART_CODE)),

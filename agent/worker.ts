@@ -9,24 +9,24 @@ import type { EngineAddress } from '../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 
 /**
- * Activities that one node runs side by side. Memory work is done one after the other anyway, and git works on a few clones at
- * once; clones that wait for their turn must not keep memory out.
+ * How many activities one node runs side by side. Memory work runs one at a time anyway, and git works on a few
+ * clones at once. Clones that wait for their turn must not keep memory work out.
  */
 const MAX_ACTIVITIES = 200;
 
-/** Two open polls: while one answer is read, the other poll still waits at the engine. */
+/** Two open polls: while the worker reads one answer, the other poll still waits at Temporal. */
 const POLLS = { type: 'simple-maximum', maximum: 2 } as const;
 
-/** How long running activities may go on after the agent was told to stop, before they are cancelled… */
+/** How long running activities may continue after the agent began to stop, before they are cancelled… */
 const SHUTDOWN_GRACE = '1 second';
 
-/** …and before they are left behind: the engine gives them to the next agent. */
+/** …and before they are abandoned: Temporal gives them to the next agent. */
 const SHUTDOWN_FORCE = '8 seconds';
 
-/** Heartbeats of an activity reach the engine at most this often. */
+/** The shortest time between two heartbeats of an activity to Temporal. */
 const HEARTBEAT_THROTTLE = '1 second';
 
-/** Hosts `node:<id>`: what must happen on this machine is an activity there. */
+/** Runs the worker of `node:<id>`, whose activities must happen on this machine. */
 export function startNodeWorker(options: {
   engine: EngineAddress;
   node: string;
@@ -34,7 +34,7 @@ export function startNodeWorker(options: {
   primary: PrimaryPort;
   projects: ProposalActivityOptions;
   dryrun: boolean;
-  /** Hears that it begins to poll. */
+  /** Called when it begins to poll. */
   polls?: () => void;
   log: Logger;
 }): KeptWorker {
@@ -51,7 +51,7 @@ export function startNodeWorker(options: {
         ...createProjectActivities(options.projects),
         ...createProposalActivities(options.projects),
       },
-      // How far a clone is, and that it was cancelled, is news of every second.
+      // Clone progress and cancellation matter every second.
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,

@@ -8,20 +8,20 @@ const env = planeEnvironment('postgresql://h/d', {
   minio: { endpoint: 'http://127.0.0.1:9000', accessKey: 'a', secretKey: 's' },
 });
 
-test('a missing setting is named', () => {
+test('names a missing setting', () => {
   const { RUNTIME_API_KEY: _, ...rest } = env;
   expect(() => parseConfig(rest)).toThrow('RUNTIME_API_KEY is not set');
 });
 
-test('an unknown MEMBRIDGE_ name fails with the nearest known one', () => {
+test('refuses an unknown MEMBRIDGE_ name, and suggests the nearest known one', () => {
   expect(() => parseConfig({ ...env, MEMBRIDGE_PROT: '1' })).toThrow('did you mean MEMBRIDGE_PORT?');
 });
 
-test('names of the agent and of the stack are let be', () => {
+test('accepts names of the agent and of the stack', () => {
   expect(parseConfig({ ...env, MEMBRIDGE_NODE_ID: 'n', MEMBRIDGE_MINIO_PORT: '9' }).port).toBe(0);
 });
 
-test('a signing key that is none is refused', () => {
+test('refuses an invalid signing key', () => {
   expect(() => parseConfig({ ...env, MEMBRIDGE_SIGNING_KEY: 'AAAA' })).toThrow(
     /MEMBRIDGE_SIGNING_KEY must be an Ed25519/,
   );
@@ -31,13 +31,13 @@ test.each([
   ['https://minio.example', undefined, undefined, 'https://minio.example'],
   ['minio', '9100', undefined, 'http://minio:9100'],
   ['minio', undefined, 'true', 'https://minio:9000'],
-])('MINIO_ENDPOINT %s with port %s and SSL %s is %s', (endpoint, port, ssl, expected) => {
+])('reads MINIO_ENDPOINT %s with port %s and SSL %s as %s', (endpoint, port, ssl, expected) => {
   const config = parseConfig({ ...env, MINIO_ENDPOINT: endpoint, MINIO_PORT: port, MINIO_USE_SSL: ssl });
   expect(config.store.endpoint).toBe(expected);
   expect(config.agents.storeEndpoint).toBe(expected);
 });
 
-test('the configuration is frozen', () => {
+test('freezes the configuration', () => {
   expect(Object.isFrozen(parseConfig(env))).toBe(true);
 });
 
@@ -46,15 +46,15 @@ test.each([
   ['runtime, control', ['control', 'runtime']],
   ['runtime', ['runtime']],
   ['control', ['control']],
-])('MEMBRIDGE_ROLES %j means %j', (given, expected) => {
+])('reads MEMBRIDGE_ROLES %j as %j', (given, expected) => {
   expect([...parseConfig({ ...env, MEMBRIDGE_ROLES: given }).roles]).toEqual(expected);
 });
 
-test.each(['agent', 'control,', 'control;runtime', ' '])('MEMBRIDGE_ROLES %j is refused', (given) => {
+test.each(['agent', 'control,', 'control;runtime', ' '])('refuses MEMBRIDGE_ROLES %j', (given) => {
   expect(() => parseConfig({ ...env, MEMBRIDGE_ROLES: given })).toThrow(/MEMBRIDGE_ROLES must be/);
 });
 
-test('a runtime alone needs no admin key, and takes the address of its control plane; others leave it to the agent', () => {
+test('needs no admin key in a runtime-only process, and reads the address of the control plane only there', () => {
   const given: Record<string, string> = { ...env, MEMBRIDGE_SERVER_URL: 'http://plane:8000/' };
   const { MEMBRIDGE_ADMIN_KEY: _, ...rest } = given;
   expect(() => parseConfig(rest)).toThrow('MEMBRIDGE_ADMIN_KEY is not set');
@@ -66,7 +66,7 @@ test('a runtime alone needs no admin key, and takes the address of its control p
   ).toThrow(/MEMBRIDGE_SERVER_URL must be/);
 });
 
-test('the public address gives the base path, without a slash at its end', () => {
+test('derives the base path from the public address, without a final slash', () => {
   const given = (MEMBRIDGE_PUBLIC_URL: string) => parseConfig({ ...env, MEMBRIDGE_PUBLIC_URL });
   expect(given('https://h.example/a/b/')).toMatchObject({
     publicUrl: 'https://h.example/a/b',
@@ -82,6 +82,6 @@ test.each([
   'https://me@h.example',
   'https://h.example/?a=1',
   'https://h/api',
-])('MEMBRIDGE_PUBLIC_URL %s is refused', (MEMBRIDGE_PUBLIC_URL) => {
+])('refuses MEMBRIDGE_PUBLIC_URL %s', (MEMBRIDGE_PUBLIC_URL) => {
   expect(() => parseConfig({ ...env, MEMBRIDGE_PUBLIC_URL })).toThrow(/MEMBRIDGE_PUBLIC_URL (must|has)/);
 });

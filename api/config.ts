@@ -11,50 +11,50 @@ import { unknownSettings } from './unknown-settings.ts';
 
 /** The control plane's settings, parsed once at start. */
 export interface Config {
-  /** What this process is; at least one. */
+  /** The roles of this process; at least one. */
   readonly roles: ReadonlySet<Role>;
   readonly databaseUrl: string;
-  /** The database by an address without a pooler between, for LISTEN; null where `databaseUrl` has none. */
+  /** The database's address without a pooler in between, for LISTEN; null where `databaseUrl` has none. */
   readonly databaseDirectUrl: string | null;
-  /** The owner of the schema, who migrates it; null where that is the role of `databaseUrl`. */
+  /** The role that owns and migrates the schema; null where that is the role of `databaseUrl`. */
   readonly databaseOwnerUrl: string | null;
   readonly engine: { readonly address: string; readonly namespace: string };
-  /** Where people find Temporal's own page: an address, or a path of this server; null when it is not known. */
+  /** Where people find Temporal's own page: an address, or a path of this server; null when unknown. */
   readonly temporalUi: string | null;
-  /** Where this server finds it, to show it to who is signed in; null where people open it by themselves. */
+  /** Where this server finds Temporal's page, to show it to signed-in people; null where people open it directly. */
   readonly temporalUiOrigin: string | null;
   readonly store: StoreAccess;
   readonly host: string;
   readonly port: number;
-  /** The key of the control-plane paths; null where this process is a runtime alone and has none. */
+  /** The key of the control-plane paths; null in a runtime-only process without one. */
   readonly adminKey: string | null;
   readonly runtimeKey: string;
-  /** The original's one key of all agents; null turns `POST /agent/heartbeat` with it off. */
+  /** The original's one key of all agents; null disables it for `POST /agent/heartbeat`. */
   readonly sharedAgentKey: string | null;
-  /** The control plane elsewhere that a runtime alone asks, unless people set another; null where none is named. */
+  /** The remote control plane that a runtime-only process asks, unless people set another; null where none is named. */
   readonly controlPlaneUrl: string | null;
-  /** Ed25519; signs the certificates of nodes, and seals the secrets that the database keeps. */
+  /** Ed25519; signs the certificates of nodes, and seals the secrets in the database. */
   readonly signingKey: KeyObject;
-  /** The address that browsers use, without a slash at its end; null where no proxy is named. */
+  /** The address that browsers use, without a final slash; null where no proxy is named. */
   readonly publicUrl: string | null;
   /** The path of `publicUrl`, below which browsers find everything: `/membridge`, or '' at the root of the host. */
   readonly basePath: string;
-  /** What agents are told at enrolment. */
+  /** The addresses that agents receive at enrolment. */
   readonly agents: {
     readonly temporalAddress: string;
     readonly storeEndpoint: string;
     readonly engineWay: AgentEngineWay;
     readonly storeWay: AgentStoreWay;
   };
-  /** How many proxies stand in front; the client's address is taken from X-Forwarded-For that far. */
+  /** How many proxies stand in front. That many entries of X-Forwarded-For are trusted for the client's address. */
   readonly trustProxy: number;
-  /** For how long browsers are to use https alone for this host name, in seconds; 0: they are not asked to. */
+  /** How long browsers must use only https for this host name, in seconds; 0: no such rule. */
   readonly hstsSeconds: number;
-  /** From one address. */
+  /** The most requests from one address. */
   readonly requestsPerMinute: number;
-  /** Hosts that projects may be cloned from (`*.example.org` for every name below); empty: all. */
+  /** Hosts that projects may be cloned from (`*.example.org` covers every name below); empty: all. */
   readonly gitHosts: readonly string[];
-  /** Hosts that may be told of tasks (`*.example.org` for every name below); empty: all of the open internet. */
+  /** Hosts that webhooks may call (`*.example.org` covers every name below); empty: all of the public internet. */
   readonly webhookHosts: readonly string[];
   readonly webDir: string;
   /** host:port on which the worker's own Prometheus metrics are served, or null for none. */
@@ -62,7 +62,7 @@ export interface Config {
   readonly logLevel: string;
 }
 
-/** A setting is absent when its name is not there or its value is empty, as env files write it. */
+/** A setting is absent when its name is missing or its value is empty, as env files write it. */
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
 const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
@@ -70,7 +70,7 @@ const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
 
 const postgresUrl = /^postgres(ql)?:\/\//;
 const required = z.string({ error: 'is not set' }).min(1, 'is empty');
-/** The characters that a key of ours has at least. A random one of this length cannot be guessed over a network. */
+/** The shortest key of ours, in characters. A random one of this length cannot be guessed over a network. */
 const MIN_KEY_CHARS = 16;
 const port = z.coerce.number().int().min(0).max(65_535);
 const hostPort = z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must be host:port');
@@ -133,7 +133,7 @@ const Environment = z.object({
 });
 
 /**
- * The settings of an environment, frozen.
+ * Parses the settings of an environment and freezes them.
  * @throws Error naming every setting that is missing, wrong or unknown, and what to do
  */
 export function parseConfig(env: NodeJS.ProcessEnv): Config {
@@ -170,7 +170,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     adminKey: data.MEMBRIDGE_ADMIN_KEY ?? null,
     runtimeKey: data.RUNTIME_API_KEY,
     sharedAgentKey: data.MEMBRIDGE_AGENT_KEY ?? null,
-    // Beside a control plane of its own the name is the agent's.
+    // In a process with its own control plane, this setting is the agent's.
     controlPlaneUrl: alone ? parseBaseUrl(data.MEMBRIDGE_SERVER_URL ?? '') : null,
     signingKey: data.MEMBRIDGE_SIGNING_KEY,
     publicUrl: data.MEMBRIDGE_PUBLIC_URL ?? null,
@@ -192,17 +192,20 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   });
 }
 
-/** Temporal's page: behind our own sign-in where we know where it is, else where the setting says. */
+/** Returns the address of Temporal's page: behind our own sign-in where we know its origin, otherwise as set. */
 function temporalUiOf(data: z.infer<typeof Environment>): string | null {
   if (data.TEMPORAL_UI_ORIGIN === undefined) return data.TEMPORAL_UI_URL ?? null;
   return `${data.MEMBRIDGE_PUBLIC_URL ?? ''}${TEMPORAL_PAGE}`;
 }
 
-/** A list of names with commas or spaces between them. */
+/** Splits a list of names, separated by commas or spaces. */
 const namesOf = (list = ''): readonly string[] =>
   Object.freeze(list.split(/[\s,]+/).filter((name) => name !== ''));
 
-/** Keys that callers are checked against must be long. A runtime alone has no admin key of its own: its setting is the remote's. */
+/**
+ * Names keys that are too short to check callers against. A runtime-only process has no admin key of its own: its
+ * setting is the remote one's.
+ */
 function shortKeys(data: z.infer<typeof Environment>): string[] {
   const own: (keyof typeof data)[] = ['RUNTIME_API_KEY', 'MEMBRIDGE_AGENT_KEY'];
   if (data.MEMBRIDGE_ROLES.has('control')) own.push('MEMBRIDGE_ADMIN_KEY');
@@ -214,7 +217,7 @@ function shortKeys(data: z.infer<typeof Environment>): string[] {
     );
 }
 
-/** What the roles need of the other settings. */
+/** Returns what the other settings lack for the chosen roles. */
 function roleProblems(data: z.infer<typeof Environment>): string[] {
   if (data.MEMBRIDGE_ROLES.has('control')) {
     return data.MEMBRIDGE_ADMIN_KEY === undefined ? ['MEMBRIDGE_ADMIN_KEY is not set'] : [];
@@ -225,7 +228,7 @@ function roleProblems(data: z.infer<typeof Environment>): string[] {
     : [];
 }
 
-/** The control plane of the original took a full URL, its runtime a host alone with MINIO_PORT: both work. */
+/** Reads the store's address. The original's control plane took a full URL, its runtime a host with MINIO_PORT: both work. */
 function storeEndpoint(given: string, port: number, useSsl: boolean): string {
   if (/^https?:\/\//.test(given)) return given.replace(/\/+$/, '');
   const host = given.includes(':') ? given : `${given}:${port}`;
@@ -237,7 +240,7 @@ function parseSigningKey(value: string, context: z.RefinementCtx): KeyObject {
     const key = createPrivateKey({ key: Buffer.from(value, 'base64'), format: 'der', type: 'pkcs8' });
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch {
-    // Falls through to the one message; the parser's own would not help.
+    // Falls through to our own message; the parser's would not help.
   }
   context.addIssue({ code: 'custom', message: 'must be an Ed25519 private key, PKCS#8 DER in base64' });
   return z.NEVER;

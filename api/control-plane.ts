@@ -47,23 +47,23 @@ import { answerUpgrade, isWebSocket } from './http/upgrades.ts';
 /** How long an idle connection stays open, in milliseconds: longer than the 60 s of nginx and the two minutes of Caddy. */
 const KEEP_ALIVE_MS = 130_000;
 
-/** A control plane that serves. */
+/** A running control plane. */
 export interface ControlPlane {
   /** Where it listens: `http://127.0.0.1:8000`. */
   readonly url: string;
   readonly deps: Deps;
-  /** Answers what has begun, ends streams and the worker, closes every connection. */
+  /** Finishes running requests, ends streams and the worker, and closes every connection. */
   stop(): Promise<void>;
 }
 
-/** How often nodes that went silent are looked for, in milliseconds. */
+/** How often silent nodes are searched for, in milliseconds. */
 const OFFLINE_CHECK_MS = 5_000;
-/** How long requests that have begun may take to end at a stop, in milliseconds. */
+/** How long running requests may take to end at a stop, in milliseconds. */
 const STOP_GRACE_MS = 10_000;
 /** How long `POST /sync/push|pull` waits, in milliseconds: the original's time-out. */
 const SYNC_WAIT_MS = 60_000;
 
-/** What tests set otherwise. */
+/** Settings that tests change. */
 export interface StartOptions {
   /** How long `POST /sync/push|pull` waits, in milliseconds. */
   readonly syncWaitMs?: number;
@@ -71,8 +71,8 @@ export interface StartOptions {
 }
 
 /**
- * Starts a control plane: schema, engine, bucket, worker, the workflow of every space, then the API. Its port is open from the
- * beginning; until all of that is there, every request gets 503 with what is waited for.
+ * Starts a control plane: schema, Temporal, bucket, worker, the workflow of every space, then the API. Its port is
+ * open from the beginning. Until everything is there, every request gets 503 with what the server waits for.
  * @throws Error naming the part that is absent or the setting that is wrong
  */
 export async function startControlPlane(
@@ -93,13 +93,14 @@ export async function startControlPlane(
     limitBodyTime(req, res);
     answer(req, res);
   };
-  // Other upgrades are offers that HTTP lets a server pass over, such as curl's to speak HTTP/2.
+  // Other upgrades are offers that HTTP allows a server to ignore, such as curl's offer of HTTP/2.
   const server = createServer({ shouldUpgradeCallback: isWebSocket }, listener);
   server.on('upgrade', (req, socket, head) => answerUpgrade(listener, req, socket, head));
-  // Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute would send a request into it.
+  // By default Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute could send a
+  // request into a closed one.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;
-  // In its place: limitBodyTime.
+  // limitBodyTime replaces it.
   server.requestTimeout = 0;
   try {
     await listen(server, config);
@@ -225,7 +226,7 @@ function warnOfAttributes(
   logger.warn(
     { namespace: config.engine.namespace, attributes: absent.names, reason: absent.reason },
     'Temporal did not add the search attributes. Everything works without them, but workflows cannot be searched by them. Remove ' +
-      'attributes that nobody uses, or give Membridge a namespace of its own (TEMPORAL_NAMESPACE), and restart it.',
+      'attributes that nobody uses, or give Membridge its own namespace (TEMPORAL_NAMESPACE), and restart it.',
   );
 }
 
@@ -239,7 +240,7 @@ async function listen(server: Server, config: Config): Promise<void> {
   });
 }
 
-/** Has leaderships and schedules go on as PostgreSQL knows them. One that cannot must not keep the others from it. */
+/** Resumes leaderships and schedules from PostgreSQL. A failure of one must not stop the others. */
 async function resumeProjects(deps: Deps): Promise<void> {
   const { db, engine, logger, now } = deps;
   const resume = async (what: object, work: () => Promise<void>): Promise<void> => {
@@ -264,7 +265,7 @@ async function resumeProjects(deps: Deps): Promise<void> {
   }
 }
 
-/** Tells browsers of nodes that went silent. */
+/** Announces nodes that went silent to browsers. */
 async function watchNodes({ db, logger, now }: Deps): Promise<void> {
   try {
     const gone = await announceOfflineNodes(db, { now: now() });
@@ -274,7 +275,7 @@ async function watchNodes({ db, logger, now }: Deps): Promise<void> {
   }
 }
 
-/** Answers what has begun, and closes every connection. One that is closed already is fine. */
+/** Finishes running requests, and closes every connection. A server that is closed already is fine. */
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());

@@ -10,7 +10,7 @@ import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { workflowBundle } from '../workflows/bundle.ts';
 
-/** What the control worker runs with. */
+/** What the control worker needs. */
 export interface ControlWorkerDeps {
   readonly db: Database;
   readonly engine: Engine;
@@ -22,15 +22,13 @@ export interface ControlWorkerDeps {
   readonly metricsAddress: string | null;
 }
 
-/** After a control plane was killed its workflows stand still for so long (the default is 10 s) before another takes them over. */
+/** How long workflows of a killed control plane wait before another one continues them (the default is 10 s). */
 const STICKY_WITHIN = '3 seconds';
 
-/** Running control activities are short; this is how long they may take to end. */
+/** Control activities are short; this is how long running ones may take to end. */
 const SHUTDOWN_FORCE = '5 seconds';
 
-/**
- * Starts the worker that runs every workflow, and the activities beside them.
- */
+/** Starts the worker that runs every workflow and the control-plane activities. */
 export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptWorker> {
   const { db, engine, store, gitHosts, webhooks, logger, metricsAddress } = deps;
   installRuntime(logger, metricsAddress);
@@ -55,7 +53,7 @@ export async function startControlWorker(deps: ControlWorkerDeps): Promise<KeptW
 
 let runtimeInstalled = false;
 
-/** The SDK's runtime is one per process: its metrics for Prometheus, its log through ours. */
+/** Installs the SDK's runtime, one per process: its metrics for Prometheus, its log through ours. */
 function installRuntime(logger: Logger, metricsAddress: string | null): void {
   if (runtimeInstalled) return;
   runtimeInstalled = true;

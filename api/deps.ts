@@ -12,13 +12,13 @@ import type { Metrics } from './health/metrics.ts';
 import type { RemoteClient } from './remote/client.ts';
 import type { Transfers } from './store/transfers.ts';
 
-/** What routes work with. */
+/** What routes depend on. */
 export interface Deps {
   readonly config: Config;
   readonly db: Database;
   readonly engine: Engine;
   readonly store: ObjectStore;
-  /** What nodes read and write through this control plane. */
+  /** The objects that nodes read and write through this control plane, and the limits on their transfers. */
   readonly agentStore: { readonly objects: StreamedObjects; readonly transfers: Transfers };
   readonly logger: Logger;
   readonly events: EventHub;
@@ -27,7 +27,7 @@ export interface Deps {
   readonly gateway: EngineGateway;
   readonly health: HealthCheck;
   readonly metrics: Metrics;
-  /** Asks a control plane elsewhere, where one is set. */
+  /** The client of a remote control plane, where one is set. */
   readonly remote: RemoteClient;
   /** The control plane's clock, epoch ms. */
   readonly now: () => number;

@@ -7,34 +7,35 @@ import { EVENTS_CHANNEL } from '../db/queries/emit-events.ts';
 import { readEventRange, readEvents, type NumberedEvent } from '../db/queries/read-events.ts';
 
 /**
- * Receives every event after it subscribed, in order. After a failover the new server may lack events that a listener has received: the
- * listener then receives `reset`, numbered as the newest event of the new server.
+ * Receives every event after it subscribed, in order. After a failover the new server may lack events that a listener
+ * has received. Then the listener receives `reset`, numbered as the newest event of the new server.
  */
 export type EventListener = (event: NumberedEvent) => void;
 
-/** Hands the events of all control planes to the browsers of this one. */
+/** Passes the events of all control planes to the browsers of this one. */
 export interface EventHub {
-  /** Adds a listener; the result removes it. */
+  /** Adds a listener. @returns a function that removes it */
   subscribe(listener: EventListener): () => void;
-  /** The last event that listeners were told of. */
+  /** The number of the last event that listeners received. */
   readonly position: number;
   close(): Promise<void>;
 }
 
-/** How long to wait before listening is tried again, in milliseconds. */
+/** How long to wait before listening again, in milliseconds. */
 const RETRY_MS = 1_000;
-/** Events read at a time. */
+/** How many events are read at a time. */
 const BATCH = 500;
-/** How often the listening connection is asked whether it lives, and how long it may take to say so, in milliseconds. */
+/** How often the listening connection is probed, and how long it may take to answer, in milliseconds. */
 const CHECK_EVERY_MS = 15_000;
 const CHECK_DEADLINE_MS = 5_000;
 
 /**
- * Listens for events on a connection of its own. When that breaks it is opened again, and what was missed is read from
- * the table, so listeners lose nothing.
- * @param listenUrl the database, by an address that leads to PostgreSQL itself: a pooler that hands out transactions hears nothing
- * @param checkEveryMs how often the connection is asked whether it lives
- * @throws MembridgeError database_unavailable when PostgreSQL does not answer now; Error when the address leads to a pooler that hears nothing
+ * Listens for events on its own connection. When that breaks, it opens a new one and reads the missed events from the
+ * table, so listeners lose nothing.
+ * @param listenUrl the database's address without a pooler: a transaction pooler does not deliver notifications
+ * @param checkEveryMs how often the connection is probed
+ * @throws MembridgeError database_unavailable when PostgreSQL does not answer now; Error when the address leads to a
+ * transaction pooler
  */
 export async function openEventHub(
   listenUrl: string,
@@ -79,11 +80,11 @@ class PostgresEventHub implements EventHub {
     if (this.#client !== null) await this.#needHearing(this.#client);
   }
 
-  /** Announces something and waits until it is heard. @throws Error naming the setting when it is not */
+  /** Sends a notification and waits until it arrives. @throws Error naming the setting when it does not */
   async #needHearing(client: Client): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<true>();
     client.once('notification', () => resolve(true));
-    // One that broke is opened again, and says nothing about a pooler.
+    // A connection that broke is opened again, and proves nothing about a pooler.
     client.once('end', () => resolve(true));
     await this.#db.run((executor) => executor.execute(sql`select pg_notify(${EVENTS_CHANNEL}, '')`));
     if (await inTime(promise)) return;
@@ -133,11 +134,11 @@ class PostgresEventHub implements EventHub {
     }
     this.#client = client;
     this.#checkLater(client, onLost);
-    // Whatever was announced before LISTEN took hold.
+    // Events that were announced before LISTEN took effect.
     this.#catchUp();
   }
 
-  /** A connection whose other end vanished without a word looks open for hours; so it is asked. */
+  /** Probes the connection later. One whose other end vanished silently looks open for hours. */
   #checkLater(client: Client, onLost: (reason: string) => void): void {
     clearTimeout(this.#check);
     if (this.#closed) return;
@@ -157,12 +158,12 @@ class PostgresEventHub implements EventHub {
 
   #reconnectLater(reason: string): void {
     if (this.#closed) return;
-    this.#logger.warn({ reason }, 'listening for events broke off; trying again');
+    this.#logger.warn({ reason }, 'listening for events stopped; trying again');
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), RETRY_MS);
   }
 
-  /** Reads what is new and tells it; announcements that arrive meanwhile lead to one more reading. */
+  /** Reads new events and passes them on. A notification that arrives during the read causes one more read. */
   #catchUp(): void {
     this.#again = true;
     this.#reading ??= this.#readAll().finally(() => {
@@ -177,7 +178,8 @@ class PostgresEventHub implements EventHub {
         for (;;) {
           const last = this.#last;
           const batch = await readEvents(this.#db, { after: (last?.seq ?? 1) - 1, limit: BATCH });
-          // A standby that became primary may lack the last commits of the old primary, and may give their numbers to other events.
+          // A standby that became primary may lack the old primary's last commits, and may give their numbers to
+          // other events.
           if (last !== null && !isSame(batch[0], last)) {
             await this.#beginAgain();
             continue;
@@ -218,7 +220,7 @@ class PostgresEventHub implements EventHub {
 const isSame = (found: NumberedEvent | undefined, told: NumberedEvent): boolean =>
   found?.seq === told.seq && JSON.stringify(found.event) === JSON.stringify(told.event);
 
-/** Whether something comes within the deadline of a check. */
+/** Returns whether something arrives within the deadline of a check. */
 async function inTime(coming: Promise<true>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

@@ -11,7 +11,7 @@ let postgres: Postgres;
 let api: TestPlane;
 const dataDir = mkdtempSync(join(tmpdir(), 'membridge-events-'));
 beforeAll(async () => {
-  // A server of its own: one test restarts it.
+  // This test needs its own server, because it restarts it.
   postgres = await startPostgres({ dataDir, port: 0, password: 'events', log: () => undefined });
   api = await startTestPlane({ databaseUrl: postgres.databaseUrl });
 });
@@ -26,7 +26,7 @@ interface Told {
   readonly event: ServerEvent | null;
 }
 
-/** Reads a stream until it has told enough; an id without data counts as telling with no event. */
+/** Reads a stream until the caller has enough; an id without data counts as an item without an event. */
 async function* listen(headers: Record<string, string> = {}): AsyncGenerator<Told> {
   const abort = new AbortController();
   const response = await fetch(`${api.plane.url}/api/events`, {
@@ -61,7 +61,7 @@ async function next(stream: AsyncGenerator<Told>): Promise<Told> {
 
 const addSpace = (name: string) => api.call('POST', '/api/membridge/spaces', { body: { name } });
 
-test('a stream tells what changes, and one that comes back gets what it missed, once and in order', async () => {
+test('streams changes, and sends a returning client what it missed, once and in order', async () => {
   const stream = listen();
   const start = await next(stream);
   expect(start.event).toBeNull();
@@ -82,7 +82,7 @@ test('a stream tells what changes, and one that comes back gets what it missed, 
   await resumed.return(undefined);
 });
 
-test('a stream whose place was pruned, or is of another database, is told to load anew', async () => {
+test('tells a client to reload when its position was pruned or belongs to another database', async () => {
   await api.plane.deps.db.pool.query('delete from events where seq <= 2');
   for (const lost of ['1', '999999']) {
     const stream = listen({ 'Last-Event-ID': lost });
@@ -93,7 +93,7 @@ test('a stream whose place was pruned, or is of another database, is told to loa
   }
 });
 
-test('after PostgreSQL was away, requests work and an open stream misses nothing', async () => {
+test('serves requests after PostgreSQL was away, and an open stream misses nothing', async () => {
   const stream = listen();
   await next(stream);
   const told = next(stream);

@@ -8,11 +8,11 @@ const PATIENCE_MS = 60_000;
 const PAUSE_MS = 2_000;
 
 /**
- * Does something that needs another server, again and again while that is worth it: machines that boot together come up
- * in any order.
- * @param part what is waited for and the setting that says where it is: "PostgreSQL (DATABASE_URL)"
- * @param starting learns what is waited for and why
- * @throws Error naming the part, after 60 s; at once when trying again cannot help
+ * Repeats something that needs another server while that is worth it: machines that boot together come up in any
+ * order.
+ * @param part the part and the setting with its address: "PostgreSQL (DATABASE_URL)"
+ * @param starting receives what the process waits for, and why
+ * @throws Error naming the part, after 60 s; immediately when another try cannot help
  */
 export async function retryAtStart<T>(
   part: string,

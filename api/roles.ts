@@ -3,7 +3,7 @@ import type { Role } from '../contract/roles.ts';
 import { forwarded } from './remote/forward.ts';
 import type { Route } from './http/route.ts';
 
-/** Paths that any process serves: how it is, who is signed in, what changes. */
+/** Paths that every process serves: its health, sessions, events. */
 const ALWAYS = [
   '/health',
   '/metrics',
@@ -14,7 +14,10 @@ const ALWAYS = [
   '/api/events',
 ];
 
-/** The role that serves a path, or null when every process does. A node joins the control plane, so its tokens are made there. */
+/**
+ * Returns the role that serves a path, or null when every process does. Nodes enrol at the control plane, so their
+ * tokens are made there.
+ */
 export function roleOfPath(path: string): Role | null {
   if (ALWAYS.includes(path)) return null;
   if (path === '/api/runtime/enrolment-tokens') return 'control';
@@ -22,7 +25,8 @@ export function roleOfPath(path: string): Role | null {
 }
 
 /**
- * A route as a process of some roles serves it: itself; by asking the control plane elsewhere; or not at all, which it says.
+ * Returns a route as a process with these roles serves it. It is served directly, forwarded to the remote control
+ * plane, or refused with an error that names the other process.
  */
 export function routeForRoles(route: Route, roles: ReadonlySet<Role>): Route {
   const role = roleOfPath(route.path);
@@ -35,8 +39,8 @@ export function routeForRoles(route: Route, roles: ReadonlySet<Role>): Route {
 function notServed({ method, path }: Route, role: Role): Route['handle'] {
   const other =
     role === 'control'
-      ? 'is a path of the control plane, and this process is a runtime alone'
-      : 'is a path of the runtime, and this process is a control plane alone';
+      ? 'is a path of the control plane, and this process is only a runtime'
+      : 'is a path of the runtime, and this process is only a control plane';
   const message = `${method.toUpperCase()} ${path} ${other} (MEMBRIDGE_ROLES does not name ${role}). Ask the other process.`;
   return () => Promise.reject(new MembridgeError('not_found', message));
 }

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-test('docs/openapi.json is current', async () => {
+test('keeps docs/openapi.json current', async () => {
   const written: unknown = JSON.parse(
     await readFile(new URL('../docs/openapi.json', import.meta.url), 'utf8'),
   );
@@ -37,14 +37,14 @@ test.each([
   ['GET', '/api/membridge/jobs?limit=0', undefined, ['limit']],
   ['GET', '/api/membridge/jobs?colour=red', undefined, ['colour']],
   ['GET', '/api/membridge/spaces/xyz', undefined, ['cid']],
-])('%s %s with %j is refused, naming %j', async (method, path, body, fields) => {
+])('refuses %s %s with %j, naming %j', async (method, path, body, fields) => {
   const answer = await api.call(method, path, { body });
   expect(answer.status).toBe(400);
   expect(answer.headers.get('Content-Type')).toMatch(/^application\/problem\+json/);
   expect((answer.body['fields'] as { field: string }[]).map(({ field }) => field)).toEqual(fields);
 });
 
-test('a body that is no JSON is 400, one of more than 1 MB is 413', async () => {
+test('answers 400 for a body that is not JSON, and 413 for one of more than 1 MB', async () => {
   const path = '/api/membridge/spaces';
   expect((await api.call('POST', path, { body: '{' })).status).toBe(400);
   const large = await api.call('POST', path, { body: { name: 'x'.repeat(1_100_000) } });
@@ -52,7 +52,7 @@ test('a body that is no JSON is 400, one of more than 1 MB is 413', async () => 
   expect(large.body['detail']).toMatch(/1 MB/);
 });
 
-test('a text with the character U+0000 is 400, not 500', async () => {
+test('answers 400 for a text with the character U+0000, not 500', async () => {
   const { body } = await api.call('POST', '/api/runtime/enrolment-tokens', { body: {} });
   const answer = await api.call('POST', '/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': SHARED_AGENT_KEY },
@@ -69,13 +69,13 @@ test.each([
   ['DELETE', '/api/runtime/workers/nobody', 'nobody'],
   ['GET', '/api/membridge/jobs/job_none', 'job_none'],
   ['GET', '/api/nothing', '/api/nothing'],
-])('%s %s is 404 and names %s', async (method, path, name) => {
+])('answers 404 to %s %s, and names %s', async (method, path, name) => {
   const answer = await api.call(method, path);
   expect(answer.status).toBe(404);
   expect(answer.body['error']).toContain(name);
 });
 
-test('a space is made with its description in the store, shown, and deleted', async () => {
+test('makes a space with its description in the store, shows it, and deletes it', async () => {
   const made = await api.call('POST', '/api/membridge/spaces', { body: { name: 'проєкт', projects: ['*'] } });
   const cid = canonicalId('проєкт');
   expect(made.status).toBe(201);
@@ -99,7 +99,7 @@ describe('sync requests', () => {
     await api.call('POST', '/api/membridge/spaces', { body: { name: 'synced' } });
   });
 
-  test('are accepted at once, and the job can be looked up', async () => {
+  test('are accepted immediately, with a job that can be read', async () => {
     const path = `/api/membridge/spaces/${space.cid}/sync`;
     const answer = await api.call('POST', path, { body: { action: 'sync' } });
     expect(answer.status).toBe(202);
@@ -120,7 +120,7 @@ describe('sync requests', () => {
     expect(unknown.status).toBe(404);
   });
 
-  test('in the original way wait for the end of the round', async () => {
+  test('wait for the end of the round on the original’s path', async () => {
     const pushed = api.call('POST', '/sync/push', {
       headers: admin,
       body: { project: 'synced', agent: 'node-a' },
@@ -143,7 +143,7 @@ describe('sync requests', () => {
     });
   });
 
-  test('in the original way end with 504 and the job id when the round takes too long', async () => {
+  test('end with 504 and the job id on the original’s path when the round takes too long', async () => {
     const answer = await api.call('POST', '/sync/pull', {
       headers: admin,
       body: { project: 'synced', agent: 'node-a' },
@@ -155,7 +155,7 @@ describe('sync requests', () => {
   test.each([
     { project: 'nothing', agent: 'node-a' },
     { project: 'synced', agent: 'nobody' },
-  ])('in the original way are 404 for $project on $agent', async (body) => {
+  ])('answer 404 on the original’s path for $project on $agent', async (body) => {
     expect((await api.call('POST', '/sync/push', { headers: admin, body })).status).toBe(404);
   });
 
@@ -170,14 +170,14 @@ describe('sync requests', () => {
   }
 });
 
-test('the original heartbeat makes its project, and its node is listed', async () => {
+test('makes the project of an original heartbeat, and lists its node', async () => {
   const cid = canonicalId('old');
   const send = (canonical_id: string) =>
     api.call('POST', '/agent/heartbeat', {
       headers: { 'X-MEMBRIDGE-AGENT': SHARED_AGENT_KEY },
       body: { node_id: 'old-node', canonical_id, project_id: 'old', obs_count: 9, last_seen: 12.5 },
     });
-  // The original let an agent choose another id; nothing can be synced under it, so no project is made.
+  // The original let an agent choose another id. Nothing can be synced under it, so no project is made.
   expect((await send('0123456789abcdef')).status).toBe(200);
   expect((await api.call('GET', '/projects/0123456789abcdef/nodes', { headers: admin })).body).toHaveLength(
     1,
@@ -216,7 +216,7 @@ test.each([
   expect(space.body).toMatchObject({ name, projects: ['*'] });
 });
 
-test('keeps what a space covers when the calls of the original name it later', async () => {
+test('keeps what a space covers when the original’s calls name it later', async () => {
   const name = 'my-repository';
   await api.call('POST', '/api/membridge/spaces', { body: { name } });
   const cid = canonicalId(name);
@@ -226,7 +226,7 @@ test('keeps what a space covers when the calls of the original name it later', a
   expect((await api.call('GET', `/api/membridge/spaces/${cid}`)).body).toMatchObject({ projects: [name] });
 });
 
-test('POST /agents names a machine on the original’s agent once, and its name is taken from then on', async () => {
+test('names a machine on the original’s agent once with POST /agents, and reserves its name', async () => {
   const name = { headers: admin, body: { name: 'n', url: 'http://n/' } };
   const first = await api.call('POST', '/agents', name);
   expect(first.status).toBe(201);
@@ -236,14 +236,14 @@ test('POST /agents names a machine on the original’s agent once, and its name 
   expect(second.body['error']).toContain('An agent named n is registered already.');
 });
 
-test('health asks the real parts', async () => {
+test('asks the real parts for their health', async () => {
   const { status, body } = await api.call('GET', '/api/runtime/health', { headers: {} });
   expect(status).toBe(200);
   expect(body['status']).toBe('ok');
   expect((body['parts'] as { ok: boolean }[]).map((part) => part.ok)).toEqual([true, true, true]);
 });
 
-test('metrics count requests by route and jobs by status', async () => {
+test('counts requests by route and jobs by status in metrics', async () => {
   const { body } = await api.call('GET', '/metrics');
   expect(body['text']).toContain('membridge_jobs{status="completed"} 1');
   expect(body['text']).toContain('route="/api/membridge/spaces/:cid"');

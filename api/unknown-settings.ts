@@ -1,6 +1,6 @@
 import { KNOWN_SETTINGS } from '../contract/settings.ts';
 
-/** One sentence for each MEMBRIDGE_* name that nothing reads, with the known name that is nearest to it. */
+/** Returns one sentence for each unknown MEMBRIDGE_* name, with the nearest known name. */
 export function unknownSettings(names: readonly string[]): string[] {
   return names
     .filter((name) => name.startsWith('MEMBRIDGE_') && !KNOWN_SETTINGS.includes(name))
@@ -12,7 +12,7 @@ function nearest(name: string): string {
   return ranked.reduce((best, next) => (next.distance < best.distance ? next : best)).known;
 }
 
-/** Levenshtein distance, one row at a time. */
+/** Returns the Levenshtein distance, computed one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

@@ -15,13 +15,13 @@ import { readUsage, type Usage } from './fleet/usage.ts';
 import { single, type Result } from './results.ts';
 import { start, type Running } from './running.ts';
 
-/** Sizes of the fleet when none is asked for. */
+/** The default sizes of the fleet. */
 const SIZES = [10, 100, 1_000];
-/** Agents in one process, so that one of them does not become the limit. */
+/** Agents in one process, so that one process does not become the limit. */
 const IN_ONE_PROCESS = 250;
 /** A heartbeat's interval, in milliseconds: an agent's own default. */
 const HEARTBEAT_MS = 10_000;
-/** How long a fleet is watched that does nothing, in milliseconds. */
+/** How long an idle fleet is measured, in milliseconds. */
 const IDLE_MS = 60_000;
 /** Memories that are written one after the other, each on another node. */
 export const MEMORIES = 3;
@@ -31,8 +31,9 @@ const PATIENCE_S = 900;
 type Log = (line: string) => void;
 
 /**
- * `npm run bench -- fleet [--nodes N ...]`: what a fleet costs the control plane: a minute in which nothing happens, one memory, one
- * propagation. The agents are the real ones on claude-mem databases in memory. They share this machine with what is measured.
+ * `npm run bench -- fleet [--nodes N ...]`: what a fleet costs the control plane. It measures an idle minute, one
+ * memory, and one propagation. The agents are real, on claude-mem databases in memory. They share this machine with
+ * what is measured.
  */
 export async function benchFleet(root: string, log: Log, sizes: readonly number[]): Promise<Result[]> {
   const results: Result[] = [];
@@ -103,7 +104,7 @@ const nodeName = (n: number): string => `node-${n}`;
 
 interface Fleet {
   write(node: string): void;
-  /** Pulls that brought something, in all. */
+  /** Returns how many pulls brought something. */
   pulls(): number;
   stop(): void;
 }
@@ -144,7 +145,7 @@ async function startAgents(running: Running, dataDir: string, nodes: number, log
   };
 }
 
-/** Waits until nothing more than the idle fleet's own work is done: two intervals of the same number of requests. */
+/** Waits until only the idle fleet's own work remains: two intervals with the same number of requests. */
 async function quiet(usage: () => Promise<Usage>): Promise<void> {
   let last = await usage();
   for (let rate = Infinity; ;) {
@@ -182,7 +183,7 @@ function figures(label: string, { before, after }: Cost, times: number): Result[
   ];
 }
 
-/** Events in the histories of all workflows that there are. */
+/** Returns the number of events in the histories of all workflows. */
 async function historyEvents(temporal: Temporal): Promise<number> {
   let events = 0;
   // The list knows how long a history is that has ended; an open one is asked for it.

@@ -17,10 +17,10 @@ import { growth, measureRounds, measureVisible } from './memory/rounds.ts';
 import { measureRsync, measureWholeFile } from './memory/whole-file.ts';
 import { single, type Result } from './results.ts';
 
-/** Sizes when none are asked for: rows of all four kinds together. */
+/** The default sizes: rows of all four kinds together. */
 const SIZES = [20_000, 100_000, 1_000_000];
 
-/** How long a live bootstrap is watched, in milliseconds; its figure is a rate. */
+/** How long a live bootstrap is measured, in milliseconds; its figure is a rate. */
 const LIVE_MS = 60_000;
 
 /** Rows merged into a full database while its worker writes. */
@@ -29,9 +29,9 @@ const CATCH_UP_ROWS = 5_000;
 type Log = (line: string) => void;
 
 /**
- * `npm run bench -- memory [--rows N ...]`: what a sync costs, by the size of the database, beside what it must reach
- * and beside the original's way. Real files, a MinIO of its own, every measured node in a process of its own.
- * @param sizes rows of all kinds together; the usual three when empty
+ * `npm run bench -- memory [--rows N ...]`: what a sync costs, by the size of the database, compared with its goals
+ * and with the original. It uses real files, its own MinIO, and a separate process for every measured node.
+ * @param sizes rows of all kinds together; the three defaults when empty
  */
 export async function benchMemory(root: string, log: Log, sizes: readonly number[]): Promise<Result[]> {
   const cache = join(root, '.membridge', 'bench');
@@ -147,7 +147,7 @@ async function measureSize(
   return { results, push: rounds.push };
 }
 
-/** The processor time of a call. On a busy machine it says more than the time by the clock. */
+/** Makes the figure of a call's processor time. On a busy machine it says more than the elapsed time. */
 const cpu = (label: string, of: string, ms: number): Result =>
   single(label, `${of}: processor time`, 'ms', ms);
 

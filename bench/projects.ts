@@ -13,15 +13,18 @@ import { removeStackData, startStack } from '../stack/stack.ts';
 import { bareClone, cachedRepository } from './projects/repository.ts';
 import { distribution, single, type Result } from './results.ts';
 
-/** The large repository, and the one that goes to every agent, in MB. */
+/** The large repository, and the one for every agent, in MB. */
 const LARGE_MB = 1_000;
 const SMALL_MB = 50;
-/** Clones of the large one each way, taken in turns so that both meet the same machine. */
+/** Clones of the large one in each way, alternating so that both see the same machine. */
 const CLONES = 5;
 const AGENTS = 20;
 const PROPAGATIONS = 3;
 const CANCELS = 100;
-/** A clone of the large repository is cancelled after so long, in milliseconds: while it receives, and while it checks out. */
+/**
+ * After how long a clone of the large repository is cancelled, in milliseconds: while it receives, and while it
+ * checks out.
+ */
 const CANCEL_AFTER = [300, 1_000, 2_500] as const;
 
 type Log = (line: string) => void;
@@ -34,8 +37,9 @@ interface Bench {
 }
 
 /**
- * `npm run bench -- projects`: a clone against a bare `git clone`, a propagation to 20 agents against 20 bare clones at once, and
- * how soon a cancelled clone is dead. Real agents in processes of their own, a real git server, all on this machine.
+ * `npm run bench -- projects`: a clone against a bare `git clone`, and a propagation to 20 agents against 20 bare
+ * clones together. It also measures how soon a cancelled clone is dead. It uses real agents in separate processes and
+ * a real git server, all on this machine.
  */
 export async function benchProjects(root: string, log: Log): Promise<Result[]> {
   const cache = join(root, '.membridge', 'bench');
@@ -192,7 +196,7 @@ async function measureCancel(bench: Bench, log: Log): Promise<Result[]> {
   ];
 }
 
-/** Processes whose command line names a folder: git and all that it started for a clone there. */
+/** Returns processes whose command line names a folder: git and its children for a clone there. */
 function gitProcesses(folder: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;

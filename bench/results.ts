@@ -11,16 +11,16 @@ export interface Result {
   readonly p50: number | null;
   readonly p99: number | null;
   readonly value: number | null;
-  /** What the figure is to reach, in words, and whether it does; absent where nothing is set. */
+  /** The goal of the figure in words, and whether it is met; absent where there is none. */
   readonly goal?: string;
   readonly met?: boolean;
-  /** What SQLite alone makes of the same work on this machine, in the same unit; absent where nothing compares. */
+  /** What SQLite alone reaches for the same work on this machine, in the same unit; absent where nothing compares. */
   readonly limit?: number;
-  /** Why there is no figure, or what it does not include. */
+  /** Why there is no figure, or what it leaves out. */
   readonly note?: string;
 }
 
-/** What `npm run bench -- NAME --json` prints. */
+/** The output of `npm run bench -- NAME --json`. */
 export interface BenchReport {
   readonly name: string;
   readonly machine: { cpu: string; cores: number; memoryGb: number; os: string; load: string };
@@ -28,7 +28,7 @@ export interface BenchReport {
   readonly results: Result[];
 }
 
-/** A figure of many samples. */
+/** Makes a figure from many samples. */
 export function distribution(name: string, metric: string, unit: string, samples: readonly number[]): Result {
   const sorted = [...samples].sort((a, b) => a - b);
   return {
@@ -42,12 +42,12 @@ export function distribution(name: string, metric: string, unit: string, samples
   };
 }
 
-/** A figure that is one number. */
+/** Makes a figure that is one number. */
 export function single(name: string, metric: string, unit: string, value: number, n = 1): Result {
   return { case: name, metric, unit, n, p50: null, p99: null, value: round(value) };
 }
 
-/** The nearest-rank quantile of sorted samples. */
+/** Returns the nearest-rank quantile of sorted samples. */
 export function quantile(sorted: readonly number[], q: number): number {
   const rank = Math.max(1, Math.ceil(q * sorted.length));
   return sorted[rank - 1] ?? Number.NaN;
@@ -55,7 +55,7 @@ export function quantile(sorted: readonly number[], q: number): number {
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 
-/** The machine and the versions that a figure means nothing without. */
+/** Returns the machine and the versions, without which a figure means nothing. */
 export function surroundings(tools: Record<string, string>): Pick<BenchReport, 'machine' | 'versions'> {
   const [cpu] = cpus();
   return {
@@ -78,7 +78,7 @@ export function surroundings(tools: Record<string, string>): Pick<BenchReport, '
   };
 }
 
-/** A result as one line for people: the figure, and its goal where there is one. */
+/** Formats a result as one line for people: the figure, and its goal where there is one. */
 export function lineOf(result: Result): string {
   const name = `${result.case}: ${result.metric}`;
   if (result.n === 0) return `${name}: not measured: ${result.note ?? 'no samples'}`;

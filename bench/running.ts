@@ -10,7 +10,7 @@ export interface Running {
   readonly api: Service & { url: string };
   readonly control: ControlPlane;
   readonly secrets: ServerSecrets;
-  /** From nothing to the control plane's first answer, and how much of it was PostgreSQL, MinIO and Temporal. */
+  /** The time from nothing to the control plane's first answer, and the part of PostgreSQL, MinIO and Temporal in it. */
   readonly ms: { readonly parts: number; readonly ready: number };
   stop(): Promise<void>;
 }

@@ -10,14 +10,14 @@ import { openSandbox, type Sandbox } from '../runner/sandbox/sandbox.ts';
 import { findDebianProgram } from '../stack/tools.ts';
 import { distribution, single, type Result } from './results.ts';
 
-/** Programs of each kind, one after the other, by turns: what else the machine does meets both alike. */
+/** Programs of each kind, alternating, so that other load on the machine affects both alike. */
 const PROGRAMS = 200;
-/** The first ones read files that later ones find in memory. */
+/** The first programs read files that later ones find in memory. */
 const WARM_UP = 10;
-/** Milliseconds that the sandbox may add at the median. */
+/** The most milliseconds that the sandbox may add at the median. */
 const GOAL_MS = 20;
 
-/** Measures in one run: a program that does nothing, with and without the sandbox. */
+/** Measures in one run a program that does nothing, with and without the sandbox. */
 export async function benchSandbox(_root: string, log: (line: string) => void): Promise<Result[]> {
   findDebianProgram('bubblewrap', log);
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-bench-'));

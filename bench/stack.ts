@@ -10,13 +10,13 @@ import { start } from './running.ts';
 import { measureBareWorkflow } from './bare/measure.ts';
 import { distribution, single, type Result } from './results.ts';
 
-/** Memories written one after the other to measure how soon another node has each. */
+/** Memories that are written one after the other to measure how soon another node has each. */
 const MEMORIES = 100;
 
-/** How often the other node's database is looked at, in milliseconds: the resolution of the figure. */
+/** How often the other node's database is read, in milliseconds: the resolution of the figure. */
 const LOOK_MS = 2;
 
-/** Times from a commit on one machine until the row can be read on another. */
+/** Measures the times from a commit on one machine until the row can be read on another. */
 async function commitToVisible(from: Machine, to: Machine): Promise<number[]> {
   const find = to.db.prepare('SELECT 1 FROM observations WHERE title = ?');
   const times: number[] = [];
@@ -35,15 +35,15 @@ async function commitToVisible(from: Machine, to: Machine): Promise<number[]> {
       await sleep(LOOK_MS);
     }
     times.push(performance.now() - began);
-    // Not in step with the agent's own looks.
+    // Random, so that it does not align with the agent's own checks.
     await sleep(300 + Math.random() * 200);
   }
   return times;
 }
 
 /**
- * `npm run bench -- stack`: cold and warm start, the time from a commit on one node until it is visible on another, and
- * the engine's own floor in the same run.
+ * `npm run bench -- stack`: cold and warm start, and the time from a commit on one node until it is visible on
+ * another. It also measures Temporal's own lower bound in the same run.
  */
 export async function benchStack(root: string, log: (line: string) => void): Promise<Result[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-bench-'));

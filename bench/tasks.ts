@@ -1,4 +1,7 @@
-/** `npm run bench -- tasks`: what a task costs from the request to the end of its program, and the bare engine in the same run. */
+/**
+ * `npm run bench -- tasks`: what a task costs from the request to the end of its program, and Temporal alone in the
+ * same run.
+ */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,22 +16,22 @@ import { distribution, single, type Result } from './results.ts';
 import { start, type Running } from './running.ts';
 import { TasksApi } from './tasks/api.ts';
 
-/** Tasks one after the other. */
+/** Tasks that run one after the other. */
 const SEQUENTIAL = 200;
-/** Tasks for the throughput, and how many requests make them at once: as many as ask the bare engine. */
+/** Tasks for the throughput, and how many requests make them in parallel: as many as for Temporal alone. */
 const PARALLEL = 400;
 const CLIENTS = 20;
 /** Programs that are cancelled. */
 const CANCELLED = 100;
-/** Rows of the list, and how often it is asked for. */
+/** Rows of the list, and how often it is requested. */
 const ROWS = 10_000;
 const LISTS = 200;
 /** Slots of the one agent. */
 const SLOTS = 8;
 
 /**
- * What the agents run: nothing, or what the prompt says. A shell script, since it starts in a millisecond.
- * \`now\` tells when it began, \`stay\` tells its pid and does not end.
+ * The agents' program: it does nothing, or what the prompt says. A shell script, because it starts in a millisecond.
+ * \`now\` prints when it began; \`stay\` prints its pid and does not end.
  */
 const PROGRAM = `#!/bin/sh
 read -r verb
@@ -103,15 +106,15 @@ async function startAgent(root: string, dataDir: string, running: Running): Prom
   const settings = {
     MEMBRIDGE_RUNNER: JSON.stringify([program]),
     MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS),
-    // The engine and the control plane are measured here; `bench -- sandbox` says what a sandbox adds. Programs are looked at by the
-    // numbers that their processes have on the machine.
+    // The bench measures Temporal and the control plane; `bench -- sandbox` measures the sandbox. It finds programs
+    // by their process ids on the machine, which a sandbox would hide.
     MEMBRIDGE_TASK_SANDBOX: 'none',
   };
   const options = { root, dataDir, env: process.env, control: running.control, settings };
   return await startMachine({ id: 'bench', home, databasePath }, options);
 }
 
-/** From the request until the answer that says that the task is recorded. */
+/** Measures from the request until the answer that the task is recorded. */
 async function measureAccept(api: TasksApi): Promise<Result[]> {
   for (let n = 0; n < 10; n += 1) await api.make('true', { auto_dispatch: false });
   const times: number[] = [];
@@ -125,7 +128,7 @@ async function measureAccept(api: TasksApi): Promise<Result[]> {
   return [{ ...result, goal: 'p50 ≤ 25, p99 ≤ 100', met: (p50 ?? 99) <= 25 && (p99 ?? 999) <= 100 }];
 }
 
-/** From the answer to the request until the program runs; and until the task has ended. */
+/** Measures from the answer until the program runs, and until the task has ended. */
 async function measureBegin(api: TasksApi): Promise<Result[]> {
   const begins: number[] = [];
   const ends: number[] = [];
@@ -162,7 +165,7 @@ async function measureThroughput(api: TasksApi): Promise<number> {
   return PARALLEL / ((performance.now() - began) / 1_000);
 }
 
-/** From the request to cancel until the program's process is gone, eight at a time. */
+/** Measures from the cancel request until the program's process is gone, eight at a time. */
 async function measureCancel(api: TasksApi): Promise<Result[]> {
   const times: number[] = [];
   while (times.length < CANCELLED) {
@@ -194,12 +197,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The list's first page and one far in, where ten thousand tasks are queued. */
+/** Measures the list's first page and a late one, with ten thousand queued tasks. */
 async function measureList(running: Running, api: TasksApi): Promise<Result> {
   const database = new Client({ connectionString: running.stack.databaseUrl });
   await database.connect();
   try {
-    // Copies of a row: a workflow for each would take minutes, and the list asks PostgreSQL alone.
+    // Copies of a row, because a workflow for each would take minutes, and the list reads only PostgreSQL.
     const columns = await database.query<{ name: string }>(
       "select column_name as name from information_schema.columns where table_name = 'llm_tasks' and column_name not in ('id', 'created_at', 'status')",
     );

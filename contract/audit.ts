@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EpochMs } from './http/primitives.ts';
 
-/** What an entry of the audit log tells of. The original's kinds, and ours. */
+/** The kind of thing that an entry of the audit log is about: the original's kinds, and ours. */
 export const AuditEntity = z.enum([
   'llm_task',
   'lease',
@@ -17,19 +17,19 @@ export const AuditEntity = z.enum([
 ]);
 export type AuditEntity = z.infer<typeof AuditEntity>;
 
-/** One thing that happened. Entries are never changed and never deleted: PostgreSQL itself refuses to. */
+/** One event. PostgreSQL itself refuses to change or delete entries. */
 export const AuditEntry = z.strictObject({
-  /** `task_created`, `task_leased`, `lease_expired`, …: the original's names where it had one. */
+  /** `task_created`, `task_leased`, `lease_expired`, …; the original's names where it had one. */
   action: z.string(),
   entity_type: AuditEntity,
   entity_id: z.string(),
-  /** Who did it: `admin`, `api`, `page`, `engine`, or the id of a worker. */
+  /** The actor: `admin`, `api`, `page`, `engine`, or the id of a worker. */
   actor: z.string(),
-  /** For people: what happened. Never a prompt, an output or a secret. */
+  /** What happened, for people. Never a prompt, an output or a secret. */
   detail: z.string(),
-  /** Why: what made it happen. */
+  /** The reason: what caused it. */
   cause: z.string(),
-  /** What belongs together: the id of the task, or of the request that began it. */
+  /** Links related entries: the id of the task, or of the request that started it. */
   correlation_id: z.string(),
   timestamp: EpochMs,
 });
@@ -39,10 +39,10 @@ export type AuditEntry = z.infer<typeof AuditEntry>;
 export const AuditLog = z.strictObject({ id: z.string(), ...AuditEntry.shape });
 export type AuditLog = z.infer<typeof AuditLog>;
 
-/** `GET /api/runtime/audit`: the newest first. */
+/** `GET /api/runtime/audit`: newest first. */
 export const ListAudit = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-  /** Entries before this id: the last one of the page before. */
+  /** Returns entries before this id: the last id of the previous page. */
   before: z
     .string()
     .regex(/^\d{1,18}$/)
@@ -55,7 +55,7 @@ export const ListAudit = z.strictObject({
 });
 export type ListAudit = z.infer<typeof ListAudit>;
 
-/** `GET /api/runtime/audit/export`: all that match, the oldest first. */
+/** `GET /api/runtime/audit/export`: all matching entries, oldest first. */
 export const ExportAudit = z.strictObject({
   ...ListAudit.omit({ limit: true, before: true }).shape,
   format: z.enum(['jsonl', 'csv']).default('jsonl'),
@@ -71,10 +71,10 @@ export const ExportedAudit = z.strictObject({
 });
 export type ExportedAudit = z.infer<typeof ExportedAudit>;
 
-/** What entries are chosen by. */
+/** The filters that select entries. */
 export type AuditFilter = Omit<ListAudit, 'limit' | 'before'>;
 
-/** `GET /api/runtime/audit/proof`: an earlier end of the chain that must still be in it. */
+/** `GET /api/runtime/audit/proof`: an earlier end of the chain, which must still be in it. */
 export const ProveAudit = z.strictObject({
   position: z.coerce.number().int().positive().optional(),
   hash: z
@@ -84,19 +84,19 @@ export const ProveAudit = z.strictObject({
 });
 export type ProveAudit = z.infer<typeof ProveAudit>;
 
-/** Whether the audit log is as it was written. */
+/** Whether the audit log is unchanged since it was written. */
 export const AuditProof = z.strictObject({
   intact: z.boolean(),
   /** What is wrong, for people; null when nothing is. */
   problem: z.string().nullable(),
   /** How many entries the chain has, up to the problem if there is one. */
   entries: z.number().int(),
-  /** The chain's hash there. Keep it with `entries` in a safe place, and give both later as `hash` and `position`. */
+  /** The chain's hash at that entry. Keep it with `entries` in a safe place, and pass both later as `hash` and `position`. */
   hash: z.string(),
   signature: z.string().nullable(),
-  /** The key of the signatures: Ed25519, SPKI DER in base64. */
+  /** The public key of the signatures: Ed25519, SPKI DER in base64. */
   public_key: z.string(),
-  /** Whether the database role that Membridge uses could change entries: it owns the table or is a superuser. */
+  /** Whether the database role of Membridge could change entries, because it owns the table or is a superuser. */
   role_can_alter: z.boolean(),
 });
 export type AuditProof = z.infer<typeof AuditProof>;

@@ -11,27 +11,23 @@ import { Proposal } from './projects/proposals.ts';
 /** Server-sent events of `GET /api/events`. The SSE id is the event's sequence number, for `Last-Event-ID`. */
 export const ServerEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('node'), node: Node }),
-  /**
-   * Nodes that reported within the last second and have nothing else to say; it has no id of its own, and is not replayed.
-   */
+  /** Nodes that reported within the last second, without any other change. The event has no id and is not replayed. */
   z.strictObject({
     type: z.literal('heartbeats'),
     nodes: z.array(z.strictObject({ id: NodeId, at: EpochMs })),
   }),
   z.strictObject({ type: z.literal('node-removed'), id: z.string() }),
-  /** What a space is. Settings of its nodes may have changed with it. */
+  /** The facts of a space. The settings of its nodes may have changed with it. */
   z.strictObject({ type: z.literal('space'), space: SpaceFacts }),
-  /** What the last round of one node in one space came to. */
+  /** The result of the last round of one node in one space. */
   z.strictObject({ type: z.literal('space-node'), node: SpaceNode }),
   z.strictObject({ type: z.literal('space-removed'), canonical_id: z.string() }),
   z.strictObject({ type: z.literal('job'), job: Job }),
-  /** A job's row was deleted: nobody had asked for it, and it had nothing to do. */
+  /** A job's row was deleted: nobody had requested the job, and it had nothing to do. */
   z.strictObject({ type: z.literal('job-removed'), id: z.string() }),
-  /** A managed project, with counts of its clones. A page that shows clones reads them again. */
+  /** A managed project, with counts of its clones. A page that shows clones must read them again. */
   z.strictObject({ type: z.literal('project'), project: ProjectSummary }),
-  /**
-   * How one clone stands, and what follows from it for the project. Nothing else of the project has changed.
-   */
+  /** The state of one clone, and of its project as far as it depends on the clone. Nothing else in the project changed. */
   z.strictObject({
     type: z.literal('project-node'),
     status: ProjectNodeStatus,
@@ -41,10 +37,10 @@ export const ServerEvent = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('project-removed'), id: z.string() }),
   z.strictObject({ type: z.literal('leadership'), leadership: Leadership }),
-  /** A task, its prompt cut short, and the lease that began or ended with this change. */
+  /** A task with its prompt cut short, and the lease that began or ended with this change. */
   z.strictObject({ type: z.literal('task'), task: Task, lease: Lease.nullable() }),
   z.strictObject({ type: z.literal('proposal'), proposal: Proposal }),
-  /** Events were lost to retention: the client must load its lists anew. */
+  /** Retention removed events that the client has not seen: it must load its lists again. */
   z.strictObject({ type: z.literal('reset') }),
 ]);
 export type ServerEvent = z.infer<typeof ServerEvent>;

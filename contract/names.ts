@@ -1,21 +1,21 @@
-// Constants alone: workflow code bundles this file, so it imports nothing.
+// Constants only, and no import: the workflow code bundles this file.
 
 /** The task queue of workflows and control-plane activities. */
 export const CONTROL_QUEUE = 'control';
 
-/** The task queue of one node: what must happen on that machine is an activity here. */
+/** Returns the task queue of one node. Activities here run on that machine. */
 export const nodeQueue = (nodeId: string): string => `node:${nodeId}`;
 
-/** The task queue of a pool: agents that have a free slot, and its label, poll it. */
+/** Returns the task queue of a pool. Agents with the pool's label poll it while they have a free slot. */
 export const poolQueue = (pool: string): string => `${POOL_PREFIX}${pool}`;
 
-/** How the queues of all pools begin. */
+/** The prefix of every pool's queue. */
 export const POOL_PREFIX = 'llm:';
 
-/** The task queue of tasks for one node: sticky ones, and those that only it may have. */
+/** Returns the task queue of tasks for one node: sticky tasks, and those that only it may run. */
 export const nodeTaskQueue = (nodeId: string): string => `node:${nodeId}:tasks`;
 
-/** The identity with which a node's agent polls and answers. The gateway refuses a node that names another. */
+/** Returns the identity with which a node's agent polls and answers. The gateway refuses a node that names another. */
 export const agentIdentity = (nodeId: string, pid: number): string => `agent ${nodeId} (pid ${pid})`;
 
 export const syncMemoryId = (cid: string, nodeId: string): string => `memory-sync:${cid}:${nodeId}`;
@@ -32,7 +32,7 @@ export const fetchScheduleId = (projectId: string): string => `fetch:${projectId
 export const updateScheduleId = (projectId: string): string => `update:${projectId}`;
 export const memoryScheduleId = (projectId: string): string => `project-memory:${projectId}`;
 export const taskScheduleId = (id: string): string => `task-schedule:${id}`;
-/** How the ids of workflows begin that a schedule starts; the engine appends the time. */
+/** Returns the prefix of the ids of workflows that a schedule starts; Temporal appends the time. */
 export const scheduledRunId = (scheduleId: string): string => `${scheduleId}:run`;
 
 /** Search attributes, registered at start; all are keywords. */
@@ -77,5 +77,5 @@ export const MESSAGES = {
   approveProposal: 'approveProposal',
 } as const;
 
-/** The path at which the control plane serves Temporal's own page, and the public path that Temporal's page is started with. */
+/** The path at which the control plane serves Temporal's own page, and the public path that Temporal's page starts with. */
 export const TEMPORAL_PAGE = '/temporal';

@@ -1,9 +1,9 @@
-/** What a process does: `control` keeps the fleet and its memory, `runtime` serves the page and people's work. */
+/** The roles of a process: `control` keeps the fleet and its memory, `runtime` serves the page and people's work. */
 const ROLES = ['control', 'runtime'] as const;
 export type Role = (typeof ROLES)[number];
 
 /**
- * Parses MEMBRIDGE_ROLES: role names with commas between them, in any order.
+ * Parses MEMBRIDGE_ROLES: role names, separated by commas, in any order.
  * @returns the roles, or null when the text names none or something else
  */
 export function parseRoles(text: string): ReadonlySet<Role> | null {

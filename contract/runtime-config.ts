@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { EpochMs } from './http/primitives.ts';
 
-/** What a runtime knows of its connection to the control plane; the first four fields are the original's. */
+/** The state of a runtime's connection to the control plane; the first four fields are the original's. */
 export const ControlPlaneConnection = z.strictObject({
   consecutiveFailures: z.number().int().nonnegative(),
   lastSuccess: EpochMs.nullable(),
   lastError: z.string().nullable(),
   connected: z.boolean(),
-  /** `open`: it failed so often that it is left alone for a while; `half-open`: one call looks again. */
+  /** `open`: after repeated failures, calls are refused for a while; `half-open`: one call tries again. */
   circuit: z.enum(['closed', 'open', 'half-open']),
-  /** False where this process is its own control plane, and asks no other. */
+  /** False when this process is its own control plane, and asks no other. */
   remote: z.boolean(),
 });
 export type ControlPlaneConnection = z.infer<typeof ControlPlaneConnection>;
@@ -30,26 +30,26 @@ export const SaveRuntimeConfig = z
   );
 export type SaveRuntimeConfig = z.infer<typeof SaveRuntimeConfig>;
 
-/** The control plane elsewhere that is set, and how it stands; the first four fields are the original's. */
+/** The configured remote control plane, and its state; the first four fields are the original's. */
 export const RuntimeConfig = z.strictObject({
-  /** Empty when none is set. */
+  /** Empty when none is configured. */
   membridge_server_url: z.string(),
-  /** The first and last four characters, `****` for a short key, empty when none is set. */
+  /** The first and last four characters, `****` for a short key; empty when none is set. */
   admin_key_masked: z.string(),
   connected: z.boolean(),
   /** When the connection was last tested, epoch ms. */
   last_test: EpochMs.nullable(),
   /** Why the last test failed. */
   last_test_error: z.string().nullable(),
-  /** Why the key that is kept cannot be used. */
+  /** Why the stored key cannot be used. */
   admin_key_problem: z.string().nullable(),
-  /** False where this process is its own control plane: what is set is kept for when it is not. */
+  /** False when this process is its own control plane: the settings are stored but not used. */
   in_use: z.boolean(),
   connection: ControlPlaneConnection,
 });
 export type RuntimeConfig = z.infer<typeof RuntimeConfig>;
 
-/** What a control plane says of itself: the original's `GET /health`. */
+/** A control plane's report about itself: the original's `GET /health`. */
 export const ControlPlaneHealth = z.object({
   status: z.string().max(64),
   service: z.literal('membridge-control-plane'),

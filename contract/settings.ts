@@ -1,6 +1,6 @@
 /**
- * Every MEMBRIDGE_* name that some part of Membridge, or the original, reads. The control plane refuses to start with
- * any other: a misspelt setting would otherwise be ignored in silence.
+ * Every MEMBRIDGE_* name that a part of Membridge, or the original, reads. The control plane refuses to start with
+ * any other: it would otherwise ignore a misspelt setting silently.
  */
 export const KNOWN_SETTINGS: readonly string[] = [
   // control plane

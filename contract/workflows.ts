@@ -10,9 +10,12 @@ export const SyncRequest = z.strictObject({
   jobId: z.string().min(1),
   action: SyncAction,
   trigger: SyncTrigger,
-  /** The space as it is when the request is made; a run that was started earlier follows it. */
+  /** The space at the time of the request; a run that started earlier adopts it. */
   space: SpaceConfig.optional(),
-  /** Whether this workflow reports to the space's workflow when the node has synced, since no wave could serve the node. */
+  /**
+   * Whether this workflow must report to the space's workflow when the node has synced, because no wave could serve
+   * the node.
+   */
   tell: z.boolean().optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
@@ -24,12 +27,12 @@ export type TimedRequest = z.infer<typeof TimedRequest>;
 export const SyncMemoryInput = z.strictObject({
   space: SpaceConfig,
   node: NodeId,
-  /** Requests that were still to be served when the previous run continued as new. */
+  /** Requests that were not served yet when the previous run continued as new. */
   pending: z.array(TimedRequest).optional(),
 });
 export type SyncMemoryInput = z.infer<typeof SyncMemoryInput>;
 
-/** What one round of syncMemory did; a round serves every request that was waiting when it began. */
+/** The result of one round of syncMemory; a round serves every request that was waiting when it began. */
 export const SyncRoundResult = z.strictObject({
   jobIds: z.array(z.string()),
   push: PushResult.nullable(),
@@ -41,22 +44,22 @@ export type SyncRoundResult = z.infer<typeof SyncRoundResult>;
 
 export const MemorySpaceInput = z.strictObject({
   space: SpaceConfig,
-  /** Nodes that were still to be caught up when the previous run continued as new. */
+  /** Nodes that had not caught up yet when the previous run continued as new. */
   pending: z.array(NodeId).default([]),
-  /** Nodes whose pushes were still to be told of then. */
+  /** Nodes whose pushes were not announced yet then. */
   pushed: z.array(NodeId).optional(),
-  /** Whether everybody was still to be asked then. */
+  /** Whether the catch-up of all nodes was still due then. */
   catchUp: z.boolean().optional(),
   /** Whether the run serves nodes in waves; version 0.4 started a workflow for each node. */
   waves: z.boolean().optional(),
-  /** Nodes where claude-mem wrote something, and that had not pushed it yet. */
+  /** Nodes where claude-mem wrote something that was not pushed yet. */
   noticed: z.array(NodeId).optional(),
   /** How many catch-ups there were. */
   catchUps: z.number().int().optional(),
 });
 export type MemorySpaceInput = z.infer<typeof MemorySpaceInput>;
 
-/** One page of the nodes that a wave may serve: those with the same configuration together. */
+/** One page of the nodes that a wave may serve, grouped by equal configuration. */
 export const WavePage = z.strictObject({
   groups: z.array(z.strictObject({ space: SpaceConfig, nodes: z.array(NodeId) })),
   /** How many live nodes there are in all. */
@@ -68,7 +71,7 @@ export const WavePage = z.strictObject({
 });
 export type WavePage = z.infer<typeof WavePage>;
 
-/** What a wave did on one node. */
+/** The result of a wave on one node. */
 export const WaveResult = z.strictObject({
   jobId: z.string(),
   node: NodeId,
@@ -80,16 +83,16 @@ export const WaveResult = z.strictObject({
 });
 export type WaveResult = z.infer<typeof WaveResult>;
 
-/** "This node pushed operations": the space's workflow answers by pulling on every other live node. */
+/** A node pushed operations. The space's workflow then pulls on every other live node. */
 export const NodePushed = z.strictObject({ node: NodeId, rows: z.number().int() });
 export type NodePushed = z.infer<typeof NodePushed>;
 
-/** One request to clone, update, look at or reset one project on one node. */
+/** One request to clone, update, fetch or reset one project on one node. */
 export const CloneRequest = z.strictObject({
   action: NodeCloneAction,
-  /** The project as it is when the request is made. */
+  /** The project at the time of the request. */
   spec: CloneSpec,
-  /** The workflow that is to hear how it goes (signal `nodeSettled`). */
+  /** The workflow that receives the result (signal `nodeSettled`). */
   notify: z.string().optional(),
   /** For `reset`: the commit that the clone must be at. */
   expected: z.string().optional(),
@@ -99,12 +102,12 @@ export type CloneRequest = z.infer<typeof CloneRequest>;
 export const CloneProjectInput = z.strictObject({
   projectId: z.string(),
   node: NodeId,
-  /** Requests that were still to be served when the previous run continued as new. */
+  /** Requests that were not served yet when the previous run continued as new. */
   pending: z.array(CloneRequest).optional(),
 });
 export type CloneProjectInput = z.infer<typeof CloneProjectInput>;
 
-/** How one node's part ended, or that it waits for its node; for the workflow that asked. */
+/** How one node's part ended, or that it waits for its node; for the workflow that requested it. */
 export const NodeSettled = z.strictObject({
   node: NodeId,
   status: CloneStatus,
@@ -115,11 +118,11 @@ export type NodeSettled = z.infer<typeof NodeSettled>;
 export const PropagateInput = z.strictObject({
   projectId: z.string(),
   action: CloneAction,
-  /** Which nodes; every one where nothing is said. */
+  /** The nodes; null: every node. */
   nodes: z.array(NodeId).nullable(),
-  /** How many are served at once. One that waits for its node to come back does not count. */
+  /** How many nodes are served at the same time. One that waits for its node to return does not count. */
   concurrency: z.number().int().min(1),
-  /** Where the run before stood when it continued as new. */
+  /** The progress of the previous run when it continued as new. */
   resume: z
     .strictObject({
       startedAt: EpochMs,
@@ -135,17 +138,17 @@ export const PropagateInput = z.strictObject({
 });
 export type PropagateInput = z.infer<typeof PropagateInput>;
 
-/** What a propagation came to: how each of its nodes stands at the end. */
+/** The result of a propagation: the final state of each of its nodes. */
 export const PropagateResult = z.strictObject({ results: z.array(NodeSettled) });
 export type PropagateResult = z.infer<typeof PropagateResult>;
 
 export const ProjectMemorySyncInput = z.strictObject({ projectId: z.string() });
 export type ProjectMemorySyncInput = z.infer<typeof ProjectMemorySyncInput>;
 
-/** The state of a space's leadership, as its workflow keeps it; times are epoch ms. */
+/** The state of a space's leadership, as its workflow holds it; times are epoch ms. */
 export const LeadershipState = z.strictObject({
   cid: z.string(),
-  /** The primary, null when the lease ran out and nobody was chosen since. */
+  /** The primary; null when the lease expired and nobody has been chosen since. */
   primary: ReportedId.nullable(),
   epoch: z.number().int().nonnegative(),
   leaseSeconds: z.number().int(),
@@ -155,19 +158,19 @@ export const LeadershipState = z.strictObject({
 });
 export type LeadershipState = z.infer<typeof LeadershipState>;
 
-/** What a promotion asks for; without a node, that nobody is primary any more. */
+/** A promotion request; without a node it removes the primary. */
 export const SelectRequest = z.strictObject({
   node: ReportedId.nullable(),
   leaseSeconds: z.number().int().positive(),
   by: z.string(),
-  /** The epoch of the lease that was found in the object store; the next one is above it. */
+  /** The leadership epoch of the lease found in the object store; the next one is greater. */
   above: z.number().int().optional(),
 });
 export type SelectRequest = z.infer<typeof SelectRequest>;
 
 export const LeadershipInput = z.strictObject({
   cid: z.string(),
-  /** Null at the very first start; else what was known when the run before ended. */
+  /** Null at the very first start; otherwise the state at the end of the previous run. */
   state: LeadershipState.nullable(),
   /** When the primary last took a snapshot and published the mirror, epoch ms; 0: never. */
   lastSnapshotAt: EpochMs,

@@ -1,6 +1,6 @@
 /**
- * What the demo's agents run in place of Claude, which needs an account: it says back what it was asked, a word at a time. A prompt that
- * begins with "Fail" ends badly.
+ * The program of the demo's agents, in place of Claude, which needs an account. It repeats its prompt, a word at a
+ * time. A prompt that begins with "Fail" makes it fail.
  */
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ const WORD_MS = 120;
 
 const prompt = (await text(process.stdin)).trim();
 if (prompt.startsWith('Fail')) {
-  process.stderr.write('I was told to fail.\n');
+  process.stderr.write('The prompt asked me to fail.\n');
   process.exit(1);
 }
 process.stdout.write(

@@ -11,7 +11,7 @@ import type { Machine } from './machines.ts';
 
 const Made = z.object({ id: z.string() });
 
-/** The control plane as the demo uses it: by its API alone. */
+/** The control plane as the demo uses it: only by its API. */
 export class ControlPlane {
   readonly url: string;
   readonly #key: string;
@@ -56,7 +56,7 @@ export class ControlPlane {
   }
 }
 
-/** Starts the agent of a machine: its own home, its own key, its own loopback port. */
+/** Starts the agent of a machine, with its own home, key and loopback port. */
 export async function startMachine(
   machine: Pick<Machine, 'id' | 'home' | 'databasePath'>,
   options: {
@@ -64,7 +64,7 @@ export async function startMachine(
     dataDir: string;
     env: NodeJS.ProcessEnv;
     control: ControlPlane;
-    /** Settings of this agent besides. */
+    /** Further settings of this agent. */
     settings?: Readonly<Record<string, string>>;
   },
 ): Promise<Service> {
@@ -93,7 +93,7 @@ export async function startMachine(
   });
 }
 
-/** Waits until something is so; looks ten times a second. @throws Error naming what did not come about in time */
+/** Waits until a condition holds; checks ten times a second. @throws Error naming the condition that did not hold in time */
 export async function until(
   what: string,
   seconds: number,

@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
 
 /**
- * Every memory of a database by what a person would recognise it by, with how often it is there. Plain SQL of its own:
- * it shares no code with the merge that it is to judge.
+ * Counts every memory of a database, identified by what a person would recognize it by. Plain SQL, which shares no
+ * code with the merge that it judges.
  */
 export function takeInventory(db: Database.Database): Map<string, number> {
   const counts = new Map<string, number>();
@@ -22,7 +22,7 @@ export function takeInventory(db: Database.Database): Map<string, number> {
   return counts;
 }
 
-/** What the fleet knows together: every memory as often as the machine that has it most often. */
+/** Returns what the fleet knows together: every memory as often as on the machine that has it most often. */
 export function unite(inventories: readonly Map<string, number>[]): Map<string, number> {
   const united = new Map<string, number>();
   for (const inventory of inventories) {
@@ -31,7 +31,7 @@ export function unite(inventories: readonly Map<string, number>[]): Map<string, 
   return united;
 }
 
-/** How many memories an inventory lacks, and how many it has too often or that nobody ever had. */
+/** Returns how many memories an inventory lacks, and how many it has too often or that nobody ever had. */
 export function compare(
   inventory: Map<string, number>,
   expected: Map<string, number>,

@@ -15,8 +15,8 @@ const THOUGHTS = [
 const EVERY_MS = 4_000;
 
 /**
- * Writes a new memory on one machine after the other, as its claude-mem would, and tells when the others have it.
- * Goes on until the signal.
+ * Writes a new memory on one machine after the other, as its claude-mem would, and reports when the others have it.
+ * Continues until the signal.
  */
 export async function keepRemembering(
   machines: readonly Machine[],

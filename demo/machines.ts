@@ -5,31 +5,31 @@ import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 
-/** One pretended machine of the demo: a home folder with a claude-mem database of its own. */
+/** One simulated machine of the demo: a home folder with its own claude-mem database. */
 export interface Machine {
   readonly id: string;
   readonly home: string;
   readonly databasePath: string;
-  /** A connection as claude-mem's worker holds one. */
+  /** A connection like that of claude-mem's worker. */
   readonly db: Database.Database;
   readonly writer: MemoryWriter;
 }
 
-/** Machines with the claude-mem release they run and the observations that only they have made. */
+/** Machines with their claude-mem releases, and their own observations. */
 const MACHINES = [
   { id: 'laptop', release: '13.25.3', own: 900 },
   { id: 'desktop', release: '13.25.3', own: 600 },
   { id: 'server', release: '12.7.5', own: 300 },
 ];
 
-/** Observations from before the machines went separate ways: the same rows on each. */
+/** Observations from before the machines separated: the same rows on each. */
 const SHARED = 1_200;
 
 const SPRING = Date.UTC(2026, 2, 2, 9);
 const SUMMER = Date.UTC(2026, 6, 6, 9);
 
 /**
- * Makes three machines below a folder: shared history, then months apart, and the "manual" session that claude-mem
+ * Makes three machines below a folder: shared history, then months apart, and the "manual" session, which claude-mem
  * names alike on every machine.
  */
 export function makeMachines(folder: string): Machine[] {
@@ -63,7 +63,7 @@ export function makeMachines(folder: string): Machine[] {
   });
 }
 
-/** Rows of the four tables that travel. */
+/** Counts the rows of the four synced tables. */
 export function countMemories(machine: Machine): number {
   const tables = ['sdk_sessions', 'user_prompts', 'session_summaries', 'observations'];
   return tables.reduce(

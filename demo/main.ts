@@ -83,7 +83,7 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
 
   try {
-    // A demo begins anew each time; what a killed one left running goes first.
+    // Each demo starts from nothing; processes that a killed demo left are ended first.
     killRecorded(dataDir);
     removeStackData(dataDir);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });

@@ -12,7 +12,7 @@ import { compare, takeInventory, unite } from './inventory.ts';
 import { sandboxSetting, taskSettings } from './tasks.ts';
 import { countMemories, makeMachines, type Machine } from './machines.ts';
 
-/** What the demo reports of one machine. */
+/** The demo's report about one machine. */
 export interface MachineReport {
   id: string;
   rowsBefore: number;
@@ -20,11 +20,11 @@ export interface MachineReport {
   canonicalHash: string;
   bytesUp: number;
   bytesDown: number;
-  /** Time its syncs took together, in milliseconds. */
+  /** How long its syncs took together, in milliseconds. */
   ms: number;
 }
 
-/** What the demo reports; printed by `npm run demo -- --once --json`. */
+/** The demo's report; printed by `npm run demo -- --once --json`. */
 export interface Report {
   ok: boolean;
   converged: boolean;
@@ -35,7 +35,7 @@ export interface Report {
   url: string;
 }
 
-/** A demo that runs, and how to end it. */
+/** A running demo, and how to end it. */
 export interface RunningDemo {
   readonly report: Report;
   readonly machines: Machine[];
@@ -49,10 +49,9 @@ const AGREE_WITHIN_S = 180;
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /**
- * Starts everything, lets three machines join one after the other, and checks that all of them hold what any of them
- * knew.
- * @param undo gets, in order of start, how to stop each thing; to be run in reverse
- * @throws Error when something does not start; a fleet that does not agree is told in the report
+ * Starts everything, lets three machines join one after the other, and checks that each holds what any of them knew.
+ * @param undo receives, in order of start, a function that stops each thing; run them in reverse
+ * @throws Error when something does not start; the report says when the fleet does not agree
  */
 export async function runDemo(options: {
   root: string;

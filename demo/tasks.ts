@@ -3,7 +3,7 @@ import { readAgentConfig } from '../agent/config.ts';
 import { chooseSandbox } from '../agent/tasks/sandbox.ts';
 import type { ControlPlane } from './fleet.ts';
 
-/** What each machine runs tasks with, and how many at once; one of them has a label besides. */
+/** Returns each machine's program for tasks, and how many it runs at the same time; one machine also has a label. */
 export function taskSettings(root: string, machine: string): Record<string, string> {
   return {
     MEMBRIDGE_RUNNER: JSON.stringify([process.execPath, join(root, 'demo', 'assistant.ts')]),
@@ -13,9 +13,10 @@ export function taskSettings(root: string, machine: string): Record<string, stri
 }
 
 /**
- * Where the demo's tasks run: in a sandbox where there can be one. The demo's machines lie beside the server's keys, so without one they
- * would take no tasks; but the only program that they run is the demo's own.
- * @returns what MEMBRIDGE_TASK_SANDBOX is for its agents
+ * Chooses where the demo's tasks run: in a sandbox where there can be one. The demo's machines are beside the
+ * server's keys, so without a sandbox they would take no tasks. But their only program is the demo's own, so the demo
+ * allows that.
+ * @returns the value of MEMBRIDGE_TASK_SANDBOX for its agents
  */
 export function sandboxSetting(dataDir: string, env: NodeJS.ProcessEnv, log: (line: string) => void): string {
   const wanted = env['MEMBRIDGE_TASK_SANDBOX'];
@@ -26,7 +27,10 @@ export function sandboxSetting(dataDir: string, env: NodeJS.ProcessEnv, log: (li
   return 'none';
 }
 
-/** Tasks to look at on the page: some that run through, one that fails, one that no node may take, one that waits for another. */
+/**
+ * Makes tasks to look at on the page: some that complete, one that fails, one that no node may take, one that waits
+ * for another.
+ */
 export async function makeDemoTasks(control: ControlPlane): Promise<void> {
   const task = async (prompt: string, body: Record<string, unknown> = {}): Promise<string> =>
     await control.makeTask({ prompt, auto_dispatch: true, ...body });

@@ -20,9 +20,7 @@ import { readAgentConfig } from '../agent/config.ts';
 import { dynamicConfig } from '../stack/temporal.ts';
 import { parserNames } from './parser-names.ts';
 
-/**
- * What can be checked of docker-compose.yml without a Docker engine. Nothing here starts a container.
- */
+/** Checks docker-compose.yml as far as that is possible without a Docker engine. Nothing here starts a container. */
 const root = dirname(import.meta.dirname);
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 
@@ -56,7 +54,7 @@ function makeEnv(): string {
   return execFileSync(join(folder, 'deploy', 'make-env.sh'), { encoding: 'utf8' });
 }
 
-/** Puts the values of an env file where compose would; only the two forms that the file uses. */
+/** Inserts the values of an env file where compose would; supports only the two forms that the file uses. */
 function interpolate(text: string, env: NodeJS.Dict<string>): string {
   return text.replace(/\$\{(\w+):([?-])([^}]*)\}/g, (_all, name: string, kind: string, rest: string) => {
     const value = env[name];
@@ -71,19 +69,19 @@ function environmentOf(name: string, env: NodeJS.Dict<string>): Record<string, s
   return Object.fromEntries(entries.map(([key, value]) => [key, interpolate(value, env)]));
 }
 
-test.each(services)('%s has a pinned image, and a health check or the reason why not', (_name, service) => {
+test.each(services)('pins the image of %s, with a health check or the reason for none', (_name, service) => {
   expect(service.image).toMatch(service.build ? /^membridge-\w+:\w+$/ : /:\d+\.\d+(\.\d+)?$/);
   if (service.healthcheck) expect(service.healthcheck.test[0]).toBe('CMD');
   else expect(service['x-no-health-check']).toMatch(/\w+; \w+/);
 });
 
-test.each([...new Set(builds)])('%s exists, and is built from pinned images', (file) => {
+test.each([...new Set(builds)])('builds %s from pinned images', (file) => {
   const images = [...read(file).matchAll(/^FROM (\S+)/gm)].map(([, image]) => image);
   expect(images.length).toBeGreaterThan(0);
   for (const image of images) expect(image).toMatch(/^\w+:\d+\.\d+/);
 });
 
-test('the images run the Node and build the MinIO that stack/ brings', () => {
+test('uses in the images the Node and the MinIO of stack/', () => {
   const { optionalDependencies } = JSON.parse(read('stack/node24/package.json')) as {
     optionalDependencies: Record<string, string>;
   };
@@ -98,7 +96,7 @@ test('the images run the Node and build the MinIO that stack/ brings', () => {
   expect(read('deploy/minio.Dockerfile')).toContain(`FROM ${golang} AS build`);
 });
 
-test('what the images run needs no development dependency, which they leave out', () => {
+test('needs no development dependency in the images, which leave them out', () => {
   const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
   const seen = new Set<string>();
   const packages = new Set<string>();
@@ -119,7 +117,7 @@ test('what the images run needs no development dependency, which they leave out'
   expect([...packages].filter((name) => !(name in dependencies))).toEqual([]);
 });
 
-test('everything a service waits for, mounts or runs is there', () => {
+test('finds everything that a service waits for, mounts or runs', () => {
   for (const [name, service] of services) {
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
       const awaited = compose.services[other];
@@ -140,19 +138,19 @@ test('everything a service waits for, mounts or runs is there', () => {
   }
 });
 
-test('nothing is published but on 127.0.0.1, unless .env says so', () => {
+test('publishes ports only on 127.0.0.1, unless .env says otherwise', () => {
   const ports = services.flatMap(([, service]) => service.ports ?? []);
   expect(ports.length).toBeGreaterThan(2);
   for (const port of ports) expect(interpolate(port, {})).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
 });
 
-test("Temporal's dynamic configuration is that of the stack", () => {
+test("uses the stack's dynamic configuration of Temporal", () => {
   const file = parse(read('deploy/temporal/dynamicconfig.yaml')) as Record<string, Array<{ value: unknown }>>;
   const settings = Object.entries(file).map(([key, [only]]) => `${key}=${JSON.stringify(only?.value)}`);
   expect(settings.toSorted()).toEqual(dynamicConfig.toSorted());
 });
 
-test('compose runs the minor version of Temporal that the tests run', () => {
+test('runs the minor version of Temporal that the tests run', () => {
   const built = /server@v(\d+\.\d+)\./.exec(read('stack/tools.ts'))?.[1];
   const images = services
     .map(([, { image }]) => image ?? '')
@@ -161,7 +159,7 @@ test('compose runs the minor version of Temporal that the tests run', () => {
   for (const image of images) expect(image).toContain(`:${built}.`);
 });
 
-test('without .env compose says what to run; with the one that make-env.sh makes, API and agent take every setting', () => {
+test('names the command without .env, and accepts every setting of make-env.sh’s .env', () => {
   expect(() => environmentOf('api', {})).toThrow(/not set\. Run deploy\/make-env\.sh/);
   makeEnv();
   const env = parseEnv(readFileSync(join(folder, '.env'), 'utf8'));
@@ -188,7 +186,7 @@ test('without .env compose says what to run; with the one that make-env.sh makes
   expect(readAgentConfig(enrolment).dataDir).toBe('/data');
 });
 
-test('make-env.sh makes random keys once, in a file for its owner alone, and keeps what is there', () => {
+test('makes random keys once with make-env.sh, in a file for its owner only, and keeps existing ones', () => {
   const file = join(folder, '.env');
   writeFileSync(file, '# mine\nRUNTIME_API_KEY=chosen\nMEMBRIDGE_PORT=9999\nMINIO_SECRET_KEY=\n', {
     mode: 0o644,
@@ -214,7 +212,7 @@ test.each([
   ['{"env":\n{"CLAUDE_MEM_DATA_DIR":"/srv/memory"}}', {}, '/srv/memory'],
   ['{"CLAUDE_MEM_DATA_DIR":"/srv/memory"}', { CLAUDE_MEM_DATA_DIR: '~/x' }, '$HOME/x'],
 ])(
-  'make-env.sh mounts the folder that claude-mem uses: settings %j, environment %j',
+  'mounts with make-env.sh the folder that claude-mem uses: settings %j, environment %j',
   (text, env, expected) => {
     const home = join(folder, 'home');
     mkdirSync(join(home, '.claude-mem'), { recursive: true });

@@ -1,7 +1,7 @@
 /**
- * `enrol.ts [settings.env]` enrols this machine once, before its agent starts: with MEMBRIDGE_ENROL_TOKEN, or with a token it asks the server for
- * when it is given RUNTIME_API_KEY (compose does). So a token that is used up or expired is an error here and now, and is
- * kept in no file. A node that is enrolled already is left as it is.
+ * `enrol.ts [settings.env]` enrols this machine once, before its agent starts. It uses MEMBRIDGE_ENROL_TOKEN. With
+ * RUNTIME_API_KEY (as in compose) it requests a token from the server instead. So a used or expired token causes an
+ * error immediately, and no file keeps it. A node that is enrolled already does not change.
  */
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -13,8 +13,9 @@ import { errorMessage } from '../contract/errors.ts';
 import { EnrolmentToken } from '../contract/nodes/nodes.ts';
 
 /**
- * @param env the agent's settings, and RUNTIME_API_KEY where the token is to be asked for
- * @returns what was done, a line for people that starts with `changed` or `left` and a tab
+ * Enrols this machine.
+ * @param env the agent's settings, and RUNTIME_API_KEY where it must request the token
+ * @returns what was done: a line for people that starts with `changed` or `left` and a tab
  * @throws Error saying what is missing or what the server refused
  */
 export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
@@ -30,7 +31,7 @@ export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
   return `changed\t${file} (enrolled as ${state.enrolment.node_id} at ${state.server_url})`;
 }
 
-/** A token for exactly this node, good for a few minutes. */
+/** Requests a token for exactly this node, valid for a few minutes. */
 async function askForToken(serverUrl: string, nodeId: string, apiKey: string): Promise<string> {
   const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
     method: 'POST',
@@ -50,7 +51,7 @@ async function askForToken(serverUrl: string, nodeId: string, apiKey: string): P
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   try {
     const settings = process.argv[2];
-    // The service reads the file alone, so the file has the last word.
+    // The service reads only the file, so the file overrides the environment.
     const kept = settings === undefined ? {} : parseEnv(readFileSync(settings, 'utf8'));
     console.log(await enrolOnce({ ...process.env, ...kept }));
     process.exit(0);

@@ -23,8 +23,8 @@ export interface Outcome {
 }
 
 /**
- * A home folder of its own and a stand-in for systemctl, for tests of install.sh. The stand-in remembers what is enabled and
- * active and writes down each call; no systemd is asked to do anything.
+ * A machine for tests of install.sh: its own home folder and a stand-in for systemctl. The stand-in remembers what is
+ * enabled and active and records each call; no real systemd is used.
  */
 export class FakeMachine {
   readonly folder = mkdtempSync(join(tmpdir(), 'membridge-install-'));
@@ -88,7 +88,7 @@ esac
     };
   }
 
-  /** Calls of systemctl that would have changed something, since the last time this was asked. */
+  /** Returns the calls of systemctl since the last time that would have changed something. */
   takeCalls(): string[] {
     if (!existsSync(this.#calls)) return [];
     const calls = readFileSync(this.#calls, 'utf8').trim().split('\n');
@@ -96,7 +96,7 @@ esac
     return calls;
   }
 
-  /** Every file and folder below a folder: mode, time of change and content. */
+  /** Returns every file and folder below a folder: mode, time of change and content. */
   snapshot(folder = this.folder): Record<string, string> {
     const entries = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
     return Object.fromEntries(
@@ -112,7 +112,7 @@ esac
     );
   }
 
-  /** The same of the checkout that is installed from, without what is too large to read each time. */
+  /** Returns the same for the installed checkout, without what is too large to read each time. */
   checkout(): Record<string, string> {
     const entries = readdirSync(root).filter(
       (name) => !['.git', 'node_modules', '.membridge'].includes(name),
@@ -124,7 +124,7 @@ esac
     >;
   }
 
-  /** The snapshot of what nothing may ever touch. */
+  /** Returns a snapshot of what nothing may ever change. */
   protectedFiles(): Record<string, string>[] {
     return ['.claude', '.claude-mem', '.claude-mem-minio'].map((name) =>
       this.snapshot(join(this.home, name)),

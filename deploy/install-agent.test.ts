@@ -7,7 +7,7 @@ import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/con
 import { enrolOnce } from './enrol.ts';
 import { FakeMachine } from './fake-machine.ts';
 
-/** Against a real control plane. */
+/** Uses a real control plane. */
 let api: TestPlane;
 beforeAll(async () => {
   api = await startTestPlane();
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => machine.remove());
 
-/** What the page's command sets, with a token for that node. */
+/** Returns the settings of the page's command, with a token for that node. */
 async function settingsFor(nodeId: string): Promise<Record<string, string>> {
   const { body } = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: nodeId } });
   return {
@@ -30,7 +30,7 @@ async function settingsFor(nodeId: string): Promise<Record<string, string>> {
   };
 }
 
-test('a dry run asks the server and changes nothing, here or there', async () => {
+test('asks the server in a dry run, and changes nothing on either machine', async () => {
   const before = machine.snapshot();
   const env = await settingsFor('dry');
   const { code, stdout } = await machine.install(['agent', '--dry-run'], env);
@@ -40,7 +40,7 @@ test('a dry run asks the server and changes nothing, here or there', async () =>
   expect((await api.call('GET', '/api/runtime/workers/dry')).status).toBe(404);
 });
 
-test('the command of the page enrols this machine; a second run needs no token and changes nothing', async () => {
+test('enrols this machine with the page’s command, and changes nothing in a second run without a token', async () => {
   const untouched = machine.protectedFiles();
   const env = await settingsFor('installed');
   const first = await machine.install(['agent'], env);
@@ -72,7 +72,7 @@ test('the command of the page enrols this machine; a second run needs no token a
   expect(machine.protectedFiles()).toEqual(untouched);
 });
 
-test('a token that is no good is an error at once; a good one then works', async () => {
+test('reports an invalid token immediately, and then accepts a valid one', async () => {
   const env = await settingsFor('second-try');
   const refused = await machine.install(['agent'], { ...env, MEMBRIDGE_ENROL_TOKEN: 'nonsense' });
   expect(refused.code).toBe(1);
@@ -81,7 +81,7 @@ test('a token that is no good is an error at once; a good one then works', async
   expect((await machine.install(['agent'], env)).code).toBe(0);
 });
 
-test('without systemd the printed command really starts the agent', async () => {
+test('prints a command that really starts the agent without systemd', async () => {
   machine.remove();
   machine = new FakeMachine('offline');
   const env = { ...(await settingsFor('by-hand')), MEMBRIDGE_AGENT_PORT: '0' };
@@ -103,7 +103,7 @@ test('without systemd the printed command really starts the agent', async () => 
   expect(await ended).toEqual([0, null]);
 });
 
-test("compose's enrolment asks for its own token with the API key, once", async () => {
+test('requests a token with the API key only once in compose', async () => {
   const env = {
     MEMBRIDGE_SERVER_URL: api.plane.url,
     MEMBRIDGE_NODE_ID: 'composed',
@@ -114,7 +114,7 @@ test("compose's enrolment asks for its own token with the API key, once", async 
     /no enrolment token for node composed: 401/,
   );
   expect(await enrolOnce(env)).toMatch(/^changed\t.*enrolled as composed/);
-  // A restart of the job does not need the key, or the server.
+  // A repeated job needs neither the key nor the server.
   expect(await enrolOnce({ MEMBRIDGE_AGENT_DATA_DIR: env.MEMBRIDGE_AGENT_DATA_DIR })).toMatch(
     /^left\t.*composed/,
   );

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findOnPath } from '../stack/machine.mjs';
 import { FakeMachine } from './fake-machine.ts';
 
-/** systemd does not run where these tests do: a stand-in for systemctl records what it is asked. */
+/** systemd does not run where these tests do: a stand-in for systemctl records its calls. */
 let machine: FakeMachine;
 beforeEach(() => {
   machine = new FakeMachine();
@@ -32,13 +32,13 @@ describe('wrong use', () => {
     expect(stderr).toContain('./install.sh server');
   });
 
-  test('--help says what is not there yet', async () => {
+  test('lists in --help what is not there yet', async () => {
     const { code, stdout } = await machine.install(['--help']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/Not there yet: OpenRC/);
   });
 
-  test('an agent without a server and a token is told where they come from; nothing changes', async () => {
+  test('says where an agent gets its server and token, and changes nothing', async () => {
     const before = machine.snapshot();
     const { code, stderr } = await machine.install(['agent']);
     expect(code).toBe(1);
@@ -46,7 +46,7 @@ describe('wrong use', () => {
     expect(machine.snapshot()).toEqual(before);
   });
 
-  test('an address where no Membridge answers is refused before anything changes', async () => {
+  test('refuses an address without a Membridge before anything changes', async () => {
     const other = createServer((_request, response) => response.end('{"service":"another"}')).listen(
       0,
       '127.0.0.1',
@@ -69,7 +69,7 @@ describe('wrong use', () => {
     expect(machine.snapshot()).toEqual(before);
   });
 
-  test.skipIf(!isRoot)('an agent under sudo is refused: it would serve the wrong user', async () => {
+  test.skipIf(!isRoot)('refuses an agent under sudo, which would serve the wrong user', async () => {
     const { code, stderr } = await machine.install(['agent', '--system'], { SUDO_USER: 'ann' });
     expect(code).toBe(1);
     expect(stderr).toMatch(/Run it without sudo, as ann/);
@@ -77,7 +77,7 @@ describe('wrong use', () => {
 });
 
 describe('a server', () => {
-  test('a dry run changes nothing at all, and says what it would', async () => {
+  test('changes nothing in a dry run, and says what it would change', async () => {
     const before = machine.snapshot();
     const checkout = machine.checkout();
     const { code, stdout } = await machine.install(['server', '--dry-run']);
@@ -93,7 +93,7 @@ describe('a server', () => {
     expect(machine.checkout()).toEqual(checkout);
   });
 
-  test('is installed, enabled and started; a second run changes nothing and says so', async () => {
+  test('is installed, enabled and started, and a second run changes nothing and says so', async () => {
     const untouched = machine.protectedFiles();
     const first = await machine.install(['server'], { MEMBRIDGE_PORT: '8123', MEMBRIDGE_AGENT_PORT: '1' });
     expect(first).toMatchObject({ code: 0, stdout: expect.stringContaining('Changed:') });
@@ -110,7 +110,7 @@ describe('a server', () => {
       expect(first.stdout).toContain(file);
       expect(modeOf(file)).toBe(0o600);
     }
-    // Only what the server reads; an agent's settings are not its.
+    // The file holds only the server's settings, not an agent's.
     expect(readFileSync(config('server.env'), 'utf8')).toMatch(
       /^#.*\nMEMBRIDGE_PORT=8123\nMEMBRIDGE_DATA_DIR=.*\/data\nXDG_CACHE_HOME=.*\n$/,
     );
@@ -120,7 +120,7 @@ describe('a server', () => {
       /^ExecStart="\/.*\/node" ".*\/stack\/bootstrap\.mjs" ".*\/stack\/start\.ts" --no-agent$/m,
     );
     expect(unit).toContain(`EnvironmentFile=${config('server.env')}\n`);
-    // The key is where it says, and is itself not said.
+    // The output names the file with the key, and not the key itself.
     const [, key = 'absent'] =
       /^RUNTIME_API_KEY=(\w+)$/m.exec(readFileSync(join(machine.data, 'server.env'), 'utf8')) ?? [];
     expect(key).toMatch(/^[0-9a-f]{64}$/);
@@ -134,7 +134,7 @@ describe('a server', () => {
     expect(machine.protectedFiles()).toEqual(untouched);
   });
 
-  test('what is in its files stays, is completed, and is closed to other users', async () => {
+  test('keeps and completes its files, and closes them to other users', async () => {
     machine.write(join(machine.data, 'server.env'), 'RUNTIME_API_KEY=mine\n', 0o600);
     machine.write(config('server.env'), '# by hand\nMEMBRIDGE_PORT="9999"\n');
     const { code, stdout } = await machine.install(['server', '--no-start'], {
@@ -164,7 +164,7 @@ describe('a server', () => {
     expect(stderr).toMatch(/runs already, as a part of membridge\.service/);
   });
 
-  test('without systemd all else is done, and the command to start it is printed', async () => {
+  test('is installed without systemd, too, and the start command is printed', async () => {
     machine.remove();
     machine = new FakeMachine('offline');
     const { code, stdout } = await machine.install(['server']);
@@ -179,7 +179,7 @@ describe('a server', () => {
 });
 
 describe.skipIf(!isRoot)('a system service', () => {
-  test('goes to /etc, below DESTDIR; its unit names the place it will have', async () => {
+  test('is written to /etc, below DESTDIR, with a unit that names its final place', async () => {
     const DESTDIR = join(machine.folder, 'image');
     expect((await machine.install(['all', '--system'], { DESTDIR })).code).toBe(0);
     expect(modeOf(join(DESTDIR, 'etc/membridge/server.env'))).toBe(0o600);
@@ -191,12 +191,9 @@ describe.skipIf(!isRoot)('a system service', () => {
   });
 });
 
-test.skipIf(findOnPath('systemd-analyze').length === 0)(
-  'systemd finds nothing wrong with the unit',
-  async () => {
-    await machine.install(['all']);
-    const unit = unitFile('membridge.service');
-    const { code, stdout, stderr } = await machine.run('systemd-analyze', ['verify', '--man=no', unit]);
-    expect({ code, said: stdout + stderr }).toEqual({ code: 0, said: '' });
-  },
-);
+test.skipIf(findOnPath('systemd-analyze').length === 0)('writes a unit that systemd accepts', async () => {
+  await machine.install(['all']);
+  const unit = unitFile('membridge.service');
+  const { code, stdout, stderr } = await machine.run('systemd-analyze', ['verify', '--man=no', unit]);
+  expect({ code, said: stdout + stderr }).toEqual({ code: 0, said: '' });
+});

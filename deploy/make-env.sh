@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .env for docker-compose.yml from .env.example: random keys, and this user's claude-mem folder. What .env holds
-# already stays. Needs openssl.
+# Makes .env for docker-compose.yml from .env.example: random keys, and this user's claude-mem folder. Existing values
+# of .env stay. Needs openssl.
 set -euo pipefail
 umask 077
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -17,7 +17,7 @@ claude_mem_dir() {
     '') folder="$HOME/.claude-mem" ;;
     '~' | '~/'*) folder="$HOME${folder#\~}" ;;
     /*) ;;
-    *) echo "make-env: CLAUDE_MEM_DATA_DIR is \"$folder\", which is no absolute path. Write the whole path, or CLAUDE_MEM_DIR into $env_file." >&2; exit 1 ;;
+    *) echo "make-env: CLAUDE_MEM_DATA_DIR is \"$folder\", which is not an absolute path. Write the absolute path, or set CLAUDE_MEM_DIR in $env_file." >&2; exit 1 ;;
   esac
   [ "$folder" = / ] || folder="${folder%/}"
   printf '%s' "$folder"
@@ -64,4 +64,4 @@ if [ -e "$env_file" ] && cmp -s "$new" "$env_file"; then
   exit 0
 fi
 mv "$new" "$env_file"
-echo "$env_file is written (mode 600); made now: ${made[*]:-no value}"
+echo "$env_file is written (mode 600); new values: ${made[*]:-none}"

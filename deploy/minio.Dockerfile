@@ -1,4 +1,4 @@
-# MinIO publishes no images any more: built from its pinned source, the version that stack/tools.ts builds too.
+# MinIO no longer publishes images. This builds its pinned source, the same version as stack/tools.ts.
 FROM golang:1.26 AS build
 RUN CGO_ENABLED=0 go install -ldflags '-s -w' github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 

@@ -4,15 +4,15 @@ import { dirname, join } from 'node:path';
 const root = dirname(import.meta.dirname);
 
 /**
- * The environment names that a process parses, read from the schema in its config.ts: the tests of this folder compare them
- * with what the installer, compose and docs/settings.md say.
- * @throws Error when the schema is not found where it was
+ * Returns the environment names that a process parses, read from the schema in its config.ts. The tests of this
+ * folder compare them with the installer, compose and docs/settings.md.
+ * @throws Error when the schema is not where it was
  */
 export function parserNames(process: 'api' | 'agent'): string[] {
   return [...parserDefaults(process).keys()];
 }
 
-/** The same names with their defaults as text, or null where the schema has none. */
+/** Returns the same names with their defaults as text, or null where the schema has none. */
 export function parserDefaults(process: 'api' | 'agent'): Map<string, string | null> {
   const source = readFileSync(join(root, process, 'config.ts'), 'utf8');
   const [schema] = /^const Environment = z\.object\(\{$.*?^\}\);$/ms.exec(source) ?? [];

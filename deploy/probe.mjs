@@ -1,6 +1,6 @@
 /**
- * `probe.mjs <what> [argument]`: questions of the installer and of health checks, answered by exit code and one line.
- * Plain JavaScript on node: modules only, for Node 18 or later: it runs before anything is installed.
+ * `probe.mjs <what> [argument]`: answers questions of the installer and of health checks, with an exit code and one
+ * line. Plain JavaScript on node: modules only, for Node 18 or later, because it runs before anything is installed.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,11 +12,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const DEADLINE_MS = 8_000;
 
 const questions = {
-  /** Whether a control plane or an agent serves at a URL. */
+  /** Checks that a control plane or an agent serves at a URL. */
   health: async (url) => await health(url, ['membridge-control-plane', 'membridge-agent']),
-  /** Whether a control plane serves at a URL. */
+  /** Checks that a control plane serves at a URL. */
   server: async (url) => await health(url, ['membridge-control-plane']),
-  /** Whether node_modules holds what the lock file says; the stamp is stack/bootstrap.mjs's. */
+  /** Checks that node_modules holds what the lock file says; the stamp is stack/bootstrap.mjs's. */
   dependencies: async () => {
     const stamp = join(root, 'node_modules', '.membridge-stamp');
     const wanted = createHash('sha256')
@@ -45,5 +45,5 @@ if (problem !== undefined) {
   console.error(problem);
   process.exit(1);
 }
-// Open keep-alive connections would hold the process for a moment.
+// Otherwise open keep-alive connections would hold the process for a moment.
 process.exit(0);

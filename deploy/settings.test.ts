@@ -9,7 +9,7 @@ import { parserDefaults, parserNames } from './parser-names.ts';
 const root = dirname(import.meta.dirname);
 const text = readFileSync(join(root, 'docs', 'settings.md'), 'utf8');
 
-/** A table of docs/settings.md: name and default, `null` for a dash. */
+/** Reads a table of docs/settings.md: name and default, `null` for a dash. */
 function documented(heading: string): Map<string, string | null> {
   const [, after = ''] = text.split(`\n## ${heading}`);
   const [section = ''] = after.split('\n## ');
@@ -17,7 +17,7 @@ function documented(heading: string): Map<string, string | null> {
   return new Map(rows.map(([, name = '', value]) => [name, value ?? null]));
 }
 
-/** Names that the code of stack/ reads from the environment. */
+/** Returns names that the code of stack/ reads from the environment. */
 function stackNames(): string[] {
   const sources = readdirSync(join(root, 'stack'))
     .filter((file) => /\.(ts|mjs)$/.test(file) && !file.includes('.test.'))
@@ -29,21 +29,21 @@ function stackNames(): string[] {
   return [...new Set(found.map(([, name = '']) => name))];
 }
 
-/** A list of names in deploy/install/settings.sh, as bash reads it. */
+/** Returns a list of names in deploy/install/settings.sh, as bash reads it. */
 function installerNames(list: string): string[] {
   const script = `. deploy/install/settings.sh; printf '%s\\n' "\${${list}[@]}"`;
   return execFileSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' }).trim().split('\n');
 }
 
-test('the tables of server and agent are what the parsers read, names and defaults', () => {
+test('documents exactly the names and defaults that the parsers of server and agent read', () => {
   expect(documented('Server')).toEqual(
-    // The parser has no default of its own here: it is what comes after PORT.
+    // The parser has no default here; MEMBRIDGE_PORT defaults to PORT.
     new Map([...parserDefaults('api'), ['MEMBRIDGE_PORT', '8000']]),
   );
   expect(documented('Agent')).toEqual(parserDefaults('agent'));
 });
 
-test('the stack reads nothing that is not documented, and its table names nothing that it does not read', () => {
+test('documents exactly the names that the stack reads', () => {
   const all = ['Server', 'Agent', 'Stack'].flatMap((heading) => [...documented(heading).keys()]);
   // Go's, systemd's and the shell's own.
   const foreign = ['PATH', 'JOURNAL_STREAM', 'GOBIN', 'GOOS', 'GOARCH'];
@@ -66,12 +66,12 @@ test('npm start gives the control plane every setting of its own that looks like
   expect(names.sort()).toEqual([...SERVER_NAMES_LIKE_AGENT].sort());
 });
 
-test('every MEMBRIDGE_ name that the server accepts is documented', () => {
+test('documents every MEMBRIDGE_ name that the server accepts', () => {
   expect(KNOWN_SETTINGS.length).toBeGreaterThan(30);
   expect(KNOWN_SETTINGS.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
 });
 
-test('compose takes nothing from .env that is not documented, and .env.example names it all', () => {
+test('documents everything that compose reads from .env, and names all of it in .env.example', () => {
   const compose = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
   const names = [
     ...new Set([...compose.matchAll(/\$\{([A-Z_]+):/g)].map(([, name = '']) => name)),
@@ -81,7 +81,7 @@ test('compose takes nothing from .env that is not documented, and .env.example n
   expect([...example.matchAll(/^([A-Z_]+)=/gm)].map(([, name = '']) => name).toSorted()).toEqual(names);
 });
 
-test('the installer keeps every setting that the service it installs reads', () => {
+test('keeps in the installer every setting that the installed service reads', () => {
   const sorted = (names: string[]): string[] => [...new Set(names)].toSorted();
   expect(sorted([...installerNames('server_settings'), 'PORT', 'CHROMIUM_PATH'])).toEqual(
     sorted([...parserNames('api'), ...documented('Stack').keys()]),

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 test.each(['membridge-agent.service.in', 'membridge.service.in'])(
-  'systemd starts %s again without a limit, however long what it needs is away',
+  'lets systemd restart %s without a limit, however long its dependencies are away',
   (name) => {
     const unit = readFileSync(new URL(`./systemd/${name}`, import.meta.url), 'utf8');
     expect(unit).toMatch(/^StartLimitIntervalSec=0$/m);

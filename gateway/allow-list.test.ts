@@ -12,7 +12,7 @@ const me = { namespace: 'fleet', identity: 'agent ada (pid 7)' };
 const poll = (name: string, rest: object = {}): object => ({ ...me, taskQueue: { name }, ...rest });
 const report = { workerIdentity: me.identity, taskQueue: 'node:ada' };
 
-/** What the list says about a request, as the wire carries it. */
+/** Returns the list's objection to a request, as the wire carries it. */
 function objection(method: string, request: object): string | null {
   const allowed = ALLOWED.get(method.startsWith('/') ? method : `${SERVICE}${method}`);
   if (allowed === undefined) throw new Error(`${method} is not on the list`);
@@ -55,7 +55,11 @@ describe('the allow-list', () => {
     ['PollActivityTaskQueue', poll('control'), /task queue "control"/],
     ['PollActivityTaskQueue', poll(''), /task queue ""/],
     ['PollActivityTaskQueue', me, /task queue ""/],
-    ['PollActivityTaskQueue', { ...me, taskQueue: { name: 'node:ada', kind: STICKY } }, /not a normal one/],
+    [
+      'PollActivityTaskQueue',
+      { ...me, taskQueue: { name: 'node:ada', kind: STICKY } },
+      /another kind than the normal one/,
+    ],
     ['PollActivityTaskQueue', poll('llm:gpu', { taskQueueMetadata: { maxTasksPerSecond: {} } }), /rate/],
     [
       'PollActivityTaskQueue',
@@ -93,7 +97,7 @@ describe('the allow-list', () => {
     expect(objection(method, request)).toMatch(reason);
   });
 
-  it('has nine of the methods of WorkflowService, and no other service but the health check', () => {
+  it('holds nine methods of WorkflowService, and of other services only the health check', () => {
     const methods = workflowServiceMethods();
     expect(methods.length).toBeGreaterThan(100);
     const listed = [...ALLOWED.keys()].map((path) => path.replace(SERVICE, ''));
@@ -101,7 +105,7 @@ describe('the allow-list', () => {
     expect(listed.filter((name) => !methods.includes(name))).toEqual(['/grpc.health.v1.Health/Check']);
   });
 
-  it('needs a token for everything that says how an activity stands', () => {
+  it('needs a token for every report about an activity', () => {
     const needing = [...ALLOWED].filter(([, { needsToken }]) => needsToken === true);
     expect(needing.map(([path]) => path.replace(SERVICE, ''))).toEqual([
       'RecordActivityTaskHeartbeat',

@@ -3,7 +3,7 @@ import type { grpc, temporal } from '@temporalio/proto';
 import { POOL_PREFIX, agentIdentity } from '../contract/names.ts';
 import type { Rights } from './rights.ts';
 
-/** Reads and writes messages of one type. */
+/** Encodes and decodes messages of one type. */
 interface Codec<T> {
   decode(bytes: Uint8Array): T;
   encode(message: T): { finish(): Uint8Array };
@@ -12,9 +12,9 @@ interface Codec<T> {
 /** A method that nodes may call. */
 export interface AllowedMethod<Q = unknown> {
   readonly request: Codec<Q>;
-  /** Gives the reason for which a request is refused, or null when it is allowed. */
+  /** Returns why a request is refused; null when it is allowed. */
   readonly objection: (request: Q, rights: Rights) => string | null;
-  /** The type of the answer, where that brings a task with its token. */
+  /** The type of the answer, where that carries a task with its token. */
   readonly task?: Codec<Task>;
   /** Whether the request must name a task that this node received. */
   readonly needsToken?: true;
@@ -34,8 +34,8 @@ const { TaskQueueKind, WorkerVersioningMode } = proto.temporal.api.enums.v1;
 const SERVICE = '/temporal.api.workflowservice.v1.WorkflowService/';
 
 /**
- * Every method that a node may call, by its HTTP/2 path. Whatever is not here is refused, and so is every new method of Temporal until
- * somebody adds it.
+ * Every method that a node may call, by its HTTP/2 path. All others are refused. A new method of Temporal stays
+ * refused until somebody adds it here.
  */
 export const ALLOWED: ReadonlyMap<string, AllowedMethod> = new Map([
   method<grpc.health.v1.IHealthCheckRequest>('/grpc.health.v1.Health/Check', {
@@ -48,7 +48,7 @@ export const ALLOWED: ReadonlyMap<string, AllowedMethod> = new Map([
   }),
   method<temporal.api.workflowservice.v1.IDescribeNamespaceRequest>(`${SERVICE}DescribeNamespace`, {
     request: wire.DescribeNamespaceRequest,
-    // An id would name a namespace whatever the name says.
+    // An id would select a namespace, whatever the name is.
     objection: ({ namespace, id }, rights) =>
       is(id) ? 'it names a namespace by its id' : objectToNamespace(namespace, rights),
   }),
@@ -84,12 +84,12 @@ export const ALLOWED: ReadonlyMap<string, AllowedMethod> = new Map([
   }),
 ]);
 
-/** Declares a method with the type of its request; the table holds all of them as methods of unknown requests. */
+/** Declares a method with the type of its request; the table holds all of them with unknown requests. */
 function method<Q>(path: string, declared: AllowedMethod<Q>): [string, AllowedMethod] {
   return [path, declared as AllowedMethod];
 }
 
-/** Whether a text of a message says anything: an absent one reads as an empty one. */
+/** Returns whether a message's text is set: an absent one reads as an empty one. */
 const is = (text: string | null | undefined): text is string => text != null && text !== '';
 
 function objectToNamespace(namespace: string | null | undefined, rights: Rights): string | null {
@@ -115,7 +115,7 @@ function objectToPoll(poll: Poll, rights: Rights): string | null {
   const named = objectToName(poll, rights) ?? objectToQueue(taskQueue?.name, rights);
   if (named !== null) return named;
   if ((taskQueue?.kind ?? TaskQueueKind.TASK_QUEUE_KIND_UNSPECIFIED) > TaskQueueKind.TASK_QUEUE_KIND_NORMAL) {
-    return 'it polls a queue that is not a normal one';
+    return 'it polls a queue of another kind than the normal one';
   }
   // Temporal applies the rate of one poller to the whole queue: one node could slow a pool down for all others.
   if (taskQueueMetadata?.maxTasksPerSecond != null && taskQueue?.name?.startsWith(POOL_PREFIX) === true) {
@@ -145,7 +145,7 @@ function objectToShutdown(shutdown: Shutdown, rights: Rights): string | null {
     objectToName(shutdown, rights) ??
     objectToReports(workerHeartbeat == null ? [] : [workerHeartbeat], rights);
   if (objection !== null) return objection;
-  // A node runs no workflows: a sticky queue would be that of somebody else's worker.
+  // A node runs no workflows, so a sticky queue would belong to another worker.
   if (is(stickyTaskQueue)) return `it names the sticky task queue ${quote(stickyTaskQueue)}`;
   return is(taskQueue) ? objectToQueue(taskQueue, rights) : null;
 }

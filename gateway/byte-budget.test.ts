@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ByteBudget } from './byte-budget.ts';
 
 describe('the budget of a node', () => {
-  it('refuses what goes beyond it, and has room again once calls ended', () => {
+  it('refuses what exceeds it, and has room again once calls ended', () => {
     const budget = new ByteBudget(100);
     const first = budget.open();
     const second = budget.open();
@@ -15,7 +15,7 @@ describe('the budget of a node', () => {
     expect(() => budget.open().take(100)).not.toThrow();
   });
 
-  it('counts nothing of a call that ended', () => {
+  it('no longer counts a call that ended', () => {
     const budget = new ByteBudget(10);
     const call = budget.open();
     call.release();

@@ -1,6 +1,6 @@
 import { MembridgeError } from '../contract/errors.ts';
 
-/** Counts the bytes that calls hold in memory, and refuses more than a limit. */
+/** Counts the bytes that calls hold in memory, and refuses bytes beyond a limit. */
 export class ByteBudget {
   readonly #max: number;
   #held = 0;
@@ -10,8 +10,9 @@ export class ByteBudget {
   }
 
   /**
-   * Begins to count for one call.
-   * @returns `take` throws MembridgeError too_many_requests beyond the limit; `release` gives everything back, and must be called once
+   * Starts to count for one call.
+   * @returns `take`, which throws MembridgeError too_many_requests beyond the limit; `release`, which gives
+   * everything back, and must be called once
    */
   open(): { take(bytes: number): void; release(): void } {
     let mine = 0;

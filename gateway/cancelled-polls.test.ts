@@ -22,7 +22,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-/** How a poll is given up: its call alone, or the whole tunnel. */
+/** How a poll is abandoned: its call alone, or the whole tunnel. */
 const WAYS: [string, (client: TunnelClient, poll: ClientHttp2Stream) => void][] = [
   ['call is cancelled', (_client, poll) => poll.close(constants.NGHTTP2_CANCEL)],
   ['session is closed', ({ session }) => session.destroy()],
@@ -51,7 +51,7 @@ it.each(WAYS)(
   },
 );
 
-it('serves the next call after hundreds that were given up at any moment', async () => {
+it('serves the next call after hundreds of calls that were abandoned at any moment', async () => {
   const client = await openTunnelClient(test.plane.url, key);
   for (let n = 0; n < 400; n += 1) {
     const call = client.begin(n % 3 === 0 ? 'ListNamespaces' : 'GetSystemInfo');

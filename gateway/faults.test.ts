@@ -80,7 +80,7 @@ describe('an activity behind the tunnel', () => {
     expect(node.reports.at(-1)).toBeNull();
   });
 
-  it('starts after the tunnel was cut in the middle of a poll', async () => {
+  it('starts after the tunnel was cut during a poll', async () => {
     await expect.poll(() => node.isPolling()).toBe(true);
     toPlane.cut();
     const handle = await node.start('hold', 'after a poll');

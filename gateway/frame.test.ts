@@ -6,7 +6,7 @@ import { MAX_MESSAGE_BYTES, frameMessage, readMessage } from './frame.ts';
 const text = Buffer.from('hello');
 
 describe('frames of gRPC', () => {
-  it('gives the message of a frame, plain or compressed', async () => {
+  it('returns the message of a frame, plain or compressed', async () => {
     expect(await readMessage(frameMessage(text), undefined)).toEqual(text);
     expect(await readMessage(frame(gzipSync(text), true), 'gzip')).toEqual(text);
     expect(await readMessage(frameMessage(Buffer.alloc(MAX_MESSAGE_BYTES)), undefined)).toHaveLength(
@@ -35,7 +35,7 @@ describe('frames of gRPC', () => {
     ['announces more than the limit', frame(text, false, MAX_MESSAGE_BYTES + 1)],
     ['grows beyond the limit', frame(gzipSync(Buffer.alloc(MAX_MESSAGE_BYTES + 1)), true)],
     ['is a bomb of 256 MB', frame(gzipSync(Buffer.alloc(2 ** 28)), true)],
-  ])('refuses a message that %s, with the sentence that the SDK knows', async (_what, body) => {
+  ])('refuses a message that %s, with the sentence that the SDK recognizes', async (_what, body) => {
     await expect(readMessage(body, 'gzip')).rejects.toMatchObject({
       code: 'too_large',
       message: expect.stringMatching(

@@ -4,17 +4,20 @@ import { MembridgeError, errorMessage } from '../contract/errors.ts';
 
 /** Bytes before each message: whether it is compressed, and its length. */
 const HEADER_BYTES = 5;
-/** Bytes of one message at most, compressed or not: Temporal's own limit. */
+/** The most bytes of one message, compressed or not: Temporal's own limit. */
 export const MAX_MESSAGE_BYTES = 4_194_304;
-/** Bytes of an answer at most. Temporal may send more than it takes: a task brings its input and the details of its last heartbeat. */
+/**
+ * The most bytes of an answer. Temporal may send more than it accepts: a task carries its input and the details of
+ * its last heartbeat.
+ */
 export const MAX_ANSWER_BYTES = 33_554_432;
-/** Bytes of a request's body at most: one frame. */
+/** The most bytes of a request's body: one frame. */
 export const MAX_BODY_BYTES = HEADER_BYTES + MAX_MESSAGE_BYTES;
 
 const inflate = promisify(gunzip);
 
 /**
- * Takes the one message out of the body of a unary call.
+ * Returns the only message in the body of a unary call.
  * @param encoding the call's `grpc-encoding`
  * @param maxBytes of the message, compressed or not
  * @throws MembridgeError bad_request when the body is not exactly one frame; too_large
@@ -42,7 +45,7 @@ export async function readMessage(
   }
 }
 
-/** Puts a message into an uncompressed frame. */
+/** Wraps a message in an uncompressed frame. */
 export function frameMessage(message: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEADER_BYTES + message.length);
   frame.writeUInt8(0, 0);
@@ -52,8 +55,9 @@ export function frameMessage(message: Uint8Array): Buffer {
 }
 
 /**
- * Makes the error of a message that is too large, with Temporal's own sentence: by it the SDK knows not to send the message again.
- * @param bytes its size, or null for a compressed message that grows beyond the limit
+ * Makes the error of a message that is too large, in Temporal's own words. The SDK recognizes them and does not send
+ * the message again.
+ * @param bytes its size; null for a compressed message that grows beyond the limit
  */
 export function tooLarge(bytes: number | null): MembridgeError {
   const size = bytes === null ? 'more' : String(bytes);

@@ -11,7 +11,7 @@ let node: TunnelNode;
 const activities = {
   echo: async (input: unknown) => await Promise.resolve(input),
   large: async () => await Promise.resolve(randomBytes(1_200_000).toString('hex')),
-  /** Beats until it is cancelled. */
+  /** Sends heartbeats until it is cancelled. */
   untilCancelled: async () => {
     for (;;) {
       Context.current().heartbeat('beating');
@@ -36,7 +36,7 @@ describe('a worker behind the tunnel', () => {
     expect(await handle.result()).toEqual({ garden: 'rose' });
   });
 
-  it('passes heartbeats on, and hears that its activity is cancelled', async () => {
+  it('passes heartbeats on, and learns that its activity is cancelled', async () => {
     const handle = await node.start('untilCancelled');
     await expect
       .poll(
@@ -53,7 +53,7 @@ describe('a worker behind the tunnel', () => {
     expect(await handle.result()).toBe(text);
   });
 
-  it('fails an activity whose result is larger than Temporal takes, and runs the next one', async () => {
+  it('fails an activity whose result is too large for Temporal, and runs the next one', async () => {
     const handle = await node.start('large');
     await expect(handle.result()).rejects.toMatchObject({
       cause: { cause: { message: 'Complete result exceeds size limit.' } },

@@ -16,32 +16,32 @@ import { TaskTokens } from './task-tokens.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 import { Upstream } from './upstream.ts';
 
-/** Tunnels of one node at once. An agent opens one for each queue that it polls, and one for its leases. */
+/** The most tunnels of one node. An agent opens one for each queue that it polls, and one for its leases. */
 const MAX_TUNNELS = 64;
-/** Bytes that the calls of one node may hold in memory. */
+/** The most bytes that the calls of one node may hold in memory. */
 const MAX_HELD_BYTES = 67_108_864;
 
-/** Pause before a node whose access could not be looked up is looked up again, in milliseconds. */
+/** Pause before a failed look-up of a node's access is repeated, in milliseconds. */
 const RECHECK_MS = 2_000;
 
-/** A key of a node that is good now, and what goes with it. */
+/** The access of a node's valid key. */
 export interface NodeAccess {
   readonly node: string;
   /** Pools that the node serves besides the default one. */
   readonly labels: readonly string[];
 }
 
-/** What the gateway needs of the process around it. */
+/** What the gateway needs from its process. */
 export interface GatewayOptions {
   /** Temporal's frontend. */
   readonly engine: { readonly address: string; readonly namespace: string };
   /** The control plane's Ed25519 key, from which the key of the task tokens is derived. */
   readonly signingKey: KeyObject;
-  /** Finds the node of a key, or null when no node has it now. */
+  /** Finds the node of a key; null when no node has it now. */
   readonly findAccess: (keyHash: string) => Promise<NodeAccess | null>;
   /** Receives a refused call, once a minute for each node and method. */
   readonly refused: (refusal: Refusal) => void;
-  /** Hears that a node's access could not be looked up. */
+  /** Called when a node's access could not be looked up. */
   readonly failed: (node: string, error: unknown) => void;
   /** Epoch ms. */
   readonly now: () => number;
@@ -53,21 +53,21 @@ interface NodeTunnels {
   readonly open: Set<KeyedTunnel>;
 }
 
-/** A tunnel with the key that opened it, and what that key allows now. */
+/** A tunnel with the key that opened it, and the present rights of that key. */
 interface KeyedTunnel {
   readonly keyHash: string;
   rights: Rights;
   tunnel: Tunnel | null;
 }
 
-/** An upgrade request that was let in. */
+/** An accepted upgrade request. */
 export interface Upgrade {
   readonly req: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
 }
 
-/** Takes the engine tunnels of agents, and lets each node do at Temporal what is its own. */
+/** Accepts the engine tunnels of agents, and lets each node call at Temporal only what concerns itself. */
 export class EngineGateway {
   readonly #options: GatewayOptions;
   readonly #tokens: TaskTokens;
@@ -89,7 +89,7 @@ export class EngineGateway {
     this.#refused = reportRefusals(options.refused, options.now);
   }
 
-  /** How many tunnels are open. */
+  /** Returns how many tunnels are open. */
   get tunnels(): number {
     return [...this.#nodes.values()].reduce((sum, { open }) => sum + open.size, 0);
   }
@@ -97,7 +97,8 @@ export class EngineGateway {
   /**
    * Checks a request for a tunnel before its WebSocket opens.
    * @returns the digest of its secret
-   * @throws MembridgeError bad_request without a usable secret; too_many_requests; engine_unavailable while this process stops
+   * @throws MembridgeError bad_request without a usable secret; too_many_requests; engine_unavailable while this
+   * process stops
    */
   admit(node: string, req: IncomingMessage): Buffer {
     if (this.#isClosed) {
@@ -121,7 +122,7 @@ export class EngineGateway {
   }
 
   /**
-   * Opens the WebSocket of a request that `admit` let in, and serves it.
+   * Opens the WebSocket of a request that `admit` accepted, and serves it.
    * @param by the node and the hash of the key that it used
    */
   accept(upgrade: Upgrade, by: NodeAccess & { keyHash: string }, secret: Buffer): void {
@@ -134,11 +135,11 @@ export class EngineGateway {
       tunnel: null,
     };
     const gone = (): void => {
-      // Both the WebSocket and the connection below it say so.
+      // Both the WebSocket and the connection below it report the end.
       if (of.open.delete(entry) && of.open.size === 0) this.#nodes.delete(node);
     };
     of.open.add(entry);
-    // A request that is no whole WebSocket handshake is answered by the library, and its socket ends.
+    // The library answers a request that is no complete WebSocket handshake, and its socket ends.
     upgrade.socket.once('close', gone);
     this.#sockets.handleUpgrade(upgrade.req, upgrade.socket, upgrade.head, (socket) => {
       entry.tunnel = openTunnel(
@@ -154,11 +155,11 @@ export class EngineGateway {
         gone,
       );
     });
-    // The node may have been removed since its key was checked, before this tunnel could hear of it.
+    // The node may have been removed between the check of its key and this moment, in which the tunnel gets no event.
     void this.recheck(node);
   }
 
-  /** Closes those tunnels of a node whose key is no longer good, and gives the others the node's present rights. */
+  /** Closes the tunnels of a node whose key is no longer valid, and gives the others the node's present rights. */
   async recheck(node: string): Promise<void> {
     const of = this.#nodes.get(node);
     if (of === undefined) return;
@@ -176,13 +177,13 @@ export class EngineGateway {
         if (access?.node === node) {
           entry.rights = rightsOf(node, this.#options.engine.namespace, access.labels);
         } else {
-          entry.tunnel?.close(TUNNEL_CLOSE.revoked, 'this key is no longer good');
+          entry.tunnel?.close(TUNNEL_CLOSE.revoked, 'this key is no longer valid');
         }
       }
     }
   }
 
-  /** Does the same for every node: events may have been missed. */
+  /** Does the same for every node, because events may have been missed. */
   async recheckAll(): Promise<void> {
     for (const node of this.#nodes.keys()) await this.recheck(node);
   }

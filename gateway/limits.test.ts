@@ -31,7 +31,7 @@ afterAll(async () => {
 /** The type of HTTP/2's settings frame. */
 const SETTINGS = 4;
 
-/** Frames of HTTP/2 with any type, flags and stream, whose length is not always that of their content. */
+/** Frames of HTTP/2 with any type, flags and stream, whose length may differ from that of their content. */
 const http2Frames = fc.array(
   fc
     .record({
@@ -52,7 +52,7 @@ const http2Frames = fc.array(
   { maxLength: 12 },
 );
 
-/** Waits until something closes. Its errors are its own. */
+/** Waits until something closes; ignores its errors. */
 async function closed(thing: WebSocket | ClientHttp2Stream): Promise<void> {
   await new Promise<void>((resolve) => {
     thing.on('error', () => undefined);
@@ -60,7 +60,7 @@ async function closed(thing: WebSocket | ClientHttp2Stream): Promise<void> {
   });
 }
 
-/** The HTTP status with which a socket is refused, and what it says. */
+/** Returns the HTTP status and the text with which a socket is refused. */
 async function refusal(headers: Record<string, string>): Promise<{ status: number; text: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
   const upgrade = {
@@ -85,7 +85,7 @@ async function refusal(headers: Record<string, string>): Promise<{ status: numbe
 }
 
 describe('a tunnel', () => {
-  it('is refused without the key of a node, without a secret, and to what is no WebSocket', async () => {
+  it('is refused without a node’s key, without a secret, and without a WebSocket', async () => {
     const secret = { [TUNNEL_SECRET_HEADER]: 'x'.repeat(43) };
     expect(await refusal(secret)).toMatchObject({ status: 401 });
     expect(await refusal({ ...secret, 'X-MEMBRIDGE-AGENT': 'wrong' })).toMatchObject({ status: 401 });
@@ -100,10 +100,10 @@ describe('a tunnel', () => {
     });
     const stripped = await test.call('GET', ENGINE_TUNNEL_PATH, { headers: { ...byKey, ...secret } });
     expect(stripped.status).toBe(400);
-    expect(stripped.body['detail']).toMatch(/proxy .* takes the header Upgrade away/);
+    expect(stripped.body['detail']).toMatch(/proxy .* removes the header Upgrade/);
   });
 
-  it('is refused to a node that has 64 of them', async () => {
+  it('is refused for a node that has 64 of them', async () => {
     const node = (await enrolNode(test, 'greedy')).agent_key;
     const sockets = Array.from({ length: 64 }, () => openSocket(test.plane.url, node));
     await Promise.all(sockets.map((socket) => once(socket, 'open')));
@@ -124,7 +124,7 @@ describe('a tunnel', () => {
     await closed(socket);
   });
 
-  it('ends at, or lives with, any bytes after a proper beginning, and others are served', async () => {
+  it('ends at or survives any bytes after a proper start, and does not affect others', async () => {
     const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(9)]);
     preface.writeUInt8(SETTINGS, preface.length - 6);
     await fc.assert(
@@ -148,7 +148,7 @@ describe('a tunnel', () => {
     await closed(socket);
   });
 
-  it('ends without a call of its agent for 10 seconds, and a call that is not sent whole ends after 30', async () => {
+  it('ends after 10 seconds without a call of its agent, and an incomplete call ends after 30', async () => {
     const started = performance.now();
     const socket = openSocket(test.plane.url, key);
     await once(socket, 'open');
@@ -179,7 +179,7 @@ describe('a call', () => {
     ['has two frames', Buffer.concat([frame(bytes), frame(bytes)]), {}, INVALID_ARGUMENT],
     ['is compressed by something else', frame(bytes, true), { 'grpc-encoding': 'br' }, INVALID_ARGUMENT],
     ['is no gzip', frame(bytes, true), gzip, INVALID_ARGUMENT],
-  ])('is refused when it %s, and the next one is served', async (_what, body, headers, status) => {
+  ])('is refused when it %s, without harm to the next one', async (_what, body, headers, status) => {
     expect(await client.send('GetSystemInfo', body, headers)).toMatchObject({ status });
     expect(await client.call('GetSystemInfo', new Uint8Array())).toMatchObject({ status: 0 });
   });

@@ -3,8 +3,8 @@ import { tooLarge } from './frame.ts';
 
 /**
  * Reads a stream to its end.
- * @param maxBytes after which it is given up
- * @param onBytes hears of each piece's size; what it throws ends the reading
+ * @param maxBytes the limit at which it stops reading
+ * @param onBytes called with the size of each chunk; an error that it throws ends the reading
  * @throws MembridgeError too_large; Error when the stream breaks off; whatever `onBytes` throws
  */
 export async function readToEnd(

@@ -3,7 +3,7 @@ import proto from '@temporalio/proto';
 /** A refused call. */
 export interface Refusal {
   readonly node: string;
-  /** The name of a known method, such as `StartWorkflowExecution`, or what stands for all others. */
+  /** The name of a known method, such as `StartWorkflowExecution`, or one text for all others. */
   readonly method: string;
   readonly reason: string;
 }
@@ -12,7 +12,7 @@ const MINUTE_MS = 60_000;
 const PATH = /^\/temporal\.api\.workflowservice\.v1\.WorkflowService\/(\w+)$/;
 
 /**
- * Reports each node and method once a minute: a node that is refused asks again and again.
+ * Reports each node and method at most once a minute, because a refused node asks again and again.
  * @param report receives the first refusal of a minute
  * @param now epoch ms
  */
@@ -34,7 +34,10 @@ export function reportRefusals(
   };
 }
 
-/** The path is the agent's to choose: made-up methods share one name, so that they cannot fill the log. */
+/**
+ * Returns the name of a path's method. The agent chooses the path, so invented methods share one name: they cannot
+ * fill the log.
+ */
 function methodName(path: string): string {
   const name = PATH.exec(path)?.[1] ?? '';
   return METHODS.has(name) ? name : 'a method of another service';
@@ -42,9 +45,9 @@ function methodName(path: string): string {
 
 const METHODS: ReadonlySet<string> = new Set(workflowServiceMethods());
 
-/** The names of all methods of Temporal's WorkflowService that this release knows. */
+/** Returns the names of all methods of Temporal's WorkflowService that this release knows. */
 export function workflowServiceMethods(): string[] {
-  // The types declare a class to be made instances of; at run time it is protobufjs's own description of the service.
+  // The types declare a class with instances; at run time it is protobufjs's own description of the service.
   const service = proto.temporal.api.workflowservice.v1.WorkflowService as unknown as {
     readonly methods: Readonly<Record<string, unknown>>;
   };

@@ -43,7 +43,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Waits for a socket's end, 5 s at most, and gives the code. */
+/** Waits for a socket's end, 5 s at most, and returns the code. */
 async function closeCode(socket: WebSocket): Promise<number> {
   const [code] = (await once(socket, 'close', { signal: AbortSignal.timeout(5_000) })) as [number];
   return code;
@@ -88,7 +88,7 @@ describe('open tunnels', () => {
     client.close();
   });
 
-  it('let their node poll a pool from the moment when it reports the label, and no longer than that', async () => {
+  it('let their node poll a pool exactly as long as it reports the label', async () => {
     const { agent_key: key } = await enrolNode(first, 'labelled');
     const client = await openTunnelClient(second.plane.url, key);
     const { namespace } = second.plane.deps.engine.address;

@@ -1,7 +1,7 @@
 import { nodeQueue, nodeTaskQueue, poolQueue } from '../contract/names.ts';
 import { DEFAULT_POOL } from '../contract/tasks/tasks.ts';
 
-/** What a node may do at the engine. */
+/** What a node may do at Temporal. */
 export interface Rights {
   readonly node: string;
   readonly namespace: string;
@@ -10,7 +10,7 @@ export interface Rights {
 }
 
 /**
- * Returns what a node may do.
+ * Returns a node's rights.
  * @param labels pools that the node serves besides the default one
  */
 export function rightsOf(node: string, namespace: string, labels: readonly string[]): Rights {

@@ -9,23 +9,23 @@ import { refuseCall } from './status.ts';
 import type { TaskTokens } from './task-tokens.ts';
 import type { Answer, Upstream } from './upstream.ts';
 
-/** What a call through a tunnel is judged by and sent on with. */
+/** The rights, keys and connection with which calls of a tunnel are served. */
 export interface CallContext {
-  /** What the tunnel's node may do at this moment. */
+  /** Returns the present rights of the tunnel's node. */
   readonly rights: () => Rights;
-  /** Whether a call's `authorization` is the one that the agent named for this tunnel. */
+  /** Returns whether a call's `authorization` is the one that the agent chose for this tunnel. */
   readonly isAuthorized: (authorization: string | undefined) => boolean;
   readonly tokens: TaskTokens;
   readonly upstream: Upstream;
   readonly budget: ByteBudget;
-  /** Hears of a call that was refused, with the reason. */
+  /** Called for a refused call, with the reason. */
   readonly refused: (path: string, reason: string) => void;
 }
 
 /** How long an agent may take to send one request, in milliseconds. */
 const REQUEST_WITHIN_MS = 30_000;
 
-/** Headers of a call that Temporal receives. Everything else stays here, the agent's secret above all. */
+/** Headers of a call that Temporal receives. All others stay here, above all the agent's secret. */
 const PASSED_ON = [
   'client-name',
   'client-version',
@@ -35,7 +35,7 @@ const PASSED_ON = [
   'user-agent',
 ] as const;
 
-/** Reads one unary call, judges it, sends it on to Temporal and gives the answer back. */
+/** Reads one unary call, checks it, sends it to Temporal and returns the answer. */
 export async function serveCall(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -43,7 +43,7 @@ export async function serveCall(
 ): Promise<void> {
   const gone = new AbortController();
   const held = context.budget.open();
-  // A poll that the agent gave up is given up at Temporal too: a task must not go to nobody.
+  // A poll that the agent abandoned is cancelled at Temporal too: otherwise a task could be given to nobody.
   stream.once('close', () => {
     held.release();
     gone.abort();
@@ -70,14 +70,14 @@ export async function serveCall(
   }
 }
 
-/** @throws MembridgeError unauthorized, forbidden */
+/** Checks the secret and the method. @throws MembridgeError unauthorized, forbidden */
 function admit(path: string, headers: IncomingHttpHeaders, context: CallContext): AllowedMethod {
   const { node } = context.rights();
   if (!context.isAuthorized(headers.authorization)) {
     context.refused(path, "it did not carry the secret of the agent's tunnel");
     throw new MembridgeError(
       'unauthorized',
-      `The tunnel of node ${node} takes calls of its agent alone; this one does not carry the agent's secret.`,
+      `The tunnel of node ${node} accepts only calls of its agent; this one does not carry the agent's secret.`,
     );
   }
   const method = ALLOWED.get(path);
@@ -87,7 +87,8 @@ function admit(path: string, headers: IncomingHttpHeaders, context: CallContext)
 }
 
 /**
- * Returns the request as Temporal gets it: encoded from what was judged, so that nothing else comes through, with its own token.
+ * Returns the request for Temporal, with Temporal's own token. It is encoded from what was checked, so that nothing
+ * else gets through.
  * @throws MembridgeError bad_request, forbidden
  */
 function judge(path: string, method: AllowedMethod, message: Buffer, context: CallContext): Uint8Array {
@@ -155,13 +156,13 @@ function respond(stream: ServerHttp2Stream, { headers, trailers }: Answer, body:
   }
   stream.respond({ ':status': 200, ...metadata(headers) }, { waitForTrailers: true });
   stream.on('wantTrailers', () => {
-    // The agent may have given the call up since.
+    // The agent may have abandoned the call since.
     if (!stream.closed && !stream.destroyed) stream.sendTrailers(metadata(trailers));
   });
   stream.end(body);
 }
 
-/** Headers without those of HTTP/2 itself, and without the encoding: what comes from here is not compressed. */
+/** Returns headers without those of HTTP/2 itself, and without the encoding: what is sent from here is not compressed. */
 function metadata(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const own = Object.entries(headers).filter(
     ([name]) => !name.startsWith(':') && name !== 'content-length' && name !== 'grpc-encoding',

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { MembridgeError, type ErrorCode } from '../contract/errors.ts';
 
-/** The gRPC status of each error that a call can meet; every other error is INTERNAL. */
+/** The gRPC status of each error that a call can cause; every other error is INTERNAL. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   bad_request: 3,
   forbidden: 7,
@@ -14,7 +14,7 @@ const INTERNAL = 13;
 /** How long the rest of a refused call may take to arrive, in milliseconds. */
 const DRAIN_MS = 2_000;
 
-/** Answers a call with an error, in headers that are the trailers too. */
+/** Answers a call with an error, in headers that are also the trailers. */
 export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
   if (stream.closed || stream.destroyed || stream.headersSent) return;
   const isOurs = error instanceof MembridgeError;
@@ -23,12 +23,12 @@ export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
       ':status': 200,
       'content-type': 'application/grpc',
       'grpc-status': String((isOurs ? STATUS[error.code] : undefined) ?? INTERNAL),
-      // The header takes ASCII alone; gRPC has the rest percent-encoded.
+      // The header accepts only ASCII; gRPC wants the rest percent-encoded.
       'grpc-message': encodeURIComponent(isOurs ? error.message : 'Something went wrong in the gateway.'),
     },
     { endStream: true },
   );
-  // What the agent still sends of a refused call is dropped. A reset at once could overtake the answer.
+  // The rest of a refused call is discarded. An immediate reset could overtake the answer.
   stream.resume();
   const late = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), DRAIN_MS);
   late.unref();

@@ -8,7 +8,7 @@ const token = Buffer.from('a token of Temporal');
 const bound = tokens.bind('ada', token);
 
 describe('task tokens', () => {
-  it('are released for the node that received them, also by another control plane with the same key', () => {
+  it('are valid for the node that received them, also at another control plane with the same key', () => {
     expect(tokens.release('ada', bound)).toEqual(token);
     expect(new TaskTokens(key).release('ada', bound)).toEqual(token);
   });

@@ -1,12 +1,13 @@
 import { createHmac, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto';
 
-/** What the derived key is for; the number changes when the format does. */
+/** The purpose of the derived key; the number changes with the format. */
 const PURPOSE = 'membridge-task-token/1';
 const MAC_BYTES = 32;
 
 /**
- * Binds task tokens to nodes. Temporal's own tokens are plain protobuf that anybody can make up, so a node receives `token ‖ HMAC` and
- * must bring both back. All control planes of an installation have the same signing key, so each accepts what another one bound.
+ * Binds task tokens to nodes. Temporal's own tokens are plain protobuf that anybody can forge. So a node receives
+ * `token ‖ HMAC`, and must return both. All control planes of an installation have the same signing key, so each
+ * accepts what another one bound.
  */
 export class TaskTokens {
   readonly #key: Uint8Array;
@@ -17,21 +18,21 @@ export class TaskTokens {
     this.#key = new Uint8Array(hkdfSync('sha256', secret, '', PURPOSE, MAC_BYTES));
   }
 
-  /** Returns the token as the node receives it. */
+  /** Returns the token in the form for the node. */
   bind(node: string, token: Uint8Array): Uint8Array {
     return Buffer.concat([token, this.#mac(node, token)]);
   }
 
-  /** Returns Temporal's own token, or null when the node did not receive this one. */
+  /** Returns Temporal's own token; null when the node did not receive this one. */
   release(node: string, bound: Uint8Array): Uint8Array | null {
-    // Nothing but a code would be left of a shorter one, and Temporal refuses an empty token anyway.
+    // A shorter one would leave only a code, and Temporal refuses an empty token anyway.
     if (bound.length <= MAC_BYTES) return null;
     const token = bound.subarray(0, -MAC_BYTES);
     return timingSafeEqual(bound.subarray(-MAC_BYTES), this.#mac(node, token)) ? token : null;
   }
 
   #mac(node: string, token: Uint8Array): Buffer {
-    // A node's id has no NUL, so no two pairs give the same text.
+    // A node's id has no NUL, so two different pairs never give the same text.
     return createHmac('sha256', this.#key).update(`${node}\0`, 'utf8').update(token).digest();
   }
 }

@@ -4,27 +4,27 @@ import { TUNNEL_CLOSE } from '../contract/nodes/engine-tunnel.ts';
 import { endWhenSilent } from '../engine/watch-socket.ts';
 import { serveCall, type CallContext } from './serve-call.ts';
 
-/** How long a new tunnel may take to carry a call with the agent's secret, in milliseconds. */
+/** How long a new tunnel may take until its first call with the agent's secret, in milliseconds. */
 const CALL_WITHIN_MS = 10_000;
 /** How long a peer may take to answer a close, in milliseconds. */
 const CLOSE_WITHIN_MS = 1_000;
-/** Calls at once: an agent runs 200 activities, and each may report while polls are open. */
+/** The most concurrent calls: an agent runs 200 activities, and each may report while polls are open. */
 const MAX_CALLS = 512;
-/** Bytes that an agent may send before it waits: inputs and results cross wide networks in one flight. */
+/** How many bytes an agent may send before it waits: inputs and results cross wide networks in one flight. */
 const STREAM_WINDOW = 1_048_576;
 const SESSION_WINDOW = 4_194_304;
-/** Megabytes of HTTP/2 state of one tunnel. */
+/** The most megabytes of HTTP/2 state for one tunnel. */
 const MAX_SESSION_MB = 32;
 
 /** One agent's open tunnel. */
 export interface Tunnel {
-  /** Ends it and every call of it. */
+  /** Ends it and all its calls. */
   close(code: number, reason: string): void;
 }
 
 /**
  * Speaks HTTP/2 with the agent at the other end of a WebSocket, and serves its calls.
- * @param onClose hears that the tunnel is gone
+ * @param onClose called when the tunnel has closed
  */
 export function openTunnel(socket: WebSocket, context: CallContext, onClose: () => void): Tunnel {
   endWhenSilent(socket);
@@ -44,7 +44,7 @@ export function openTunnel(socket: WebSocket, context: CallContext, onClose: () 
     setTimeout(() => socket.terminate(), CLOSE_WITHIN_MS).unref();
   };
 
-  // Somebody else on the agent's machine may connect to its port, and would otherwise take the places of its workers.
+  // Another user of the agent's machine may connect to its port, and would otherwise take the places of its workers.
   const unused = setTimeout(() => close(TUNNEL_CLOSE.unused, 'no call in time'), CALL_WITHIN_MS);
   const isAuthorized = (given: string | undefined): boolean => {
     const isAgent = context.isAuthorized(given);
@@ -52,7 +52,7 @@ export function openTunnel(socket: WebSocket, context: CallContext, onClose: () 
     return isAgent;
   };
   session.on('stream', (stream, headers) => void serveCall(stream, headers, { ...context, isAuthorized }));
-  // Bytes that are not HTTP/2, or a connection that broke: the reason is the peer's affair.
+  // The bytes are not HTTP/2, or the connection broke. Only the peer can know why.
   session.on('error', () => close(TUNNEL_CLOSE.unused, 'no HTTP/2'));
   session.once('close', () => close(1_000, 'the session ended'));
   duplex.on('error', () => socket.terminate());

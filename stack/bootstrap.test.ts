@@ -9,7 +9,7 @@ import { findOnPath } from './machine.mjs';
 
 let checkout: string;
 
-/** A small checkout of its own, with one dependency that npm takes from a folder. */
+/** Makes a small checkout with one dependency, which npm takes from a folder. */
 beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), 'membridge-bootstrap-'));
   mkdirSync(join(checkout, 'stack'));
@@ -66,7 +66,7 @@ describe('the bootstrap', () => {
     expect(await bootstrap(['hello.ts'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
   });
 
-  test('installs again when the lock file has changed', { timeout: 60_000 }, async () => {
+  test('reinstalls when the lock file has changed', { timeout: 60_000 }, async () => {
     await bootstrap(['hello.ts']);
     const lock = {
       name: 'small',
@@ -79,7 +79,7 @@ describe('the bootstrap', () => {
     expect((await bootstrap(['hello.ts'])).stderr).toMatch(/installed the dependencies/);
   });
 
-  test('started twice at once installs once', { timeout: 60_000 }, async () => {
+  test('installs once when it is started twice at the same moment', { timeout: 60_000 }, async () => {
     const results = await Promise.all([bootstrap(['hello.ts']), bootstrap(['hello.ts'])]);
     expect(results.map(({ code, stdout }) => [code, stdout])).toEqual([
       [0, '[]\n'],
@@ -96,7 +96,7 @@ describe('the bootstrap', () => {
     expect(existsSync(join(checkout, 'node_modules'))).toBe(false);
   });
 
-  test('quotes npm when it fails, and installs nothing by halves', { timeout: 60_000 }, async () => {
+  test('quotes npm when it fails, and leaves no partial installation', { timeout: 60_000 }, async () => {
     const small = { name: 'small', version: '1.0.0', dependencies: { absent: 'file:absent.tgz' } };
     writeJson('package.json', small);
     writeJson('package-lock.json', {
@@ -150,7 +150,7 @@ describe('the bootstrap', () => {
 });
 
 describe('a lock', () => {
-  test('is held by one at a time', async () => {
+  test('is held by one process at a time', async () => {
     const file = join(checkout, 'a.lock');
     const first = await waitForLock(file, () => expect.unreachable());
     expect(tryLock(file)).toEqual({ heldBy: process.pid });
@@ -158,7 +158,7 @@ describe('a lock', () => {
     expect(tryLock(file)).toHaveProperty('release');
   });
 
-  test('of a process that is gone is taken over, also when its pid is in use again', () => {
+  test('is taken over from a dead process, also when its pid is in use again', () => {
     const file = join(checkout, 'a.lock');
     writeFileSync(file, `${process.pid} some-other-start-time`);
     expect(tryLock(file)).toHaveProperty('release');

@@ -1,4 +1,4 @@
-/** Builds a server program from its pinned source: with Go, or where there is no Go, with Go inside Docker. */
+/** Builds a server program from its pinned source: with Go, or with Go inside Docker when this machine has none. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -8,13 +8,13 @@ import { elapsed, findOnPath, installHint } from './machine.mjs';
 export interface Source {
   /** The program's name. */
   name: string;
-  /** What `go install` takes: the package of the program, with its version. */
+  /** The argument of `go install`: the program's package, with its version. */
   module: string;
-  /** Packages of the same version whose programs are built with it and put beside it. */
+  /** Packages of the same version whose programs are built with it and placed beside it. */
   besides?: readonly string[];
   /** The address setting that replaces this part, for the error message. */
   setting: string;
-  /** Where the makers describe other ways to install it. */
+  /** The page where its makers describe other ways to install it. */
   home: string;
 }
 
@@ -24,8 +24,8 @@ const goWanted = { major: 1, minor: 25 };
 const dockerImage = 'golang:1.26';
 
 /**
- * Builds the program and moves it into place whole. Everything fetched and compiled on the way is removed again, also
- * after a failure or Ctrl-C. A second process that wants the same waits for the first.
+ * Builds the program and moves it into place whole. Downloads and intermediate files are removed afterwards, also
+ * after a failure or Ctrl-C. A second process with the same target waits for the first.
  * @param target the file to make
  * @param path where to look for Go and Docker
  * @throws when the machine has neither Go nor a working Docker, saying what would help here
@@ -47,7 +47,7 @@ export async function buildTool(
     mkdirSync(folder, { recursive: true });
     await build(builder, source, folder, log);
     mkdirSync(dirname(target), { recursive: true });
-    // The program itself comes last: where it is, all are.
+    // The program itself comes last: once it exists, all others do.
     for (const name of [...(source.besides ?? []).map(programOf), programOf(source.module)]) {
       const file = join(dirname(target), name === programOf(source.module) ? basename(target) : name);
       renameSync(builtProgram(folder, name), file);
@@ -58,7 +58,7 @@ export async function buildTool(
   }
 }
 
-/** Left by a build that was killed; its lock is ours now, so nobody works there. */
+/** Removes what a killed build left. This process holds its lock now, so nobody works there. */
 function removeFormerBuilds(cache: string, name: string): void {
   if (!existsSync(cache)) return;
   for (const entry of readdirSync(cache)) {
@@ -86,7 +86,7 @@ function findBuilder(source: Source, path: string): Builder {
       `  - Go ${goWanted.major}.${goWanted.minor} or later: ${installHint(['go'])} (or https://go.dev/dl where that is older); ${source.name} is then built once`,
       `  - a running Docker engine, to build it inside ${dockerImage}`,
       `  - ${source.name} itself on PATH: ${source.home}`,
-      `  - ${source.setting}, to use one that runs elsewhere`,
+      `  - ${source.setting}, to use one on another machine`,
     ].join('\n'),
   );
 }
@@ -113,7 +113,7 @@ async function build(
     builder.kind === 'go' ? goCommand(builder, source, folder) : dockerCommand(builder, source, folder);
   const started = Date.now();
   log(`building ${source.name} from source, once (some minutes) ...`);
-  // A group of its own, so that the compilers end with it.
+  // A separate process group, so that the compilers end with it.
   const child = spawn(file, args, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -126,7 +126,7 @@ async function build(
   const onSignal = (signal: NodeJS.Signals): void => {
     cleanUp();
     for (const name of signals) process.off(name, onSignal);
-    // Nobody else here decides what the signal means: let it end us, as it would have.
+    // No other listener handles the signal: let it end this process, as it would have.
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -162,7 +162,7 @@ interface Command {
   env: NodeJS.ProcessEnv;
 }
 
-/** -modcacherw: Go's module cache is read-only by default and could not simply be removed. */
+/** Returns Go's settings. -modcacherw: Go's module cache is read-only by default, and could not simply be removed. */
 function goSettings(folder: string): Record<string, string> {
   return {
     CGO_ENABLED: '0',
@@ -183,8 +183,8 @@ function goCommand(builder: Builder, source: Source, folder: string): Command {
 }
 
 /**
- * The same inside Docker, cross-compiled for this machine.
- * Written from Docker's and Go's reference; the machine this was developed on has no Docker engine to run it with.
+ * Makes the same command for Docker, cross-compiled for this machine. It follows Docker's and Go's reference; it
+ * could not be tried on the development machine, which has no Docker engine.
  */
 function dockerCommand(builder: Builder, source: Source, folder: string): Command {
   const settings = {
@@ -207,12 +207,12 @@ function installArguments(source: Source): string[] {
   return ['install', '-ldflags', '-s -w', ...(source.besides ?? []), source.module];
 }
 
-/** The name that Go gives to the program of a package, such as `minio` for `github.com/minio/minio@v1`. */
+/** Returns Go's name for the program of a package, such as `minio` for `github.com/minio/minio@v1`. */
 function programOf(module: string): string {
   return basename(module.replace(/@.*$/, ''));
 }
 
-/** `go install` puts a cross-compiled program one folder deeper, in bin/<os>_<arch>/. */
+/** Returns the built program. `go install` puts a cross-compiled one a folder deeper, in bin/<os>_<arch>/. */
 function builtProgram(folder: string, name: string): string {
   const bin = join(folder, 'gopath', 'bin');
   const found = readdirSync(bin, { recursive: true, encoding: 'utf8' }).find(

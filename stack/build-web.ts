@@ -14,8 +14,8 @@ const sources = ['web/**/*', 'contract/**/*.ts', 'package-lock.json', 'stack/bui
 const COMPRESSIBLE = '**/*.{js,css,html,svg}';
 
 /**
- * Brings dist/web up to date. The built page is moved into place whole.
- * @returns whether there was anything to build
+ * Updates dist/web. The built page is moved into place whole.
+ * @returns whether a build was needed
  * @throws when Vite cannot build it
  */
 export async function buildWeb(log: (line: string) => void): Promise<boolean> {
@@ -45,7 +45,7 @@ export async function buildWeb(log: (line: string) => void): Promise<boolean> {
   return true;
 }
 
-/** Writes a `.br` and a `.gz` beside each text file below a folder, so that the server compresses none per request. */
+/** Writes a `.br` and a `.gz` beside each text file below a folder, so that the server need not compress per request. */
 export async function compressFiles(folder: string): Promise<void> {
   const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } };
   for (const name of globSync(COMPRESSIBLE, { cwd: folder })) {

@@ -1,6 +1,6 @@
-/** The environment handed to the programs we start. */
+/** The environment of the programs that the stack starts. */
 
-/** An environment without the names that start with one of the prefixes: they would change what the program does. */
+/** Returns an environment without names that start with one of the prefixes: they would change what the program does. */
 export function withoutPrefix(env: NodeJS.ProcessEnv, ...prefixes: string[]): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => !prefixes.some((prefix) => name.startsWith(prefix))),

@@ -1,4 +1,4 @@
-/** Parts that run elsewhere: their addresses from the environment, tried once before anything is started. */
+/** Parts on other machines: reads their addresses from the environment, and tries each once before anything starts. */
 import { Client as MinioClient } from 'minio';
 import { Client as PostgresClient } from 'pg';
 import { probeTemporal } from './temporal.ts';
@@ -6,7 +6,7 @@ import { probeTemporal } from './temporal.ts';
 export interface TemporalAddress {
   address: string;
   namespace: string;
-  /** Empty when nobody said where its web page is. */
+  /** Empty when the address of its web page is unknown. */
   uiUrl: string;
 }
 
@@ -18,7 +18,7 @@ export interface MinioAddress {
 }
 
 /**
- * DATABASE_URL, with TLS as its sslmode says (hosted PostgreSQL such as Neon).
+ * Reads DATABASE_URL, with TLS as its sslmode says (hosted PostgreSQL such as Neon).
  * @throws when it does not answer, naming the variable and not the password
  */
 export async function externalDatabase(env: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -40,7 +40,7 @@ export async function externalDatabase(env: NodeJS.ProcessEnv): Promise<string |
 }
 
 /**
- * TEMPORAL_ADDRESS, with TEMPORAL_NAMESPACE (default `default`) and TEMPORAL_UI_URL.
+ * Reads TEMPORAL_ADDRESS, with TEMPORAL_NAMESPACE (default `default`) and TEMPORAL_UI_URL.
  * @throws when it does not answer or has no such namespace
  */
 export async function externalTemporal(env: NodeJS.ProcessEnv): Promise<TemporalAddress | undefined> {
@@ -56,7 +56,8 @@ export async function externalTemporal(env: NodeJS.ProcessEnv): Promise<Temporal
 }
 
 /**
- * MINIO_ENDPOINT as a full URL, or a host with MINIO_PORT and MINIO_USE_SSL; with MINIO_ACCESS_KEY and MINIO_SECRET_KEY.
+ * Reads MINIO_ENDPOINT as a full URL, or a host with MINIO_PORT and MINIO_USE_SSL; with MINIO_ACCESS_KEY and
+ * MINIO_SECRET_KEY.
  * @throws when it does not answer or refuses the keys
  */
 export async function externalMinio(env: NodeJS.ProcessEnv): Promise<MinioAddress | undefined> {
@@ -72,7 +73,7 @@ export async function externalMinio(env: NodeJS.ProcessEnv): Promise<MinioAddres
   try {
     await client.listBuckets();
   } catch (error) {
-    // Keys that may use a bucket and not list all of them are good keys: it answered, and knew them.
+    // Keys that may use a bucket without listing all of them are valid: the store answered, and knew them.
     if ((error as { code?: string }).code !== 'AccessDenied')
       throw noAnswer('MINIO_ENDPOINT', `The object store at ${url.origin}`, error);
   }

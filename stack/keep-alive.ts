@@ -1,18 +1,18 @@
-/** Starts again what dies: with growing pauses, and a line for each time. */
+/** Restarts services that die, with growing pauses, and logs a line each time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeExit, type Service } from './service.ts';
 
 export interface KeepAlive {
-  /** No more restarts; waits for one that is under way. */
+  /** Stops restarting; waits for a restart in progress. */
   end(): Promise<void>;
 }
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
-/** A service that ran this long before it died starts over with the first pause. */
+/** How long a service must run before its death counts as a first one again, with the first pause, in milliseconds. */
 const steadyMs = 60_000;
 
-/** Restarts the service whenever it ends and nobody asked it to. */
+/** Restarts the service whenever it ends unexpectedly. */
 export function keepAlive(service: Service, log: (line: string) => void): KeepAlive {
   const ending = new AbortController();
   let pauseMs = firstPauseMs;

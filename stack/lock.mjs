@@ -1,6 +1,6 @@
 /**
- * A lock between processes: a file that names its holder by pid and start time, so that a lock left by a killed process
- * is recognised and taken over. Plain JavaScript on node: modules only, because the bootstrap uses it.
+ * A lock between processes. A file names its holder by pid and start time, so that a lock left by a killed process is
+ * recognized and taken over. Plain JavaScript on node: modules only, because the bootstrap uses it.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -17,7 +17,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * When a process started, as an opaque string that no later process with the same pid shares.
+ * Returns when a process started, as an opaque string that no later process with the same pid shares.
  * @param {number} pid
  * @returns {string | undefined} undefined when no such process runs (a zombie does not run)
  */
@@ -25,7 +25,8 @@ export function startTimeOf(pid) {
   if (process.platform === 'linux') {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name in brackets may itself hold brackets and blanks; the fields after it are fixed (proc(5): 3 state, 22 starttime).
+      // The name in brackets may itself hold brackets and blanks. The fields after it are fixed (proc(5): 3 state, 22
+      // starttime).
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
     } catch {
@@ -89,7 +90,7 @@ function readHolder(file) {
     const text = readFileSync(file, 'utf8');
     const [pid, ...started] = text.split(' ');
     if (text === '') {
-      // Created a moment ago and not yet written, unless its writer died between the two steps.
+      // The file was created a moment ago and is still empty, unless its writer died between the two steps.
       return { pid: 0, text, alive: Date.now() - statSync(file).mtimeMs < 5_000 };
     }
     return { pid: Number(pid), text, alive: startTimeOf(Number(pid)) === started.join(' ') };
@@ -98,7 +99,7 @@ function readHolder(file) {
   }
 }
 
-/** Removes the lock while it still says what we read: another process may have taken it over in between. */
+/** Removes the lock if it still has the content that was read: another process may have taken it over in between. */
 function removeIf(file, expected) {
   const aside = `${file}.${process.pid}.old`;
   try {

@@ -1,6 +1,6 @@
 /**
- * What this machine has: programs on PATH, its package manager, the cache folder, the Node to use.
- * Plain JavaScript on node: modules only, because the bootstrap runs it before anything is installed.
+ * Facts about this machine: programs on PATH, its package manager, the cache folder, the Node to use. Plain
+ * JavaScript on node: modules only, because the bootstrap runs it before anything is installed.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -34,7 +34,7 @@ export function cacheDir() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'membridge');
 }
 
-/** Per package manager: its install command, and its names for packages where they differ from ours. */
+/** The install command of each package manager, and its names for packages that differ from ours. */
 const managers = [
   { program: 'apt-get', command: 'apt-get install -y', names: { go: 'golang-go', node: 'nodejs' } },
   { program: 'dnf', command: 'dnf install -y', names: { go: 'golang', node: 'nodejs' } },
@@ -44,9 +44,9 @@ const managers = [
 ];
 
 /**
- * Says how packages are installed here.
- * @param {string[]} packages names as we call them: git, bash, npm, go, node, chromium
- * @returns {string} one command for the package manager of this machine, or a plain sentence when it has none we know
+ * Returns how to install packages here.
+ * @param {string[]} packages our names: git, bash, npm, go, node, chromium
+ * @returns {string} one command for this machine's package manager, or a plain sentence when none is known
  */
 export function installHint(packages) {
   const manager = managers.find(({ program }) => findOnPath(program).length > 0);

@@ -1,4 +1,4 @@
-/** Membridge's own two processes on this machine: the control plane and an agent, with the environment each takes. */
+/** Membridge's own two processes on this machine, the control plane and an agent, and the environment of each. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -18,7 +18,7 @@ interface Surroundings {
   secrets: ServerSecrets;
 }
 
-/** Settings of the stack; the programs it starts would not know them. */
+/** Settings of the stack, which its programs do not know. */
 const stackSettings = ['MEMBRIDGE_POSTGRES_', 'MEMBRIDGE_MINIO_', 'MEMBRIDGE_TEMPORAL_'];
 const agentSettings = [
   'MEMBRIDGE_AGENT_',
@@ -36,7 +36,7 @@ export const SERVER_NAMES_LIKE_AGENT: readonly string[] = [
   'MEMBRIDGE_AGENT_STORE',
 ];
 
-/** What an agent must not see: it has a token of its own. */
+/** Settings that an agent must not see: it has its own key. */
 const serverSettings = [
   'MEMBRIDGE_ADMIN_KEY',
   'RUNTIME_API_KEY',
@@ -50,21 +50,24 @@ const serverSettings = [
   'MINIO_',
 ];
 
-/** What this machine's server is; what MEMBRIDGE_ROLES says wrongly is the server's to refuse. */
+/** Returns the roles of this machine's server. The server itself refuses a wrong MEMBRIDGE_ROLES. */
 export function rolesOf(env: NodeJS.ProcessEnv): ReadonlySet<Role> {
   const all = new Set<Role>(['control', 'runtime']);
   return env.MEMBRIDGE_ROLES ? (parseRoles(env.MEMBRIDGE_ROLES) ?? all) : all;
 }
 
-/** What a runtime alone knows of the control plane elsewhere: the key that was made up here opens nothing there. */
+/**
+ * Returns the remote control plane's address and key from the environment, for a runtime-only process. They replace the
+ * admin key that this machine generated, which the remote control plane does not accept.
+ */
 function elsewhere(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { MEMBRIDGE_SERVER_URL: env.MEMBRIDGE_SERVER_URL, MEMBRIDGE_ADMIN_KEY: env.MEMBRIDGE_ADMIN_KEY };
 }
 
 /**
  * Starts the control plane, on MEMBRIDGE_HOST (127.0.0.1) and MEMBRIDGE_PORT (8000).
- * @returns the service and the address it answers at on this machine
- * @throws when the port is taken or it does not come up, quoting its log
+ * @returns the service and its address on this machine
+ * @throws when the port is taken or it does not start, quoting its log
  */
 export async function startApi(options: Surroundings & { stack: Stack }): Promise<Service & { url: string }> {
   const { root, dataDir, env, secrets, stack } = options;
@@ -106,7 +109,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
 
 /**
  * Starts an agent for this machine on loopback port MEMBRIDGE_AGENT_PORT (8001); enrols it the first time.
- * @throws when the port is taken, the server refuses to enrol it, or it does not come up (quoting its log)
+ * @throws when the port is taken, the server refuses to enrol it, or it does not start (quoting its log)
  */
 export async function startAgent(options: Surroundings & { serverUrl: string }): Promise<Service> {
   const { root, dataDir, env, secrets, serverUrl } = options;
@@ -131,7 +134,7 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
   });
 }
 
-/** A token that lets one new agent in, once. */
+/** Requests a token that admits one new agent, once. */
 async function enrolmentToken(serverUrl: string, nodeId: string, secrets: ServerSecrets): Promise<string> {
   const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
     method: 'POST',

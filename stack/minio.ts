@@ -9,7 +9,7 @@ import { findTool } from './tools.ts';
 
 export interface MinioOptions {
   dataDir: string;
-  /** On 127.0.0.1; 0 picks a free one. */
+  /** The port on 127.0.0.1; 0 picks a free one. */
   port: number;
   accessKey: string;
   secretKey: string;
@@ -26,7 +26,7 @@ export interface Minio extends Service {
 
 /**
  * Starts MinIO on 127.0.0.1 with its objects in `<dataDir>/minio`; no console, no update checks.
- * @throws when the port is taken (naming MEMBRIDGE_MINIO_PORT), or it does not come up (quoting its log)
+ * @throws when the port is taken (naming MEMBRIDGE_MINIO_PORT), or it does not start (quoting its log)
  */
 export async function startMinio(options: MinioOptions): Promise<Minio> {
   const { dataDir, accessKey, secretKey, log } = options;
@@ -56,7 +56,7 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
         args: ['server', objects, '--address', `127.0.0.1:${port}`],
         env: {
           ...withoutPrefix(process.env, 'MINIO_'),
-          // It keeps a folder .minio at home.
+          // MinIO keeps a folder .minio in the home folder.
           HOME: home,
           MINIO_ROOT_USER: accessKey,
           MINIO_ROOT_PASSWORD: secretKey,
@@ -64,7 +64,7 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
           MINIO_UPDATE: 'off',
         },
       }),
-      // Listing with our keys: it answers, its disk is ready, and it is ours.
+      // A list with our keys proves that it answers, that its disk is ready, and that it is ours.
       probe: async () => {
         await client.listBuckets();
       },

@@ -1,4 +1,4 @@
-/** A script of ours as a supervised process: the API, the agent, and whatever a demonstration or test runs beside them. */
+/** One of our scripts as a supervised process: the API, the agent, and what a demo or test runs beside them. */
 import type { Child } from './processes.ts';
 import { needFreePort } from './ports.ts';
 import { startService, type Service } from './service.ts';
@@ -9,12 +9,12 @@ export interface NodeProcessOptions {
   /** Path of the .ts file. */
   script: string;
   args?: string[];
-  /** Its whole environment; a function is asked again before every start. */
+  /** Its whole environment; a function is called again before every start. */
   env: NodeJS.ProcessEnv | (() => Promise<NodeJS.ProcessEnv>);
   dataDir: string;
-  /** It is ready when GET of this address answers 200, or when it has written a line that matches. */
+  /** It is ready when GET of this address answers 200, or when it has written a matching line. */
   ready: { url: string } | { line: RegExp };
-  /** The port it will listen on and the setting that moves it; a taken port is then a clear error. */
+  /** The port it listens on and the setting that changes it; a taken port is then a clear error. */
   port?: { number: number; what: string; setting: string };
   readyTimeoutMs?: number;
   graceMs?: number;
@@ -22,7 +22,7 @@ export interface NodeProcessOptions {
 
 /**
  * Runs a script with this process's own Node and waits until it is ready.
- * @param facts what else its users need to know of it, such as its address; part of the result
+ * @param facts further facts for its users, such as its address; part of the result
  * @throws when it ends first or takes too long, quoting the last lines of its log
  */
 export async function startNodeProcess<Facts extends object = object>(

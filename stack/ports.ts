@@ -1,8 +1,8 @@
-/** Ports on loopback: which is asked for, whether it is free, or one that is. */
+/** Ports on loopback: reads the wanted one, checks that it is free, or finds a free one. */
 import { connect, createServer } from 'node:net';
 
 /**
- * Settles which port a part listens on.
+ * Returns the port for a part.
  * @param wanted the port from the options; 0 picks a free one
  * @param setting the environment variable that sets it, for the error message
  * @throws when the setting is no port number
@@ -37,8 +37,8 @@ export async function needFreePort(port: number, what: string, setting: string):
 }
 
 /**
- * A port that nothing listens on. Taken below the range that systems hand to outgoing connections, so that a part which
- * is stopped for a moment finds its port free again.
+ * Returns a port on which nothing listens. It lies below the range for outgoing connections, so that a part that
+ * stops for a moment finds its port free again.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt++) {

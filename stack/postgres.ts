@@ -11,7 +11,7 @@ import { startService, type Service } from './service.ts';
 
 export interface PostgresOptions {
   dataDir: string;
-  /** On 127.0.0.1; 0 picks a free one. */
+  /** The port on 127.0.0.1; 0 picks a free one. */
   port: number;
   /** The password of the one role, `membridge`, set when the data is created. */
   password: string;
@@ -27,8 +27,9 @@ export interface Postgres extends Service {
 const role = 'membridge';
 
 /**
- * Starts PostgreSQL on 127.0.0.1, password authentication only, no Unix socket; creates its data the first time.
- * @throws when the port is taken (naming MEMBRIDGE_POSTGRES_PORT), or it does not come up (quoting its log)
+ * Starts PostgreSQL on 127.0.0.1, with password authentication only and no Unix socket; creates its data the first
+ * time.
+ * @throws when the port is taken (naming MEMBRIDGE_POSTGRES_PORT), or it does not start (quoting its log)
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { dataDir, password, log } = options;
@@ -40,7 +41,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     {
       name: 'postgres',
       dataDir,
-      // Fast shutdown: SIGTERM would wait for every client to leave.
+      // SIGINT is a fast shutdown; SIGTERM would wait until every client has left.
       stopSignal: 'SIGINT',
       graceMs: 20_000,
       prepare: async () => {
@@ -66,7 +67,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
         cwd: '/',
         ...(home.user && { user: home.user }),
       }),
-      // After SIGKILL its backends hold the shared memory for the moment they need to notice.
+      // After SIGKILL, its backends keep the shared memory until they notice.
       passingFailure: /shared memory block .* is still in use/,
       probe: () => ensureDatabase(urlTo('postgres')),
     },
@@ -74,7 +75,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   );
 }
 
-/** Connects and creates our database if this is a new server. */
+/** Connects, and creates our database on a new server. */
 async function ensureDatabase(url: string): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   client.on('error', () => {});
@@ -87,18 +88,18 @@ async function ensureDatabase(url: string): Promise<void> {
   }
 }
 
-/** A server that still runs on this data though its pid record is lost: its own postmaster.pid names it. */
+/** Stops a server that still runs on this data although its pid record is lost: its own postmaster.pid names it. */
 async function stopServerOn(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
   const command = commandOf(pid);
   if (command.includes('postgres') && command.includes(data)) await stopByPid(pid, 'SIGINT', 20_000);
-  // Stale: PostgreSQL would refuse to start if that pid had since gone to another process of the same user.
+  // A stale file: PostgreSQL would refuse to start if that pid now belonged to another process of the same user.
   else rmSync(file, { force: true });
 }
 
-/** initdb into a folder beside, then a rename: data half made is never taken for data. */
+/** Runs initdb in a folder beside, then renames it: incomplete data never counts as data. */
 async function createData(home: PostgresHome, data: string, password: string): Promise<void> {
   const making = `${data}.partial`;
   const passwordFile = join(home.folder, 'password.partial');
@@ -131,7 +132,7 @@ async function createData(home: PostgresHome, data: string, password: string): P
   }
 }
 
-/** Nothing of the caller's: PGPORT, PGHOST and the like would change what the server does. */
+/** Returns an environment without the caller's PGPORT, PGHOST and the like, which would change the server. */
 function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 }

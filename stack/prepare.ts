@@ -1,7 +1,7 @@
 /**
- * `prepare.ts server [settings.env]`: brings and makes what a start of the server needs, so that the first start is quick
- * and works without a network. `prepare.ts image`: only the page and the workflow bundle, for a container image.
- * Stdout has one line a thing: `changed` or `left`, a tab, and what. Progress goes to stderr.
+ * `prepare.ts server [settings.env]`: fetches and builds what a start of the server needs, so that the first start is
+ * quick and works without a network. `prepare.ts image`: only the page and the workflow bundle, for a container
+ * image. Stdout has one line for each thing: `changed` or `left`, a tab, and its name. Progress goes to stderr.
  */
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -24,12 +24,12 @@ function report(changed: boolean, what: string): void {
   console.log(`${changed ? 'changed' : 'left'}\t${what}`);
 }
 
-/** When the file was last written, in epoch milliseconds. */
+/** Returns when the file was last written, in epoch milliseconds. */
 function modified(file: string): number | undefined {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-/** Temporal and MinIO, unless settings say that they run elsewhere; then the secrets. */
+/** Prepares Temporal and MinIO, unless the settings name other machines for them; then the secrets. */
 async function prepareServer(): Promise<void> {
   const { env } = process;
   if (!env.TEMPORAL_ADDRESS) await findTool(temporalProgramOf(env), log);
@@ -55,7 +55,7 @@ async function preparePage(): Promise<void> {
 
 const [what, settings] = process.argv.slice(2);
 if (what === 'server') {
-  // The service reads the file alone, so the file has the last word.
+  // The service reads only the file, so the file overrides the environment.
   if (settings !== undefined) Object.assign(process.env, parseEnv(readFileSync(settings, 'utf8')));
   await prepareServer();
 } else if (what !== 'image') {
@@ -63,5 +63,5 @@ if (what === 'server') {
   process.exit(2);
 }
 await preparePage();
-// The bundler's worker threads would keep the process for a while.
+// Otherwise the bundler's worker threads would keep the process alive for a while.
 process.exit();

@@ -41,7 +41,7 @@ function recordOf(dataDir: string): { pid: number; startTime: string; command: s
 }
 
 describe('a child', () => {
-  test('ends when asked, and its record goes with it', async () => {
+  test('ends on request, with its record', async () => {
     const dataDir = newDataDir();
     const child = await start(dataDir, 'true');
     expect(recordOf(dataDir).pid).toBe(child.pid);
@@ -51,13 +51,13 @@ describe('a child', () => {
     expect(readdirSync(join(dataDir, 'run'))).toEqual([]);
   });
 
-  test('that does not listen is killed after its time of grace', async () => {
+  test('is killed after its grace period when it ignores the request', async () => {
     const child = await start(newDataDir(), 'trap "" TERM', 200);
     await child.stop();
     expect(await child.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  test('takes its own children along', async () => {
+  test('takes its own children with it', async () => {
     const child = await start(newDataDir(), 'trap "exit 0" TERM; sleep 1000 & echo "grandchild $!"');
     const grandchild = Number(/grandchild (\d+)/.exec(child.lastLines())?.[1]);
     expect(startTimeOf(grandchild)).toBeDefined();
@@ -65,14 +65,14 @@ describe('a child', () => {
     await expect.poll(() => startTimeOf(grandchild), { interval: 10, timeout: 5_000 }).toBeUndefined();
   });
 
-  test('that cannot be run says which program', async () => {
+  test('reports which program cannot be run', async () => {
     const options = { name: 'shell', dataDir: newDataDir(), file: '/no/such/program', args: [], env: {} };
     await expect(startChild(options)).rejects.toThrow('shell: /no/such/program cannot be run');
   });
 });
 
 describe('a leftover', () => {
-  test('of ours is stopped', async () => {
+  test('is stopped when it is ours', async () => {
     const dataDir = newDataDir();
     const child = await start(dataDir, 'true');
     expect(await stopLeftover({ name: 'shell', dataDir })).toBe(true);
@@ -82,7 +82,7 @@ describe('a leftover', () => {
   test.each([
     ['start time', { startTime: '1' }],
     ['command', { command: '/usr/bin/other' }],
-  ])('with the same pid and another %s is not ours, and stays', async (_what, difference) => {
+  ])('stays when only its pid is the same and its %s differs', async (_what, difference) => {
     const dataDir = newDataDir();
     const child = await start(dataDir, 'true');
     writeFileSync(
@@ -94,7 +94,7 @@ describe('a leftover', () => {
     expect(startTimeOf(child.pid)).toBeDefined();
   });
 
-  test('is killed at once by the second Ctrl-C', async () => {
+  test('is killed immediately by the second Ctrl-C', async () => {
     const dataDir = newDataDir();
     const child = await start(dataDir, 'trap "" TERM');
     killRecorded(dataDir);
@@ -102,8 +102,8 @@ describe('a leftover', () => {
   });
 });
 
-test('a process that died and was not reaped does not count as running', async () => {
-  // The shell becomes sleep, which never asks what became of the child it inherited.
+test('does not count a dead process that was not reaped as running', async () => {
+  // The shell becomes sleep, which never reaps the child that it inherited.
   const parent = spawn('/bin/bash', ['-c', '(exit 0) & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -169,7 +169,7 @@ describe('a script of ours', () => {
     expect(readFileSync(service.logFile, 'utf8')).toBe('listening\n');
   });
 
-  test('that fails is quoted', async () => {
+  test('is quoted when it fails', async () => {
     const dataDir = newDataDir();
     const script = writeScript(dataDir, 'console.error("no configuration"); process.exit(3);');
     const starting = startNodeProcess({

@@ -1,4 +1,7 @@
-/** Child processes that outlive nobody: each in a process group of its own, recorded on disk, stopped in the end. */
+/**
+ * Child processes that never outlive their purpose: each has its own process group, is recorded on disk, and is
+ * stopped in the end.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import {
   closeSync,
@@ -26,12 +29,12 @@ export interface ChildCommand {
 }
 
 export interface ChildOptions extends ChildCommand {
-  /** Names the pid record and the log file: one child of a name runs per data directory. */
+  /** Names the pid record and the log file: one child of each name runs per data directory. */
   name: string;
   dataDir: string;
-  /** What asks this program to end; default SIGTERM. */
+  /** The signal that asks this program to end; default SIGTERM. */
   stopSignal?: NodeJS.Signals;
-  /** How long it may take after that, in milliseconds, before SIGKILL; default 10,000. */
+  /** How long it may take after that before SIGKILL, in milliseconds; default 10,000. */
   graceMs?: number;
 }
 
@@ -46,11 +49,11 @@ export interface Child {
   /** Settles when the process has ended, however it ended. */
   readonly exited: Promise<Exit>;
   readonly running: boolean;
-  /** Asks it to end, waits, then kills what is left of its group. */
+  /** Asks it to end, waits, then kills the rest of its group. */
   stop(): Promise<void>;
-  /** SIGKILL to its group, at once. */
+  /** Sends SIGKILL to its group immediately. */
   kill(): Promise<void>;
-  /** What this run has written to the log so far, from the end, at most `lines` lines. */
+  /** Returns the last lines that this run has written to the log. */
   lastLines(lines?: number): string;
 }
 
@@ -63,8 +66,8 @@ interface PidRecord {
 const maxLogBytes = 8 * 1024 * 1024;
 
 /**
- * Starts a child in its own process group with its output in `<dataDir>/<name>.log`, and records it in
- * `<dataDir>/run/<name>.json`, so that the next start can end it should this process be killed.
+ * Starts a child in its own process group with its output in `<dataDir>/<name>.log`. It records the child in
+ * `<dataDir>/run/<name>.json`, so that the next start can end it if this process is killed.
  * @throws when the program cannot be executed
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
@@ -110,7 +113,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       if ((await Promise.race([exited, grace])) === 'late') signalGroup(pid, 'SIGKILL');
       await exited;
     }
-    // Its own children may have stayed behind in the group.
+    // Its own children may still be in the group.
     signalGroup(pid, 'SIGKILL');
   };
   return {
@@ -130,8 +133,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 }
 
 /**
- * Ends a child that a killed parent left behind. Recognised by pid, start time and command together: a process that
- * merely got the same pid is never touched.
+ * Ends a child that a killed parent left behind. It is recognized by pid, start time and command together, so that
+ * another process with the same pid is never touched.
  * @returns whether there was one
  */
 export async function stopLeftover(
@@ -145,7 +148,7 @@ export async function stopLeftover(
   return isOurs;
 }
 
-/** SIGKILL, now, to every child recorded in a data directory: what a second Ctrl-C means. */
+/** Sends SIGKILL to every child recorded in a data directory: the meaning of a second Ctrl-C. */
 export function killRecorded(dataDir: string): void {
   const folder = join(dataDir, 'run');
   if (!existsSync(folder)) return;
@@ -156,7 +159,7 @@ export function killRecorded(dataDir: string): void {
 }
 
 /**
- * Ends a process that is no child of ours, and its group: a signal, a wait, then SIGKILL.
+ * Ends a process that is not our child, and its group: a signal, a wait, then SIGKILL.
  * @param graceMs milliseconds between the signal and SIGKILL
  */
 export async function stopByPid(pid: number, signal: NodeJS.Signals, graceMs: number): Promise<void> {
@@ -168,7 +171,7 @@ export async function stopByPid(pid: number, signal: NodeJS.Signals, graceMs: nu
   while (!isGone()) await sleep(25);
 }
 
-/** The command line of a running process, arguments separated by blanks; empty when there is none. */
+/** Returns the command line of a running process, arguments separated by blanks; empty when there is none. */
 export function commandOf(pid: number): string {
   try {
     if (process.platform === 'linux') {
@@ -185,7 +188,7 @@ function isRunning(record: PidRecord): boolean {
 }
 
 function sameCommand(found: string, recorded: string): boolean {
-  // A script with a #! line shows its interpreter first; blanks inside arguments look like separators.
+  // A script with a #! line shows its interpreter first, and blanks inside arguments look like separators.
   return found !== '' && (found === recorded || found.endsWith(recorded) || recorded.startsWith(found));
 }
 

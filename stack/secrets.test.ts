@@ -33,7 +33,7 @@ test('keep what the file says, and add only what is missing', () => {
   expect(text.startsWith('# mine\nRUNTIME_API_KEY=chosen=by=hand\nMEMBRIDGE_ADMIN_KEY=')).toBe(true);
 });
 
-test('come from the environment first, and are then not written down', () => {
+test('come from the environment first, and are then not written to the file', () => {
   expect(loadServerSecrets(folder, { RUNTIME_API_KEY: 'from outside' }).RUNTIME_API_KEY).toBe('from outside');
   expect(readFileSync(join(folder, 'server.env'), 'utf8')).not.toContain('RUNTIME_API_KEY');
 });

@@ -1,4 +1,4 @@
-/** Secrets this machine makes up for itself and keeps in files only their owner can read. */
+/** Secrets that this machine generates and stores in files that only their owner can read. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,8 +20,9 @@ const makers: Record<keyof ServerSecrets, () => string> = {
 };
 
 /**
- * The server's secrets: from the environment, else from `<dataDir>/server.env`, else made up now and written there.
- * @returns all three; values from the environment are used and not written to the file
+ * Loads the server's secrets: from the environment, otherwise from `<dataDir>/server.env`, otherwise generated now
+ * and written there.
+ * @returns all three; values from the environment are not written to the file
  */
 export function loadServerSecrets(dataDir: string, env: NodeJS.ProcessEnv = process.env): ServerSecrets {
   const file = join(dataDir, 'server.env');
@@ -46,7 +47,7 @@ export interface StackSecrets {
   minioSecretKey: string;
 }
 
-/** The keys of the parts we run ourselves, kept in `<dataDir>/stack.json`; made up the first time. */
+/** Loads the keys of the parts that this machine runs, stored in `<dataDir>/stack.json`; generated the first time. */
 export function loadStackSecrets(dataDir: string): StackSecrets {
   const file = join(dataDir, 'stack.json');
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<StackSecrets>) : {};

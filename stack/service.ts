@@ -1,4 +1,4 @@
-/** A program that serves: started, watched until it answers, stopped, killed and started again on the same port and data. */
+/** A server program: started, watched until it answers, stopped, killed and restarted on the same port and data. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startChild, stopLeftover, type Child, type ChildCommand, type Exit } from './processes.ts';
 
@@ -9,13 +9,13 @@ export interface ServiceDefinition {
   /** Runs before every start, when no earlier process of ours is left: prepares data, checks ports. */
   prepare?(): Promise<void>;
   command(): ChildCommand;
-  /** One attempt to see whether it serves; throws while it does not. Tried again until it succeeds or the child ends. */
+  /** Tries once whether it serves; throws while it does not. Repeated until it succeeds or the child ends. */
   probe(child: Child): Promise<void>;
   /** How long the start may take, in milliseconds; default 60,000. */
   readyTimeoutMs?: number;
   stopSignal?: NodeJS.Signals;
   graceMs?: number;
-  /** A start that failed with this in its log is worth another try, for up to 15 seconds. */
+  /** A failed start with this in its log is repeated, for up to 15 seconds. */
   passingFailure?: RegExp;
 }
 
@@ -24,17 +24,18 @@ export interface Service {
   readonly pid: number;
   readonly logFile: string;
   stop(): Promise<void>;
-  /** SIGKILL, as a power cut would: for fault tests. */
+  /** Sends SIGKILL, which acts like a power cut; for fault tests. */
   kill(): Promise<void>;
   /** Stops it if it runs, and starts it on the same port with the same data. */
   restart(): Promise<void>;
-  /** Calls the listener when the process ends and nobody asked it to. */
+  /** Calls the listener when the process ends unexpectedly. */
   onDeath(listener: (exit: Exit) => void): void;
 }
 
 /**
- * Starts a service and waits until it answers. A process of the same name left behind by a killed parent is stopped first.
- * @param facts what else its users need to know of it, such as its addresses; part of the result
+ * Starts a service and waits until it answers. It first stops a process of the same name that a killed parent left
+ * behind.
+ * @param facts further facts for its users, such as its addresses; part of the result
  * @throws with the last lines of its log when it ends before it answers, or does not answer in time
  */
 export async function startService<Facts extends object>(

@@ -70,7 +70,7 @@ function runningOf(pids: number[]): number[] {
   return pids.filter((pid) => startTimeOf(pid) !== undefined);
 }
 
-/** Another process that holds a stack on the data directory, as `npm start` does. */
+/** Starts another process that holds a stack on the data directory, as `npm start` does. */
 async function holdElsewhere(dataDir: string): Promise<{ holder: ChildProcess; pids: number[] }> {
   const script = `
     import { startStack } from ${JSON.stringify(join(import.meta.dirname, 'stack.ts'))};
@@ -86,7 +86,7 @@ async function holdElsewhere(dataDir: string): Promise<{ holder: ChildProcess; p
 
 describe('the stack', () => {
   test(
-    'starts cold, keeps its data over a stop, and leaves nothing running',
+    'starts cold, keeps its data across a stop, and leaves nothing running',
     { timeout: 120_000 },
     async () => {
       const dataDir = newDataDir();
@@ -139,7 +139,7 @@ describe('the stack', () => {
   });
 
   test(
-    'stops what an earlier, killed parent left running, and carries on with its data',
+    'stops what an earlier, killed parent left running, and continues with its data',
     { timeout: 120_000 },
     async () => {
       const dataDir = newDataDir();
@@ -153,7 +153,7 @@ describe('the stack', () => {
     },
   );
 
-  test('finds a PostgreSQL left running even when its pid record is lost', { timeout: 120_000 }, async () => {
+  test('finds a running PostgreSQL even when its pid record is lost', { timeout: 120_000 }, async () => {
     const dataDir = newDataDir();
     const { holder, pids } = await holdElsewhere(dataDir);
     holder.kill('SIGKILL');
@@ -209,7 +209,7 @@ describe('addresses in the environment', () => {
     expect(all.temporal).toEqual({ address: own.temporal.address, namespace: 'default', uiUrl: '' });
   });
 
-  test('are named when nothing answers there, without the password', { timeout: 60_000 }, async () => {
+  test('are named, without the password, when nothing answers there', { timeout: 60_000 }, async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
     const keys = { MINIO_ACCESS_KEY: 'a', MINIO_SECRET_KEY: 'b' };
     const database = up(newDataDir(), { env: { DATABASE_URL: `postgres://me:hidden@${nobody}/db` } });
@@ -223,7 +223,7 @@ describe('addresses in the environment', () => {
   });
 });
 
-test('the stack refuses a Temporal that is neither the development nor the production server', async () => {
+test('refuses a Temporal that is neither the development nor the production server', async () => {
   const starting = up(newDataDir(), { env: { MEMBRIDGE_TEMPORAL_ENGINE: 'sqlite' } });
   await expect(starting).rejects.toThrow(
     'MEMBRIDGE_TEMPORAL_ENGINE is "sqlite"; it must be "development" or "server".',

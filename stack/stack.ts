@@ -1,4 +1,4 @@
-/** PostgreSQL, MinIO and Temporal together: everything Membridge stands on, on one machine or by address. */
+/** PostgreSQL, MinIO and Temporal together: everything that Membridge depends on, on this machine or by address. */
 import { existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
@@ -20,29 +20,29 @@ import { findTool } from './tools.ts';
 export interface StackOptions {
   /** Holds all data, logs, pid records and secrets; created when missing. One stack runs per data directory. */
   dataDir: string;
-  /** Ports on 127.0.0.1; 0 picks a free one. What is absent is taken from MEMBRIDGE_*_PORT, else the usual port. */
+  /** Ports on 127.0.0.1; 0 picks a free one. An absent one comes from MEMBRIDGE_*_PORT, or is the usual port. */
   ports?: { postgres?: number; minio?: number; temporal?: number; temporalUi?: number };
   env: NodeJS.ProcessEnv;
-  /** Settings of Temporal besides the usual ones, each `key=value`. */
+  /** Further settings of Temporal, each `key=value`. */
   temporalSettings?: readonly string[];
   log: (line: string) => void;
 }
 
 export interface Stack {
-  /** As the owner of the database. */
+  /** For the owner of the database. */
   databaseUrl: string;
-  /** As the role that may neither change the schema nor the audit log; only where PostgreSQL runs here. */
+  /** For the role that may change neither the schema nor the audit log; only where PostgreSQL runs here. */
   runtimeDatabaseUrl?: string;
   temporal: TemporalAddress;
   minio: MinioAddress;
-  /** Only those that run here. */
+  /** Only the parts that run here. */
   parts: { postgres?: Postgres; minio?: Minio; temporal?: Temporal };
   stop(): Promise<void>;
 }
 
 /**
- * Brings up what the environment does not give an address for (DATABASE_URL, TEMPORAL_ADDRESS, MINIO_ENDPOINT), all at
- * once. When one part fails, the others are stopped again.
+ * Starts every part for which the environment gives no address (DATABASE_URL, TEMPORAL_ADDRESS, MINIO_ENDPOINT), all
+ * together. When one fails, the others are stopped again.
  * @throws the first failure
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -90,7 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       parts.temporal = await startTemporalServer({ ...common, databaseUrl: await postgres });
       return { address: parts.temporal.address, namespace: 'default', uiUrl: '' };
     }
-    // Only a port that somebody asked for is at an address that others can know.
+    // Only a requested port is at an address that others can know.
     const wanted = ports.temporalUi ?? (env['MEMBRIDGE_TEMPORAL_UI_PORT'] || '0');
     const isAsked = Number(wanted) !== 0;
     const uiPort = isAsked ? await choosePort(ports.temporalUi, 'MEMBRIDGE_TEMPORAL_UI_PORT', env, 0) : 0;
@@ -116,8 +116,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 }
 
 /**
- * Which Temporal runs here: the program of its development server, or of its production server, whose tables are in the stack's
- * PostgreSQL.
+ * Returns which Temporal runs here: the program of its development server, or of its production server with tables in
+ * the stack's PostgreSQL.
  * @throws when MEMBRIDGE_TEMPORAL_ENGINE is neither `development` nor `server`
  */
 export function temporalProgramOf(env: NodeJS.ProcessEnv): 'temporal' | 'temporal-server' {
@@ -127,7 +127,7 @@ export function temporalProgramOf(env: NodeJS.ProcessEnv): 'temporal' | 'tempora
   throw new Error(`MEMBRIDGE_TEMPORAL_ENGINE is "${engine}"; it must be "development" or "server".`);
 }
 
-/** The address of the same database for the role that the control plane works with; it makes the role at its start. */
+/** Returns the address of the same database for the role of the control plane, which makes that role at its start. */
 function asRole(databaseUrl: string, password: string): string {
   const url = new URL(databaseUrl);
   url.username = 'membridge_runtime';
@@ -135,7 +135,7 @@ function asRole(databaseUrl: string, password: string): string {
   return url.href;
 }
 
-/** Removes a stack's data for good, PostgreSQL's included where that had to live outside. The stack must be stopped. */
+/** Removes a stack's data for good, including PostgreSQL's where that lies outside. The stack must be stopped. */
 export function removeStackData(dataDir: string): void {
   if (!existsSync(dataDir)) return;
   rmSync(dirname(postgresFolderOutside(realpathSync(dataDir))), { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * `npm start`: PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C.
- * With `--no-agent`, or MEMBRIDGE_ROLES=runtime, the agent is left out: a server whose own memory takes no part.
+ * `npm start`: runs PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C. With
+ * `--no-agent`, or MEMBRIDGE_ROLES=runtime, it starts no agent: the memory of such a server's machine takes no part.
  * With `--dev` (`npm run dev`), Vite serves the page, and the API and the agent are restarted after a change of their code.
  */
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ function log(line: string): void {
   console.log(`[${elapsed(began).padStart(6)}] ${line}`);
 }
 
-/** Registers how to stop a service, and starts it again should it die. */
+/** Registers how to stop a service, and restarts it if it dies. */
 function supervise(service: Service): void {
   const alive = keepAlive(service, log);
   undo.push(async () => {
@@ -54,7 +54,7 @@ interface Options {
 async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise<void> {
   const secrets = loadServerSecrets(dataDir, env);
   const [starting, building] = [startParts(dataDir), isDev ? Promise.resolve(false) : buildWeb(log)];
-  // Both to their end, so that a failure of one leaves nothing of the other behind.
+  // Waits for both, so that a failure of one leaves nothing of the other behind.
   await Promise.allSettled([starting, building]);
   const stack = await starting;
   await building;
@@ -62,7 +62,7 @@ async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise
   const api = await startApi({ root, dataDir, env, secrets, stack });
   supervise(api);
   if (stopAsked.signal.aborted) return;
-  // An agent of a runtime alone would have nowhere to enrol here.
+  // A runtime-only process has no control plane here for an agent to enrol at.
   const agent =
     withAgent && rolesOf(env).has('control')
       ? await startAgent({ root, dataDir, env, secrets, serverUrl: api.url })
@@ -70,13 +70,13 @@ async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise
   if (agent !== null) supervise(agent);
   const pageUrl = isDev ? await develop(api, agent) : api.url;
   log('Membridge is ready. Ctrl-C stops everything.');
-  // More people read the journal than may know the key.
+  // More people may read the journal than may know the key.
   const key = isJournal()
     ? `   (the key: RUNTIME_API_KEY in ${dataDir}/server.env)`
     : `#key=${secrets.RUNTIME_API_KEY}`;
   const page = rolesOf(env).has('runtime') ? `/signin${key}` : '/docs';
   console.log(`\n  Open       ${pageUrl}${page}`);
-  // Ours is shown behind our own sign-in.
+  // Our own Temporal page is shown behind our own sign-in.
   const workflows = stack.parts.temporal ? `${api.url}${TEMPORAL_PAGE}` : stack.temporal.uiUrl;
   if (workflows) console.log(`  Workflows  ${workflows}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
@@ -94,13 +94,13 @@ async function develop(api: Service & { url: string }, agent: Service | null): P
   return page.url;
 }
 
-/** Whether our output goes to systemd's journal; the variable alone is inherited by terminals too. */
+/** Returns whether our output goes to systemd's journal; terminals may inherit the variable alone. */
 function isJournal(): boolean {
   const { dev, ino } = fstatSync(1);
   return env.JOURNAL_STREAM === `${dev}:${ino}`;
 }
 
-/** In reverse order, and only what was started. */
+/** Stops what was started, in reverse order. */
 async function stopAll(): Promise<void> {
   for (let next = undo.pop(); next; next = undo.pop()) {
     await next().catch((error: unknown) => log(messageOf(error)));
@@ -156,7 +156,7 @@ function messageOf(error: unknown): string {
 try {
   await main();
 } catch (error) {
-  // A start that was interrupted fails somewhere; that is what was asked for.
+  // An interrupted start fails somewhere; that was requested.
   if (!stopAsked.signal.aborted) {
     console.error(`membridge: ${messageOf(error)}`);
     process.exitCode = 1;

@@ -1,4 +1,7 @@
-/** Temporal's production server on loopback, with its tables in the stack's PostgreSQL: what docker-compose.yml runs, without Docker. */
+/**
+ * Temporal's production server on loopback, with its tables in the stack's PostgreSQL: the setup of
+ * docker-compose.yml, without Docker.
+ */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,20 +15,20 @@ import { findTool } from './tools.ts';
 
 export interface TemporalServerOptions {
   dataDir: string;
-  /** Of its frontend, on 127.0.0.1; 0 picks a free one. */
+  /** The port of its frontend on 127.0.0.1; 0 picks a free one. */
   port: number;
   /** The owner of a PostgreSQL in which the databases `temporal` and `temporal_visibility` are made. */
   databaseUrl: string;
-  /** Prometheus metrics of the server; 0 or absent for none. */
+  /** The port of its Prometheus metrics; 0 or absent for none. */
   metricsPort?: number;
-  /** Settings of its dynamic configuration besides the usual ones, each `key=value`. */
+  /** Further settings of its dynamic configuration, each `key=value`. */
   settings?: readonly string[];
   log: (line: string) => void;
   /** The server program; found, or built, by default. */
   program?: string;
 }
 
-/** The databases, and the schema of each among those that the program for tables brings along. */
+/** The databases, and the schema of each in the program that makes their tables. */
 const DATABASES = { temporal: 'postgresql/v12/temporal', temporal_visibility: 'postgresql/v12/visibility' };
 
 const SERVICES = ['frontend', 'history', 'matching', 'worker'] as const;
@@ -34,8 +37,9 @@ const SERVICES = ['frontend', 'history', 'matching', 'worker'] as const;
 const RETENTION = '72 hours';
 
 /**
- * Starts Temporal's server on 127.0.0.1; makes its databases, its tables and the namespace `default` the first time. It has no web page.
- * @throws when the port is taken, its tables cannot be made, or it does not come up (quoting its log)
+ * Starts Temporal's server on 127.0.0.1. The first time it makes its databases, its tables and the namespace
+ * `default`. It has no web page.
+ * @throws when the port is taken, its tables cannot be made, or it does not start (quoting its log)
  */
 export async function startTemporalServer(options: TemporalServerOptions): Promise<Temporal> {
   const { dataDir, databaseUrl, metricsPort = 0, settings = [], log } = options;
@@ -72,7 +76,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   );
 }
 
-/** Makes the databases and their tables, or brings the tables up to date. */
+/** Makes the databases and their tables, or migrates the tables. */
 async function makeTables(program: string, databaseUrl: string): Promise<void> {
   const { hostname, port, username, password } = new URL(databaseUrl);
   const run = async (database: string, ...args: string[]): Promise<void> => {
@@ -82,14 +86,14 @@ async function makeTables(program: string, databaseUrl: string): Promise<void> {
     });
   };
   for (const [database, schema] of Object.entries(DATABASES)) {
-    // Each does nothing where it was done before.
+    // Each step does nothing where it was done before.
     await run(database, 'create-database');
     await run(database, 'setup-schema', '--version', '0.0');
     await run(database, 'update-schema', '--schema-name', schema);
   }
 }
 
-/** The server's configuration: four services in one process, on loopback. */
+/** Returns the server's configuration: four services in one process, on loopback. */
 async function serverConfig(input: {
   databaseUrl: string;
   port: number;
@@ -105,7 +109,7 @@ async function serverConfig(input: {
       connectProtocol: 'tcp',
       user: username,
       password: decodeURIComponent(password),
-      // Each of the four services has a pool of its own.
+      // Each of the four services has its own pool.
       maxConns,
       maxIdleConns: maxConns,
       maxConnLifetime: '1h',
@@ -151,7 +155,7 @@ async function serverConfig(input: {
   };
 }
 
-/** `key=value` settings as the server reads them from a file. */
+/** Converts `key=value` settings into the form of the server's file. */
 function dynamicValues(settings: readonly string[]): Record<string, [{ value: unknown }]> {
   return Object.fromEntries(
     settings.map((setting) => {
@@ -162,7 +166,7 @@ function dynamicValues(settings: readonly string[]): Record<string, [{ value: un
 }
 
 /**
- * One attempt to find the namespace `default`, which is made where it is missing.
+ * Tries once to find the namespace `default`, and makes it where it is missing.
  * @throws when the server does not answer yet, or does not know the namespace yet
  */
 async function haveNamespace(address: string): Promise<void> {
@@ -179,7 +183,7 @@ async function haveNamespace(address: string): Promise<void> {
     } finally {
       await connection.close();
     }
-    // The next attempt finds it when the server knows it.
+    // The next try finds it once the server knows it.
     throw error;
   }
 }

@@ -10,14 +10,14 @@ import { findTool } from './tools.ts';
 
 export interface TemporalOptions {
   dataDir: string;
-  /** On 127.0.0.1; 0 picks a free one. */
+  /** The port on 127.0.0.1; 0 picks a free one. */
   port: number;
-  /** Of its web page: 0 puts the page on a loopback address and port that nobody can guess; else it is on 127.0.0.1. */
+  /** The port of its web page on 127.0.0.1. 0 puts the page on a loopback address and port that nobody can guess. */
   uiPort: number;
-  /** Prometheus metrics of the server; 0 or absent leaves the choice to Temporal. */
+  /** The port of its Prometheus metrics; 0 or absent lets Temporal choose. */
   metricsPort?: number;
   log: (line: string) => void;
-  /** Settings of its dynamic configuration besides the usual ones, each `key=value`. */
+  /** Further settings of its dynamic configuration, each `key=value`. */
   settings?: readonly string[];
   /** The server program; found, or built, by default. */
   program?: string;
@@ -33,7 +33,7 @@ export interface Temporal extends Service {
 
 const pragmas = ['journal_mode=wal', 'synchronous=normal'];
 
-/** Each `key=value`. deploy/temporal/dynamicconfig.yaml says the same for Docker; a test compares them. */
+/** Each `key=value`. deploy/temporal/dynamicconfig.yaml has the same settings for Docker; a test compares them. */
 export const dynamicConfig = [
   // The default, 20, is a tick of 50 ms for every hop.
   'history.transferProcessorMaxPollRPS=1000',
@@ -42,18 +42,18 @@ export const dynamicConfig = [
   'matching.enableFairness=true',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
-  // Open long polls for each namespace. An agent holds some five: the default of 1,200 is enough for 240 agents.
+  // Open long polls in each namespace. An agent holds some five: the default of 1,200 is enough for 240 agents.
   'frontend.namespaceCount=20000',
-  // Lets the server say which workers are alive.
+  // Lets the server report which workers are alive.
   'frontend.WorkerHeartbeatsEnabled=true',
   'frontend.ListWorkersEnabled=true',
-  // Temporal's HTTP API knows no login either, and nothing here uses it: no Host is allowed.
+  // Temporal's HTTP API has no login either, and nothing here uses it: no Host is allowed.
   'frontend.httpAllowedHosts=["nobody.invalid"]',
 ];
 
 /**
- * Starts Temporal and its web page on 127.0.0.1, its state in `<dataDir>/temporal/`.
- * @throws when a port is taken (naming the setting), or it does not come up (quoting its log)
+ * Starts Temporal and its web page on 127.0.0.1, with its state in `<dataDir>/temporal/`.
+ * @throws when a port is taken (naming the setting), or it does not start (quoting its log)
  */
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
   const { dataDir, metricsPort = 0, settings = [], log } = options;
@@ -109,8 +109,8 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
 }
 
 /**
- * Gives a loopback address at random. Temporal's page knows no login and checks no Host; a website that makes a browser here look for it
- * would have to try 16 million addresses. Only Linux has them all.
+ * Returns a random loopback address. Temporal's page has no login and checks no Host. A website that makes a browser
+ * here search for it would have to try 16 million addresses. Only Linux has all of them.
  */
 function hiddenLoopback(): string {
   if (process.platform !== 'linux') return '127.0.0.1';
@@ -119,12 +119,12 @@ function hiddenLoopback(): string {
 }
 
 /**
- * One attempt to reach a namespace.
+ * Tries once to reach a namespace.
  * @param seconds how long the server may take to accept the connection
  * @throws when the server does not answer in time, or has no such namespace
  */
 export async function probeTemporal(address: string, namespace: string, seconds = 1): Promise<void> {
-  // gRPC waits a second after a refused connection; looking first costs nothing.
+  // gRPC waits a second after a refused connection; a check before costs nothing.
   await needListener(address, seconds);
   const { Connection } = await import('@temporalio/client');
   const connection = await Connection.connect({ address, connectTimeout: seconds * 1_000 });

@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A program that answers to anything with one line. */
+/** Installs a program that answers everything with one line. */
 function install(file: string, answer: string, code = 0): string {
   mkdirSync(join(file, '..'), { recursive: true });
   writeFileSync(file, `#!/bin/sh\necho '${answer}'\nexit ${code}\n`);
@@ -22,7 +22,7 @@ function install(file: string, answer: string, code = 0): string {
   return file;
 }
 
-test('takes the program on PATH when it is the right one', async () => {
+test('uses the program on PATH when it is the right one', async () => {
   const temporal = install(
     join(folder, 'bin', 'temporal'),
     'temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)',
@@ -36,7 +36,7 @@ test('takes the program on PATH when it is the right one', async () => {
   expect(await findTool('minio', log, join(folder, 'bin'))).toBe(minio);
 });
 
-test('ignores another program of that name, and one that is too old, and says so', async () => {
+test('ignores a wrong or outdated program of that name, and says so', async () => {
   install(join(folder, 'a', 'temporal'), 'temporal: a library for dates');
   install(join(folder, 'b', 'temporal'), 'temporal version 1.3.0 (Server 1.27.1, UI 2.36.0)');
   const cached = install(join(folder, 'cache', 'membridge', 'temporal-1.5.1', 'temporal'), '');
@@ -49,7 +49,7 @@ test('ignores another program of that name, and one that is too old, and says so
   ]);
 });
 
-test('without Go and Docker, one message names the ways out', async () => {
+test('names the remedies in one message when Go and Docker are missing', async () => {
   const failure = await findTool('minio', () => {}, join(folder, 'empty')).catch(
     (error: Error) => error.message,
   );
@@ -67,14 +67,14 @@ test('without Go and Docker, one message names the ways out', async () => {
   }
 });
 
-test('an old Go and a Docker without engine are named in that message', async () => {
+test('names an old Go and a Docker without engine in that message', async () => {
   install(join(folder, 'bin', 'go'), 'go1.19.8');
   install(join(folder, 'bin', 'docker'), '', 1);
   const building = findTool('temporal', () => {}, join(folder, 'bin'));
   await expect(building).rejects.toThrow(/go is Go 1\.19\.8, too old; .*docker reaches no Docker engine/);
 });
 
-test('a build that fails leaves nothing in the cache, and quotes what was said', async () => {
+test('leaves nothing in the cache after a failed build, and quotes its output', async () => {
   const go = install(join(folder, 'bin', 'go'), 'go1.26.0');
   // Answers to `go env GOVERSION`, and fails to install anything.
   writeFileSync(
@@ -87,7 +87,7 @@ test('a build that fails leaves nothing in the cache, and quotes what was said',
   expect(readdirSync(join(folder, 'cache', 'membridge'))).toEqual([]);
 });
 
-test('a CHROMIUM_PATH that is no Chromium is refused by name', async () => {
+test('refuses a CHROMIUM_PATH that is not a Chromium, by name', async () => {
   vi.stubEnv('CHROMIUM_PATH', install(join(folder, 'bin', 'chromium'), 'something else'));
   await expect(findChromium(() => {})).rejects.toThrow(/CHROMIUM_PATH is .*chromium/);
 });

@@ -1,4 +1,4 @@
-/** Finds the programs that npm does not bring: Temporal, MinIO, a browser and an ssh server. */
+/** Finds the programs that npm does not install: Temporal, MinIO, a browser and an ssh server. */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ export type ToolName = 'temporal' | 'temporal-server' | 'minio';
 interface Tool extends Source {
   /** The folder in the cache; named by version, so that another version is another build. */
   folder: string;
-  /** Why this program cannot serve, from what it says to --version; nothing when it can. */
+  /** Returns why this program cannot serve, from its answer to --version; undefined when it can. */
   objection(version: string): string | undefined;
 }
 
@@ -27,12 +27,13 @@ const tools: Record<ToolName, Tool> = {
       const server = /^temporal version .*\(Server (\d+)\.(\d+)\.(\d+)/.exec(version);
       if (!server) return 'is not the Temporal CLI';
       const [major = 0, minor = 0, patch = 0] = server.slice(1).map(Number);
-      // The oldest server that has all that our workflows use.
+      // The oldest server that supports everything our workflows use.
       const isNewEnough = major > 1 || (major === 1 && (minor > 29 || (minor === 29 && patch >= 1)));
       return isNewEnough ? undefined : `brings server ${major}.${minor}.${patch}; 1.29.1 or later is needed`;
     },
   },
-  // The server that docker-compose.yml runs, up to the patch: Go 1.26.8 builds this one. With it the program that makes its tables.
+  // The server of docker-compose.yml, up to the patch version: Go 1.26.8 builds this one. Also the program that makes
+  // its tables.
   'temporal-server': {
     name: 'temporal-server',
     module: 'go.temporal.io/server/cmd/server@v1.32.0',
@@ -40,7 +41,7 @@ const tools: Record<ToolName, Tool> = {
     folder: 'temporal-server-1.32.0',
     setting: 'TEMPORAL_ADDRESS',
     home: 'https://docs.temporal.io/self-hosted-guide',
-    // One on PATH has its tables' program in a place of its own: only the built pair is known to fit.
+    // A server on PATH has that program in another place: only the pair built together is known to fit.
     objection: () => 'is not used: the server and the program that makes its tables are built as a pair',
   },
   minio: {
@@ -59,10 +60,11 @@ const tools: Record<ToolName, Tool> = {
 };
 
 /**
- * Finds a server program: on PATH when it is the right one and new enough, else in the cache, else built from source.
+ * Finds a server program: on PATH when it is the right one and new enough, otherwise in the cache, otherwise built
+ * from source.
  * @param path where to look for it, Go and Docker: PATH, and where Go's own installer puts Go
  * @returns the program's full path
- * @throws when it is not there and cannot be built here, saying what would help
+ * @throws when it is missing and cannot be built here, saying what would help
  */
 export async function findTool(
   name: ToolName,
@@ -81,9 +83,9 @@ export async function findTool(
 }
 
 /**
- * Finds a Chromium, for tests and recordings: CHROMIUM_PATH, PATH, Playwright's own; else installs one.
+ * Finds a Chromium, for tests and recordings: CHROMIUM_PATH, PATH, Playwright's own; otherwise installs one.
  * @returns the program's full path
- * @throws when none is there and none can be installed
+ * @throws when none is found and none can be installed
  */
 export async function findChromium(log: (line: string) => void): Promise<string> {
   const chosen = process.env.CHROMIUM_PATH;
@@ -129,11 +131,11 @@ interface DebianProgram {
   readonly name: string;
   /** The package that has it. */
   readonly package: string;
-  /** What it is, for the message that it is absent. */
+  /** Its description, for the message that it is missing. */
   readonly what: string;
 }
 
-/** What tests use besides what Membridge needs. */
+/** Programs that only tests use. */
 export const debianPrograms = {
   sshd: { name: 'sshd', package: 'openssh-server', what: 'ssh server' },
   bubblewrap: { name: 'bwrap', package: 'bubblewrap', what: 'bubblewrap' },
@@ -145,10 +147,10 @@ export const debianPrograms = {
 } as const satisfies Record<string, DebianProgram>;
 
 /**
- * Finds a program that Debian has a package of, for tests, which start it on a port of their own; else installs it, without having a
- * service started.
- * @returns the program's full path, as sshd wants to be called
- * @throws when it is not there and cannot be installed
+ * Finds a program from a Debian package, for tests, which start it on their own port. Otherwise installs it, without
+ * starting its service.
+ * @returns the program's full path, because sshd must be called by it
+ * @throws when it is missing and cannot be installed
  */
 export function findDebianProgram(name: keyof typeof debianPrograms, log: (line: string) => void): string {
   const program: DebianProgram = debianPrograms[name];
@@ -167,7 +169,7 @@ export function findDebianProgram(name: keyof typeof debianPrograms, log: (line:
   );
 }
 
-/** What Debian asks before it starts the service of a package that is being installed; 101 says that it must not. */
+/** The script that Debian runs before it starts a new package's service; 101 forbids the start. */
 const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
 
 function installWithoutStarting(name: string): void {
@@ -180,12 +182,12 @@ function installWithoutStarting(name: string): void {
   }
 }
 
-/** Whether packages can be installed here without a question. */
+/** Returns whether packages can be installed here without a question. */
 function hasAptGet(): boolean {
   return process.getuid?.() === 0 && existsSync('/etc/debian_version');
 }
 
-/** Whether it worked shows in what is there afterwards. */
+/** Tries to install a package. The caller sees by the result whether it worked. */
 function installWithAptGet(name: string): void {
   tryToRun('apt-get', ['update', '-q']);
   tryToRun('apt-get', ['install', '-y', '-q', '--no-install-recommends', name], {
@@ -202,7 +204,7 @@ async function versionOf(file: string): Promise<string> {
   }
 }
 
-/** Output to stderr; whether it worked shows in what is found afterwards. */
+/** Runs a program with its output on stderr. The caller sees by the result whether it worked. */
 function tryToRun(file: string, args: string[], env: Record<string, string> = {}): void {
   try {
     execFileSync(file, args, { stdio: ['ignore', 2, 2], env: { ...process.env, ...env } });

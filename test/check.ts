@@ -1,4 +1,7 @@
-/** `npm run check`: what `npm test` checks before it runs a test. `npm run fix` mends what a program can mend. */
+/**
+ * `npm run check`: the checks that `npm test` makes before it runs a test. `npm run fix` repairs what a program can
+ * repair.
+ */
 import { parseArgs } from 'node:util';
 import { CHECK_NAMES, fix, runChecks, say, type CheckName, type Tally } from './checks.ts';
 

@@ -1,4 +1,4 @@
-/** What is checked without running a test, and how programs of node_modules/.bin are run. */
+/** Checks that need no test, and how programs of node_modules/.bin are run. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { elapsed } from '../stack/machine.mjs';
@@ -25,7 +25,7 @@ export async function run(
   });
 }
 
-/** Does one step, says how it ended and counts it. */
+/** Runs one step, reports how it ended and counts it. */
 export async function step(name: string, tally: Tally, work: () => Promise<boolean>): Promise<void> {
   const start = Date.now();
   const ok = await work();
@@ -61,7 +61,7 @@ export async function runChecks(tally: Tally, names: readonly CheckName[] = CHEC
   for (const name of names) await step(CHECKS[name].name, tally, CHECKS[name].work);
 }
 
-/** Changes what a program can mend: the format, and what the linter knows a mend for. @returns whether nothing is left */
+/** Applies automatic repairs: the format, and fixes of the linter. @returns whether nothing is left */
 export async function fix(): Promise<boolean> {
   const isLinted = await run('oxlint', ['--type-aware', '--deny-warnings', '--fix']);
   const isFormatted = await run('prettier', ['--write', '--log-level', 'warn', '.']);

@@ -33,7 +33,7 @@ let engine: Promise<Engine>;
 let machines: Machine[];
 const agents = new Map<string, Service>();
 
-/** A stack of its own: these tests kill its parts. Everything is real, each agent a process with its own home. */
+/** Its own stack, because these tests kill its parts. Everything is real; each agent is a process with its own home. */
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'membridge-faults-'));
   const env = { ...process.env, MEMBRIDGE_PORT: '0' };
@@ -73,7 +73,7 @@ const agent = (id: string): Service => {
 
 const knownTogether = (): Map<string, number> => unite(machines.map(({ db }) => takeInventory(db)));
 
-/** Waits until every machine holds exactly what the fleet knew, each memory once. */
+/** Waits until every machine holds exactly the fleet's memories, each once. */
 async function agree(expected: Map<string, number>, among: readonly Machine[] = machines): Promise<void> {
   const complete = ({ db }: Machine): boolean => compare(takeInventory(db), expected).lost === 0;
   await until('every machine has every memory', AGREE_S, () => among.every(complete));
@@ -84,15 +84,15 @@ async function agree(expected: Map<string, number>, among: readonly Machine[] = 
   expect(new Set(among.map(({ db, databasePath }) => canonicalHash(db, databasePath))).size).toBe(1);
 }
 
-/** Has a machine learn a lot, so that its sync takes a while. @returns what the fleet then knows */
+/** Writes many memories on a machine, so that its sync takes a while. @returns all memories of the fleet */
 function learn(id: string, name: string, observations = 1_200): Map<string, number> {
   writeHistory(machine(id).db, { name, seed: name.length, observations, from: JANUARY });
   return knownTogether();
 }
 
 /**
- * Suspends MinIO, so that a push of what a machine learns next lasts until the store answers again, however fast the machine is.
- * @returns resumes MinIO
+ * Suspends MinIO, so that the next push lasts until the store answers again, however fast the machine is.
+ * @returns a function that resumes MinIO
  */
 function suspendStore(): () => void {
   const { minio } = stack.parts;
@@ -112,7 +112,7 @@ async function jobWhere(what: string, holds: (job: Job) => boolean): Promise<Job
   return found;
 }
 
-/** Waits until a machine sends what it learned. */
+/** Waits until a machine sends its new memories. */
 async function sends(id: string): Promise<void> {
   const { client } = await engine;
   await until(`${id} sends`, AGREE_S, async () => {
@@ -126,8 +126,8 @@ async function sends(id: string): Promise<void> {
 
 const running = (id: string) => (job: Job) => job.agent === id && job.status === 'running';
 
-describe('a sync goes on to its end, nothing lost or doubled', () => {
-  it('when MinIO goes away in mid-push', async () => {
+describe('a sync completes, and loses and doubles nothing,', () => {
+  it('although MinIO goes away during a push', async () => {
     suspendStore();
     const expected = learn('laptop', 'minio-away');
     await sends('laptop');
@@ -138,7 +138,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     await agree(expected);
   });
 
-  it('when an agent is killed with SIGKILL in mid-pull', async () => {
+  it('although an agent is killed with SIGKILL during a pull', async () => {
     const expected = learn('laptop', 'agent-killed', 4_000);
     const toCome = compare(takeInventory(machine('server').db), expected).lost;
     await until('server merges', AGREE_S, () => {
@@ -151,7 +151,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     await agree(expected);
   });
 
-  it('when Temporal is killed and comes back', async () => {
+  it('although Temporal is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('desktop', 'temporal-killed');
     await sends('desktop');
@@ -161,7 +161,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     await agree(expected);
   });
 
-  it('when PostgreSQL is killed and comes back', async () => {
+  it('although PostgreSQL is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('laptop', 'postgres-killed');
     await sends('laptop');
@@ -174,7 +174,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
     );
   });
 
-  it('when the control plane is killed and comes back', async () => {
+  it('although the control plane is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('desktop', 'api-killed');
     await sends('desktop');
@@ -186,7 +186,7 @@ describe('a sync goes on to its end, nothing lost or doubled', () => {
 });
 
 describe('a node whose database is damaged', () => {
-  it('gets a job that says so; the other nodes go on', async () => {
+  it('gets a job that reports it, and the other nodes continue', async () => {
     await agent('server').stop();
     machine('server').db.close();
     const noise = 'no database any more, but not ours to replace'.repeat(400);

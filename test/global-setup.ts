@@ -22,10 +22,10 @@ declare module 'vitest' {
   }
 }
 
-/** Starts the parts once for the whole run; every test takes a database, a bucket and a namespace of its own. */
+/** Starts the parts once for the whole run; every test makes its own database, bucket and namespace. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-test-'));
-  // Recorded histories are to hold what happens when a history grows long.
+  // Recorded histories must include what happens when a history grows long.
   const isRecording = process.env[RECORD_TO] !== undefined;
   const stack = await startStack({
     dataDir,

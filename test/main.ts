@@ -1,4 +1,4 @@
-/** `npm test`: every check there is, in one command. The last line says how many passed and failed. */
+/** `npm test`: every check, in one command. The last line says how many passed and failed. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const USAGE = `npm test [-- FILTER ...]
   --engine server   on Temporal's production server with PostgreSQL instead of its development server:
                     FILTER, or without one what needs an engine most, the demo, and two minutes of chaos.`;
 
-/** What needs an engine most: the tests that run workflows. */
+/** The tests that need Temporal most: those that run workflows. */
 const ENGINE_TESTS = [
   'workflows/',
   'engine/',
@@ -27,7 +27,7 @@ const ENGINE_TESTS = [
   'test/webhooks',
 ];
 
-/** A short run on the production server, for every change: how memory is synced, and a task leased. */
+/** A short run on the production server, for every change: a sync of memory, and a leased task. */
 const SMOKE_TESTS = ['workflows/memory-space.test', 'test/tasks/tasks.test'];
 
 /** Vitest's own report: how many tests there were and how they ended. */
@@ -40,7 +40,7 @@ const VitestReport = z.object({
 
 const began = Date.now();
 
-/** Runs vitest and adds its figures. A skipped test counts as failed in CI: nothing may be left out there. */
+/** Runs vitest and adds its figures. In CI, a skipped test counts as failed: all tests must run there. */
 async function runTests(
   filters: readonly string[],
   tally: Tally,
@@ -62,7 +62,10 @@ async function runTests(
   }
 }
 
-/** Runs tests on Temporal's production server; without a choice those that need an engine most, the demo, and two minutes of chaos. */
+/**
+ * Runs tests on Temporal's production server. Without a filter it runs those that need Temporal most, the demo, and
+ * two minutes of chaos.
+ */
 async function runOnServer(filters: readonly string[], tally: Tally): Promise<void> {
   const env = { ...process.env, MEMBRIDGE_TEMPORAL_ENGINE: 'server' };
   await runTests(filters.length === 0 ? ENGINE_TESTS : filters, tally, env);
@@ -95,7 +98,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const tally: Tally = { passed: 0, failed: 0 };
-  // What has to be built or installed comes first, so that nothing fails half-way for want of it.
+  // Builds and installations come first, so that nothing fails half-way for lack of them.
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const isWhole = positionals.length === 0 && !values.changed;
   const isSmoked = isWhole && process.env['CI'] === 'true';
@@ -107,7 +110,7 @@ async function main(): Promise<number> {
     try {
       findDebianProgram(name, log);
     } catch (error) {
-      // Where nothing may be installed, its tests are skipped or fail, and CI takes neither.
+      // Where nothing may be installed, its tests are skipped or fail, and CI accepts neither.
       log(errorMessage(error));
     }
   }

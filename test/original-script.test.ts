@@ -14,8 +14,8 @@ import {
 } from './support/control-plane.ts';
 
 /**
- * A script as people wrote it for the original's control plane: its paths, its header names, fields that it sent although
- * nobody read them, and the fields that it took from the answers.
+ * Plays a script as people wrote it for the original's control plane. It uses the original's paths and header names,
+ * sends fields that nobody read, and reads the same fields of the answers.
  */
 let api: TestPlane;
 let machine: TestMachine;
@@ -43,7 +43,7 @@ const list = ({ body }: Answer): Record<string, unknown>[] => body as unknown as
 const anyNumber = expect.any(Number) as number;
 const anyText = expect.any(String) as string;
 
-test('GET /health needs no key', async () => {
+test('answers GET /health without a key', async () => {
   const { status, body } = await api.call('GET', '/health', { headers: {} });
   expect(status).toBe(200);
   expect(body).toEqual({
@@ -55,7 +55,7 @@ test('GET /health needs no key', async () => {
   });
 });
 
-test('without the key, and with a wrong one, everything else is 401 with a detail', async () => {
+test('answers 401 with a detail to everything else without the key, or with a wrong one', async () => {
   for (const path of ['/projects', '/agents', '/jobs', '/jobs/1', `/projects/${CID}/nodes`]) {
     for (const headers of [{}, { 'X-MEMBRIDGE-ADMIN': 'wrong' }]) {
       const answer = await api.call('GET', path, { headers });
@@ -64,7 +64,7 @@ test('without the key, and with a wrong one, everything else is 401 with a detai
   }
 });
 
-test('X-Request-ID is taken and given back, else made up', async () => {
+test('returns the given X-Request-ID, or a generated one', async () => {
   const headers = { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY, 'X-Request-ID': 'abc123' };
   expect((await api.call('GET', '/projects', { headers })).headers.get('X-Request-ID')).toBe('abc123');
   expect((await curl('GET', '/projects')).headers.get('X-Request-ID')).toMatch(/^[0-9a-f]{12}$/);
@@ -121,7 +121,7 @@ describe('agents', () => {
     ]);
   });
 
-  test('are listed, refused a second time, and looked for before they are removed', async () => {
+  test('are listed, refused a second time, and found before they are removed', async () => {
     expect(list(await curl('GET', '/agents'))).toEqual([
       { name: 'laptop', url: anyText, status: 'online', registered_at: anyNumber, last_seen: anyNumber },
     ]);
@@ -145,7 +145,7 @@ describe('projects', () => {
     source,
   });
 
-  test('that came by a heartbeat are listed, and taken over by POST /projects', async () => {
+  test('are listed when a heartbeat reported them, and become projects with POST /projects', async () => {
     expect(list(await curl('GET', '/projects'))).toEqual([
       project('heartbeat', expect.any(Number) as number),
     ]);
@@ -176,14 +176,14 @@ describe('projects', () => {
     expect((await curl('DELETE', '/projects/my%20app')).status).toBe(404);
   });
 
-  test('that nobody reported have no nodes', async () => {
+  test('have no nodes when nobody reported them', async () => {
     expect(await curl('GET', '/projects/0123456789abcdef/nodes')).toMatchObject({ status: 200, body: [] });
   });
 });
 
 describe('syncs', () => {
   test.each(['push', 'pull'])(
-    'POST /sync/%s waits for the end, and its job is in the history',
+    'wait for the end on POST /sync/%s, and leave a job in the history',
     async (action) => {
       const body = { project: PROJECT, agent: 'laptop', no_restart_worker: true };
       const done = await curl('POST', `/sync/${action}`, body);
@@ -218,7 +218,7 @@ describe('syncs', () => {
     },
   );
 
-  test('of what is not there are 404, and without a field 422', async () => {
+  test('answer 404 for an unknown project or node, and 422 without a field', async () => {
     for (const body of [
       { project: 'nothing', agent: 'laptop' },
       { project: PROJECT, agent: 'nobody' },
@@ -241,13 +241,13 @@ describe('syncs', () => {
   });
 });
 
-test('DELETE /agents/{name} removes one, once', async () => {
+test('removes an agent once with DELETE /agents/{name}', async () => {
   expect((await curl('DELETE', '/agents/laptop')).status).toBe(204);
   expect((await curl('DELETE', '/agents/laptop')).status).toBe(404);
   expect(list(await curl('GET', '/agents'))).toEqual([]);
 });
 
-test('GET /ui leads to the page', async () => {
+test('redirects GET /ui to the page', async () => {
   const response = await fetch(`${api.plane.url}/ui`, { redirect: 'manual' });
   expect(response.status).toBe(307);
 });

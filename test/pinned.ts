@@ -7,7 +7,7 @@ const Manifest = z.object({
 });
 
 /**
- * Dependencies of a package.json that do not name exactly one version, as "name@range".
+ * Returns the dependencies of a package.json that do not name exactly one version, as "name@range".
  * @param manifest the parsed package.json
  */
 export function unpinnedDependencies(manifest: unknown): string[] {
@@ -29,7 +29,7 @@ const Lock = z.object({
 });
 
 /**
- * What a lock file leaves open: packages without a digest, and packages for other platforms that it does not name.
+ * Returns the gaps of a lock file: packages without a digest, and packages of other platforms that it does not name.
  * @param lock the parsed package-lock.json
  */
 export function lockGaps(lock: unknown): string[] {

@@ -29,9 +29,9 @@ import { fileOutput, propose } from './git/proposals.ts';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 const SOON = { timeout: 30_000, interval: 100 };
-/** Until a killed agent is known to be gone, and its work is done anew. */
+/** Long enough until a killed agent is known to be gone, and its work is repeated. */
 const AFTER_A_KILL = { timeout: 90_000, interval: 250 };
-/** Pieces of a pack come so many ms apart: slow enough to be caught in the middle. */
+/** A pause between the pieces of a pack, long enough to catch a clone in the middle. */
 const SLOWLY = { kind: 'slow', everyMs: 40 } as const;
 
 let dataDir: string;
@@ -43,7 +43,10 @@ let ssh: GitSshServer;
 const agents = new Map<string, Service>();
 let made = 0;
 
-/** A stack of its own: these tests kill its parts. Three real agents, each a process with its own home; real git servers. */
+/**
+ * Its own stack, because these tests kill its parts. Three real agents, each a process with its own home; real git
+ * servers.
+ */
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'membridge-projects-'));
   const env = { ...process.env, MEMBRIDGE_PORT: '0' };
@@ -78,7 +81,7 @@ afterAll(async () => {
 
 const home = (id: string): string => join(dataDir, 'machines', id);
 const cloneOf = (id: string, name: string): string => join(home(id), 'projects', name);
-/** What lies in a node's folder of repositories, hidden things too. */
+/** Returns the contents of a node's folder of repositories, hidden files too. */
 const reposOf = (id: string): string[] =>
   existsSync(join(home(id), 'projects')) ? readdirSync(join(home(id), 'projects')) : [];
 
@@ -107,7 +110,7 @@ const get = async (id: string): Promise<ManagedProject> =>
 const of = async (id: string, node: string): Promise<ProjectNodeStatus | undefined> =>
   (await get(id)).nodes.find((each) => each.node_id === node);
 
-/** Processes of git that work below a node's home. */
+/** Returns processes of git that work below a node's home. */
 function gitOf(node: string): string[] {
   return readdirSync('/proc').filter((pid) => {
     try {
@@ -120,7 +123,7 @@ function gitOf(node: string): string[] {
 }
 
 describe('a private repository', () => {
-  it('is cloned with a token that nothing but the node and the seal ever holds', async () => {
+  it('is cloned with a token that only the node and the seal ever hold', async () => {
     servers.create('secret-http');
     const { id, name } = await project(`${servers.closed.url}/secret-http.git`);
     const refused = await post(id, 'clone', { node_id: 'one' });
@@ -196,14 +199,14 @@ describe('a fleet', () => {
     expect(readFileSync(join(cloneOf('three', name), 'README.md'), 'utf8')).toBe('changed by a person');
   });
 
-  it('a name with spaces is the same on both sides', async () => {
+  it('uses the same name with spaces on both sides', async () => {
     servers.create('spaces');
     const { id } = await project(`${servers.open.url}/spaces.git`, { name: 'my own project' });
     expect((await post(id, 'clone', { node_id: 'one' })).status).toBe(200);
     expect(await of(id, 'one')).toMatchObject({ repo_path: cloneOf('one', 'my own project') });
   });
 
-  it('a target outside of the folder of repositories is refused by the node', async () => {
+  it('refuses on the node a target outside of the folder of repositories', async () => {
     const { id } = await project(`${servers.open.url}/spaces.git`, { target_path: '/etc/evil' });
     const { status, text } = await post(id, 'clone', { node_id: 'one' });
     expect([status, text]).toEqual([409, expect.stringContaining('clone_refused')]);
@@ -211,7 +214,7 @@ describe('a fleet', () => {
   });
 });
 
-/** Every part that may die while something is under way, and the way to have it do so and come back. */
+/** Every part that may die during the work, and how to kill and restart it. */
 const KILLS: [string, () => Promise<void>][] = [
   [
     'the agent',
@@ -243,10 +246,10 @@ const KILLS: [string, () => Promise<void>][] = [
   ],
 ];
 
-describe('when something dies in mid-clone', () => {
+describe('a part that dies during a clone', () => {
   const BYTES = 6_000_000;
 
-  it('a cancel ends git and leaves nothing', async () => {
+  it('does not keep a cancel from ending git and leaving nothing', async () => {
     servers.create('cancelled', { bytes: BYTES });
     const { id } = await project(`${servers.open.url}/cancelled.git`);
     servers.open.trouble = SLOWLY;
@@ -262,7 +265,7 @@ describe('when something dies in mid-clone', () => {
     servers.open.trouble = { kind: 'none' };
   });
 
-  it('a deletion of the project does the same, and its row does not come back', async () => {
+  it('does not keep a deletion of the project from doing the same, and its row stays away', async () => {
     servers.create('deleted', { bytes: BYTES });
     const { id } = await project(`${servers.open.url}/deleted.git`);
     servers.open.trouble = SLOWLY;
@@ -276,7 +279,7 @@ describe('when something dies in mid-clone', () => {
   });
 
   it.each(KILLS)(
-    '%s: the clone is made all the same, whole and once',
+    '(%s) does not keep the clone from being made, whole and once',
     async (what, killed) => {
       const name = `killed-${what.replaceAll(/[^a-z]/gi, '')}`;
       const repository = servers.create(name, { bytes: BYTES });
@@ -300,7 +303,7 @@ describe('when something dies in mid-clone', () => {
 });
 
 describe('a proposal', () => {
-  /** A private repository that takes pushes, the project of it that `one` leads, and what a task proposes to it. */
+  /** Makes a private repository that accepts pushes, its project led by `one`, and a task's proposal for it. */
   async function proposed(
     name: string,
   ): Promise<{ id: string; repository: ServedRepository; project: string }> {
@@ -341,7 +344,7 @@ describe('a proposal', () => {
   });
 
   it.each(KILLS)(
-    'whose push is under way when %s is killed is committed all the same, and once',
+    'is committed once even if %s is killed during its push',
     async (what, killed) => {
       const name = `proposed-${what.replaceAll(/[^a-z]/gi, '')}`;
       const { id, repository } = await proposed(name);
@@ -402,7 +405,7 @@ describe('the memory of a project', () => {
     expect(keys.some((each) => each.endsWith('/manifest.json') && each.includes('/snap/one/'))).toBe(true);
   });
 
-  it('is not lost with its primary: without one, every node sends and fetches as before', async () => {
+  it('survives its primary: without one, every node sends and fetches as before', async () => {
     const { canonical_id: cid } = await new ControlPlane(api.url, key).createSpace('leaderless');
     const { id } = await project(`${servers.open.url}/fleet.git`, { space: cid, primary_node_id: 'one' });
     await call('PATCH', `/api/runtime/projects/${id}`, { primary_node_id: null });

@@ -11,7 +11,7 @@ import { FORMER, formerRelease } from './upgrade/former.ts';
 
 const TODAY = join(import.meta.dirname, '..');
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
-/** Two releases start and work beside other tests. */
+/** Two releases start and work beside other tests, so everything takes longer. */
 const SLOWLY = { timeout: 90_000, interval: 200 };
 
 let folder: string;
@@ -32,7 +32,7 @@ afterAll(async () => {
 
 type Plane = Pick<PlaneProcess, 'call' | 'plane' | 'stop'>;
 
-/** Has a node send its memories, clone a project and do a task. */
+/** Makes a node send its memories, clone a project and run a task. */
 async function expectWork(test: Plane, node: string): Promise<void> {
   const { body: space } = await test.call('POST', '/api/membridge/spaces', {
     body: { name: 'everything', projects: ['*'] },

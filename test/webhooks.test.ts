@@ -8,7 +8,7 @@ import { startTestPlane, type Answer, type TestPlane } from './support/control-p
 import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
-/** A workflow that was terminated is noticed after 10 to 15 s. */
+/** A terminated workflow is noticed after 10 to 15 s. */
 const NOTICED = { timeout: 40_000, interval: 200 };
 
 let test: TestPlane;
@@ -48,7 +48,7 @@ const audit = async (entity: string, action: string): Promise<Record<string, unk
 const secret = async (): Promise<string> =>
   String((await test.call('GET', '/api/runtime/webhook-secret')).body['secret']);
 
-/** The one POST that came to a path. */
+/** Returns the only POST to a path. */
 function only(path: string): ReturnType<WebhookReceiver['received']>[number] {
   const [first, ...others] = receiver.received(path);
   if (first === undefined || others.length > 0)
@@ -56,7 +56,7 @@ function only(path: string): ReturnType<WebhookReceiver['received']>[number] {
   return first;
 }
 
-/** Whether a signature is one under a secret, as a receiver finds out. */
+/** Returns whether a signature is valid under a secret, as a receiver checks it. */
 function isSigned(header: unknown, body: string, key: string): boolean {
   const [, at = '', mac = ''] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(header)) ?? [];
   if (Math.abs(Date.now() / 1_000 - Number(at)) > 60) return false;
@@ -64,7 +64,7 @@ function isSigned(header: unknown, body: string, key: string): boolean {
 }
 
 describe('the webhook of a task', () => {
-  it('is told once when the task has completed, signed, with neither prompt nor output', async () => {
+  it('is called once when the task has completed, signed, with neither prompt nor output', async () => {
     const id = await make('/done');
     const done = await complete(id, { status: 'success', output: 'a secret output' });
     await expect.poll(() => receiver.received('/done'), SOON).toHaveLength(1);
@@ -104,7 +104,7 @@ describe('the webhook of a task', () => {
       ]);
   });
 
-  it('is told of every end: failed, dead, cancelled, and of the next one of a task that is queued again', async () => {
+  it('is called for every end: failed, dead, cancelled, and again after a requeue', async () => {
     const failed = await make('/failed');
     await complete(failed, { status: 'error', error_message: 'no luck', retryable: false });
     await post(failed, 'requeue');
@@ -136,7 +136,7 @@ describe('the webhook of a task', () => {
     await expect.poll(() => told('/dead').map(({ type }) => type), SOON).toEqual(['task.dead']);
   });
 
-  it('is told of a task whose workflow was terminated', { timeout: 60_000 }, async () => {
+  it('is called for a task whose workflow was terminated', { timeout: 60_000 }, async () => {
     const id = await make('/lost');
     await test.plane.deps.engine.client.workflow.getHandle(llmTaskId(id)).terminate('a test');
     await expect.poll(() => receiver.received('/lost'), NOTICED).toHaveLength(1);
@@ -146,7 +146,7 @@ describe('the webhook of a task', () => {
     });
   });
 
-  it('is tried again after an answer that may pass, with the same delivery under a new signature', async () => {
+  it('is retried after a temporary failure, with the same delivery under a new signature', async () => {
     receiver.answer('/again', 503, 429, 200);
     const id = await make('/again');
     await complete(id, { status: 'success' });
@@ -159,7 +159,7 @@ describe('the webhook of a task', () => {
     expect(await audit(id, 'webhook_failed')).toEqual([]);
   }, 60_000);
 
-  it('is not tried again after an answer that is final', async () => {
+  it('is not retried after a final answer', async () => {
     receiver.answer('/gone', 410);
     const id = await make('/gone');
     await complete(id, { status: 'success' });
@@ -182,7 +182,7 @@ describe('the webhook of a task', () => {
     expect(receiver.received('/gone')).toHaveLength(1);
   });
 
-  it('is not followed where it redirects to', async () => {
+  it('follows no redirect', async () => {
     const call = { deliveryId: 'whd_x', body: '{}', secret: 'x', hosts: ['127.0.0.1'] };
     receiver.answer('/moved', 307);
     expect(await sendWebhook({ ...call, url: `${receiver.url}/moved` })).toBe(307);
@@ -195,7 +195,7 @@ describe('the webhook of a task', () => {
 });
 
 describe('the secret of webhooks', () => {
-  it('is made once, kept sealed, and made anew when somebody asks', async () => {
+  it('is made once, stored sealed, and renewed on request', async () => {
     const first = await secret();
     expect(first).toMatch(/^whsec_[\w-]{43}$/);
     expect(await secret()).toBe(first);
@@ -232,7 +232,7 @@ describe('where webhooks may go', () => {
     expect([batch.status, batch.body['fields']]).toMatchObject([400, [{ field: 'tasks.1.webhook_url' }]]);
   });
 
-  it('is the open internet unless hosts are listed, however an address is written', () => {
+  it('is the public internet unless hosts are listed, however an address is written', () => {
     for (const url of [
       'http://127.0.0.1/',
       'http://0x7f.1/',
@@ -263,9 +263,9 @@ describe('where webhooks may go', () => {
     expect(isPublicAddress('example.org')).toBe(false);
   });
 
-  it('is checked at the address that is connected to, so that a name cannot lead inside', async () => {
+  it('is checked at the connected address, so that a name cannot lead inside', async () => {
     const call = { deliveryId: 'whd_x', body: '{}', secret: 'x' };
-    // The name is looked up by the connection alone: no check of the text stands before it here.
+    // Only the connection resolves the name here, without an earlier check of the text.
     const inside = sendWebhook({ ...call, hosts: [], url: `http://localhost:${receiver.port}/inside` });
     await expect(inside).rejects.toMatchObject({
       name: 'AddressRefused',
@@ -280,7 +280,7 @@ describe('where webhooks may go', () => {
     ).toBe(204);
   });
 
-  it('is checked again at delivery: what was allowed when the task was made may not be any more', async () => {
+  it('is checked again at delivery, because the allowed hosts may have changed', async () => {
     const id = await make('/closed');
     await test.plane.deps.db.pool.query(
       "update llm_tasks set webhook_url = 'http://10.1.2.3/' where id = $1",

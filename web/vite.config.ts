@@ -7,7 +7,7 @@ const api = { target: 'http://127.0.0.1:8000', changeOrigin: false };
 /** Builds the page into dist/web of the checkout; `vite -c web/vite.config.ts` serves it beside a local API. */
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  // The server writes the path that it is at into the page (api/http/web.ts); files that the page loads find each other.
+  // The server writes its path into the page (api/http/web.ts); the page's files refer to each other by relative paths.
   base: './',
   plugins: [react()],
   build: {
@@ -17,7 +17,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     rolldownOptions: {
       output: {
-        // Libraries change rarely: kept apart, a new version of the page leaves them in the browser's cache.
+        // Libraries change rarely. In their own chunk, they stay in the browser's cache when the page changes.
         codeSplitting: {
           groups: [
             { name: 'react', test: /node_modules\/(react|react-dom|scheduler)\// },

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { defineEngineCall, noWords } from './engine-call.ts';
 
-/** Looks for changes and deletions of memories that were sent before. */
+/** Finds changes and deletions of memories that were sent before. */
 export const audit = defineEngineCall({
   name: 'audit',
   usage: '[--recent]',
-  summary: 'look for changes and deletions of memories that were sent before',
-  help: `Compares every row of claude-mem's database with what the ledger knows of it, some 100,000 rows a second. The agent does
-the same by itself in the background, within the hour; what is found travels with the next sync, which follows at once.
+  summary: 'find changes and deletions of memories that were sent before',
+  help: `Compares every row of claude-mem's database with the ledger, some 100,000 rows a second. The agent does the same
+automatically in the background, within the hour. The next sync follows immediately and sends the findings.
 
   --recent   only the newest rows: some 2,000 of each kind`,
   options: { recent: { type: 'boolean' } },
@@ -24,7 +24,7 @@ the same by itself in the background, within the hour; what is found travels wit
   },
   run: async ({ engine, call }, input) => {
     const audited = await engine.audit(call, input);
-    // So that the watch tells of what was found.
+    // The next look must report what the audit found.
     engine.forgetNotice();
     return audited;
   },

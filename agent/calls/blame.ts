@@ -3,17 +3,20 @@ import { KINDS } from '../../memory/format/kinds.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
 
 const Kind = z.enum(KINDS);
-/** Who wrote something; `signer` is who signed it, where that is another node. An agent of 0.4 does not say. */
+/**
+ * The node that wrote something. `signer` is the node that signed it, where that is another one; an agent of 0.4 does
+ * not report it.
+ */
 const Writer = z.object({ node: z.string(), at: z.number(), signer: z.string().nullable().default(null) });
 const time = (at: number): string => new Date(at).toISOString();
 const signedBy = ({ signer }: { signer: string | null }): string =>
   signer === null ? '' : `; signed by ${signer}, not by the node that it names`;
 
-/** Says where a memory of this machine came from. */
+/** Shows which node wrote a memory of this machine, and how it arrived. */
 export const blame = defineEngineCall({
   name: 'blame',
   usage: 'KIND ID',
-  summary: 'where a memory of this machine came from',
+  summary: 'which node wrote a memory of this machine',
   help: `KIND is session, prompt, summary or observation; ID is the id that claude-mem shows.`,
   input: z.strictObject({ kind: Kind, id: z.number().int().positive() }),
   output: z.strictObject({
@@ -50,7 +53,7 @@ export const blame = defineEngineCall({
       : memories.flatMap(({ key, writer, segment, changed }) => [
           `memory   ${key}`,
           writer === null
-            ? 'written  here; no space was told of it'
+            ? 'written  here; sent to no space'
             : `written  by ${writer.node}, told at ${time(writer.at)}${signedBy(writer)}`,
           segment === null
             ? 'came in  it was here first'

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 
-/** Removes this node's segments that nobody needs any more. */
+/** Removes segments of this node that no node needs any longer. */
 export const collect = defineEngineCall({
   name: 'collect',
   usage: '[--project NAME]',
-  summary: 'remove segments of this node that nobody needs any more',
-  help: `A segment goes when a snapshot that was read and verified holds it, every live node has used it, and it is older than 30
+  summary: 'remove segments of this node that no node needs any longer',
+  help: `A segment is removed when a verified snapshot holds it, every live node has applied it, and it is older than 30
 days, so that any moment within them can still be restored.`,
   options: { project: { type: 'string' } },
   input: z.strictObject({ project: z.string().optional() }),
@@ -29,7 +29,7 @@ days, so that any moment within them can still be restored.`,
   },
   say: ({ segments, snapshots, bytes, waitsFor, problems }) => [
     `${segments} segments and ${snapshots} snapshots removed, ${bytes} bytes`,
-    ...(waitsFor.length === 0 ? [] : [`others wait for ${waitsFor.join(', ')} to use them`]),
+    ...(waitsFor.length === 0 ? [] : [`others wait until ${waitsFor.join(', ')} applied them`]),
     ...problems,
   ],
 });

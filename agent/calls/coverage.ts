@@ -7,16 +7,16 @@ const Output = z.strictObject({
     z.strictObject({
       cid: z.string(),
       project: z.string(),
-      /** Null: the space covers a claude-mem project of this node, or there is none yet. */
+      /** Null when the space covers a claude-mem project of this node, or the database has no project yet. */
       uncovered: Uncovered.nullable(),
     }),
   ),
 });
 
-/** What `coverage` answers. */
+/** The answer of `coverage`. */
 export type CoverageAnswer = z.infer<typeof Output>;
 
-/** Says of each space whether it covers anything of this node's database. */
+/** Reports for each space whether it covers anything in this node's database. */
 export const coverage = defineEngineCall({
   name: 'coverage',
   usage: '',

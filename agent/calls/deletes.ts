@@ -7,16 +7,16 @@ const Answer = z.enum(['approve', 'restore']);
 export const deletes = defineEngineCall({
   name: 'deletes',
   usage: '[approve|restore]',
-  summary: 'deletions that are held back because they are so many',
+  summary: 'mass deletions that are held for confirmation',
   help: `When more than 50 memories, and more than 1 % of all, are gone from claude-mem's database at once, nothing is sent until
-somebody says what that was.
+you say whether that was intended.
 
   approve   they were deleted on purpose: delete them on every node
   restore   it was an accident: have them back from the other nodes`,
   input: z.strictObject({ answer: Answer.optional() }),
   output: z.strictObject({
     answer: Answer.nullable(),
-    /** Deletions that are held, or were until now; null while nobody counted. */
+    /** Deletions that are held, or were until now; null while the node has not counted them. */
     deletes: z.number().int().nullable(),
     detail: z.string(),
   }),
@@ -48,8 +48,8 @@ function heldSentence(held: number): string {
 
 function answeredSentence(answer: z.infer<typeof Answer>, held: number): string {
   if (answer === 'restore')
-    return 'What the other nodes have comes back with the next pull, which follows by itself.';
+    return 'The memories return from the other nodes with the next pull, which follows automatically.';
   return held === 0
     ? 'No deletions were held back.'
-    : `${held} deletions are approved; the next push sends them to the other nodes and follows automatically. Other nodes hold back very many deletions, too. To answer for all nodes at once, open the page: Membridge, the space, settings of this node.`;
+    : `${held} deletions are approved; the next push sends them to the other nodes and follows automatically. Other nodes hold back mass deletions, too. To answer for all nodes at once, open the page: Membridge, the space, settings of this node.`;
 }

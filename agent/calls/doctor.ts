@@ -11,12 +11,12 @@ import { readVectorIndex } from '../../memory/claude-mem/vector-index.ts';
 import { Check } from '../doctor/check.ts';
 import { defineEngineCall } from './engine-call.ts';
 
-/** Looks at what is inside claude-mem's database and beside it, for `membridge doctor`. Writes nothing. */
+/** Checks the inside of claude-mem's database and its vector index, for `membridge doctor`. Writes nothing. */
 export const inspectDatabase = defineEngineCall({
   name: 'doctor/database',
   isInternal: true,
   usage: '',
-  summary: "look at what is inside claude-mem's database",
+  summary: "check the inside of claude-mem's database",
   help: '',
   input: z.strictObject({}),
   output: z.strictObject({ checks: z.array(Check) }),
@@ -36,12 +36,12 @@ export const inspectDatabase = defineEngineCall({
   say: ({ checks }) => checks.map(({ name, detail }) => `${name}: ${detail}`),
 });
 
-/** Does what `membridge doctor --fix` may: the mends that its checks name. */
+/** Makes the repairs that the checks of `membridge doctor --fix` name. */
 export const fixDatabase = defineEngineCall({
   name: 'doctor/fix',
   isInternal: true,
   usage: '',
-  summary: 'mend what can be mended safely',
+  summary: 'repair what can be repaired safely',
   help: '',
   input: z.strictObject({ fixes: z.array(z.string()).max(16) }),
   output: z.strictObject({ ok: z.boolean(), lines: z.array(z.string()) }),
@@ -60,7 +60,7 @@ export const fixDatabase = defineEngineCall({
     const lines = mended.map(({ detail }) => detail);
     return Promise.resolve({
       ok: mended.every(({ done }) => done),
-      lines: lines.length === 0 ? ['Nothing is left to mend.'] : lines,
+      lines: lines.length === 0 ? ['Nothing is left to repair.'] : lines,
     });
   },
   say: ({ lines }) => lines,
@@ -68,7 +68,7 @@ export const fixDatabase = defineEngineCall({
 
 function fixOf({ index, mend }: FullTextProblem): { id: string; what: string } | undefined {
   if (mend === null) return undefined;
-  return { id: `full-text:${index}`, what: `make the full-text index ${index} again from claude-mem's rows` };
+  return { id: `full-text:${index}`, what: `rebuild the full-text index ${index} from claude-mem's rows` };
 }
 
 function examineFullText(path: string, problems: readonly FullTextProblem[]): Check[] {
@@ -134,6 +134,6 @@ function examineVectors(db: Database.Database, path: string): Check | null {
     };
   }
   const removed = (gone ?? 0) > 0 ? `${statePath} and the folder ${chromaPath}` : statePath;
-  const detail = `${found.join('; ')}${later}. Search by words finds every memory all the same. To complete the index: end Claude Code, stop claude-mem's worker, move ${removed} away, and start the worker (docs/internals/claude-mem.md)`;
+  const detail = `${found.join('; ')}${later}. Search by words still finds every memory. To complete the index: end Claude Code, stop claude-mem's worker, move ${removed} away, and start the worker (docs/internals/claude-mem.md)`;
   return { name, ok: true, warning: true, detail };
 }

@@ -10,7 +10,7 @@ import { restore } from './restore.ts';
 import { revoke } from './revoke.ts';
 import { snapshot } from './snapshot.ts';
 
-/** Every call of the memory engine that people can make. A new one is a file of this folder and a line here. */
+/** Every call of the memory engine that people can make. To add one, add a file to this folder and a line here. */
 export const ENGINE_CALLS: readonly EngineCall[] = [
   audit,
   deletes,
@@ -25,7 +25,7 @@ export const ENGINE_CALLS: readonly EngineCall[] = [
   fixDatabase,
 ];
 
-/** The call of a name. @throws Error when there is none: the table is the same on both sides */
+/** Returns the call with a name. @throws Error when there is none: thread and agent share the table */
 export function engineCall(name: string): EngineCall {
   const call = ENGINE_CALLS.find((each) => each.name === name);
   if (call === undefined) throw new Error(`there is no engine call "${name}"`);

@@ -13,7 +13,7 @@ describe('membridge legacy publish', () => {
     delete process.env['FORCE_PUSH'];
   });
 
-  it('takes the number of memories that a person agrees to lose', () => {
+  it('passes on the number of memories that a person agrees to lose', () => {
     expect(publish({ fewer: '12' })).toMatchObject({ what: 'publish', overwrite: false, fewer: 12 });
     expect(publish({})).not.toHaveProperty('fewer');
     for (const fewer of ['0', '-1', '1.5', 'all', '1e3', '']) {

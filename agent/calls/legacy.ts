@@ -15,10 +15,10 @@ export const legacy = defineEngineCall({
   help: `The store is the one of ~/.claude-mem-minio/config.env (MEMBRIDGE_CONFIG_ENV), which is read and never written.
 
   import       merge the snapshot that the original's push stored, or the database in FILE
-  publish      store a snapshot that the original's pull takes; it replaces the whole database of the machine that pulls
-               it imports what is there first, and refuses to hold fewer memories than that
-  --overwrite  also over a snapshot that is damaged; what can be read of it is imported
-  --fewer N    agree to N memories fewer than before, the number that the refusal named
+  publish      store a snapshot for the original's pull; it replaces the whole database of the machine that pulls it.
+               Publishing first imports the present snapshot, and refuses to store fewer memories than that holds
+  --overwrite  also replace a damaged snapshot; what can be read of it is imported first
+  --fewer N    accept N memories fewer than before, the number that the refusal named
   --force      take the push lock although another machine holds it, as FORCE_PUSH=1 does`,
   options: {
     file: { type: 'string' },
@@ -47,7 +47,7 @@ export const legacy = defineEngineCall({
       file: typeof file === 'string' ? resolve(file) : null,
       overwrite: overwrite === true,
       ...(fewer === undefined ? {} : { fewer: readNumber(fewer) }),
-      // The original's scripts take it from the shell that they are started in.
+      // The original's scripts read FORCE_PUSH from the shell that starts them.
       ...(force === true || process.env['FORCE_PUSH'] === '1' ? { force: true } : {}),
       project: project as string | undefined,
     };

@@ -6,17 +6,17 @@ import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';
 
-/** Begins the name of the folder in which a trial builds a database. */
+/** The prefix of the folder in which a trial builds a database. */
 const TRIAL = 'restore-trial-';
 
-/** Removes what trials of an agent that was killed have left: copies of memories. For the agent's start. */
+/** Removes the copies of memories that trials of a killed agent left. Called when the agent starts. */
 export function sweepTrials(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
     if (name.startsWith(TRIAL)) rmSync(join(dataDir, name), { recursive: true, force: true });
   }
 }
 
-/** Builds the database as a space stood at a time. */
+/** Builds the database as a space stood at a given time. */
 export const restore = defineEngineCall({
   name: 'restore',
   usage: '--at TIME (--out FILE | --in-place [--dry-run | --yes]) [--project NAME]',
@@ -44,7 +44,7 @@ ${TIME_HELP}`,
     at: EpochMs,
     out: z.string().refine(isAbsolute, 'must be an absolute path').nullable(),
     project: z.string().optional(),
-    /** Only count what would change: builds the database in the agent's folder and removes it. */
+    /** Only counts what would change: builds the database in the agent's folder and removes it. */
     dryRun: z.boolean().default(false),
   }),
   output: z.looseObject({

@@ -9,8 +9,8 @@ export const revoke = defineEngineCall({
   name: 'revoke',
   usage: '(--node N --since TIME [--dry-run | --yes] | --undo ID | --list) [--project NAME]',
   summary: 'take back everything that a node wrote since a time, or undo that',
-  help: `Memories that the node told of since then are deleted on every node, and what it changed gets the value that it had. What
-is needed to undo it is kept on this node. To keep more of it from coming in, set the node's trust to "ignore" on the page.
+  help: `Memories that first arrived from the node since then are deleted on every node, and what it changed gets its former value.
+This node keeps what it needs to undo that. To keep more of it from coming in, set the node's trust to "ignore" on the page.
 Before anything changes, the command shows the time that it understood and how much it would take back, and asks.
 
   --since TIME   by the node's own clock

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { defineEngineCall, noWords } from './engine-call.ts';
 import { spaceOf } from './space-of.ts';
 
-/** Writes the merged state of a space to the store, for new nodes to begin with. */
+/** Writes the merged state of a space to the store, so that new nodes can begin with it. */
 export const snapshot = defineEngineCall({
   name: 'snapshot',
   usage: '[--project NAME]',
   summary: 'write the merged state of a space to the store',
-  help: `New nodes begin with the newest snapshot instead of every segment since the first, and collection removes only what a
-snapshot holds. It says no while this node has not used everything there is.`,
+  help: `New nodes begin with the newest snapshot instead of every segment since the first, and collection removes only segments
+that a snapshot holds. The command refuses while this node has not applied every segment.`,
   options: { project: { type: 'string' } },
   input: z.strictObject({ project: z.string().optional() }),
   output: z.looseObject({ id: z.string(), parts: z.number(), operations: z.number(), bytes: z.number() }),

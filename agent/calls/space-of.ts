@@ -2,9 +2,9 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 
 /**
- * The space that a call is for: the named one, or the only one there is.
+ * Returns the space that a call is for: the named one, or the only one.
  * @param project its project's name or canonical id
- * @throws MembridgeError not_found, or bad_request when a name is needed
+ * @throws MembridgeError not_found when this node takes part in no such space; bad_request when a name is needed
  */
 export function spaceOf(spaces: readonly SpaceConfig[], project: string | undefined): SpaceConfig {
   const names = spaces.map(({ projectId }) => projectId).join(', ');

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { readAgentConfig } from '../config.ts';
 import { readRunning, readState } from '../control-plane/state.ts';
 
-/** A sync may take as long as the agent waits for it, and a little more (milliseconds). */
+/** Longer than the agent waits for a sync, in milliseconds. */
 const TIMEOUT_MS = 150_000;
 
 const Problem = z.looseObject({ detail: z.string() });
@@ -16,7 +16,7 @@ const Line = z.looseObject({
   result: z.unknown().optional(),
 });
 
-/** Calls this machine's agent. @throws Error saying what to do when it does not run or refuses */
+/** Calls this machine's agent. @throws Error saying what to do when it does not run, or refuses */
 export async function call(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
   const response = await send(method, path, body, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   const answer: unknown = await response.json();
@@ -25,9 +25,9 @@ export async function call(method: 'GET' | 'POST', path: string, body?: unknown)
 }
 
 /**
- * Calls this machine's agent for something that may take long.
- * @param progress hears a line for people now and then
- * @throws Error saying what to do when it does not run, refuses, or ends before it answered
+ * Calls this machine's agent for a request that may take long.
+ * @param progress receives a line for people now and then
+ * @throws Error saying what to do when the agent does not run, refuses, or ends before it answered
  */
 export async function callLong(
   path: string,
@@ -48,7 +48,9 @@ export async function callLong(
     if (line.problem !== undefined) throw new Error(line.problem.detail);
     if ('result' in line) return line.result;
   }
-  throw new Error('The agent ended before it answered. Look at its log, start it again, and ask again.');
+  throw new Error(
+    'The agent ended before it answered. Read its log, start it again, and repeat the command.',
+  );
 }
 
 async function send(
@@ -79,7 +81,7 @@ async function send(
   }
 }
 
-/** Where this machine's agent keeps its data. */
+/** Returns the folder in which this machine's agent keeps its data. */
 function findDataDir(): string {
   const inCheckout = join(import.meta.dirname, '..', '..', '.membridge', 'agent');
   const isSet = (process.env['MEMBRIDGE_AGENT_DATA_DIR'] ?? '') !== '';

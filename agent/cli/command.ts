@@ -1,18 +1,19 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { Words } from '../calls/engine-call.ts';
 
-/** One command of the command line; `--json` and `--help` are every command's. */
+/** One command of the command line. Every command also takes `--json` and `--help`. */
 export interface Command {
   readonly name: string;
-  /** What follows the name, such as `[--project NAME]`. */
+  /** The arguments after the name, such as `[--project NAME]`. */
   readonly usage: string;
-  /** What it does, in less than a line. */
+  /** What the command does, in less than a line. */
   readonly summary: string;
-  /** What else `--help` says. */
+  /** The rest of `--help`. */
   readonly help?: string;
   readonly options?: ParseArgsOptionsConfig;
   /**
-   * @returns the process's exit code: 0 done, 1 the thing asked for failed
+   * Runs the command.
+   * @returns the exit code: 0 done, 1 the request failed
    * @throws UsageError for words it does not understand; Error with a sentence for people
    */
   run(typed: Words, json: boolean): Promise<number>;
@@ -23,7 +24,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes one line that is not part of the answer. */
+/** Writes one line to standard error: it is not part of the answer. */
 export function printAside(line: string): void {
   process.stderr.write(`${line}\n`);
 }

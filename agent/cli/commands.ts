@@ -6,7 +6,7 @@ import { keysCommand } from './keys.ts';
 import { statusCommand } from './status.ts';
 import { syncCommands } from './sync.ts';
 
-/** Every command, in the order in which help lists them. What the memory engine does comes from agent/calls. */
+/** Every command, in the order in which help lists them. Those of the memory engine come from agent/calls. */
 export const COMMANDS: readonly Command[] = [
   ...syncCommands,
   statusCommand,

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { confirm } from './confirm.ts';
 
-/** A terminal at which somebody types; `null` ends the input, as Ctrl-D does. */
+/** Stands in for a terminal at which somebody types; `null` ends the input, as Ctrl-D does. */
 function terminal(typed: string | null): {
   input: NodeJS.ReadStream;
   output: NodeJS.WriteStream;
@@ -21,17 +21,17 @@ function terminal(typed: string | null): {
 }
 
 describe('confirm', () => {
-  it.each(['y', 'Y', 'yes', ' yes '])('takes %j for a yes', async (typed) => {
+  it.each(['y', 'Y', 'yes', ' yes '])('takes %j as a yes', async (typed) => {
     const at = terminal(typed);
     expect(await confirm('revoke', 'Take them back?', at)).toBe(true);
     expect(at.shown()).toContain('Take them back? [y/N] ');
   });
 
-  it.each(['', 'n', 'no', 'yes please', 'j'])('takes %j for a no', async (typed) => {
+  it.each(['', 'n', 'no', 'yes please', 'j'])('takes %j as a no', async (typed) => {
     expect(await confirm('revoke', 'Take them back?', terminal(typed))).toBe(false);
   });
 
-  it('takes the end of the input for a no', async () => {
+  it('takes the end of the input as a no', async () => {
     expect(await confirm('revoke', 'Take them back?', terminal(null))).toBe(false);
   });
 

@@ -3,10 +3,10 @@ import { UsageError } from '../calls/engine-call.ts';
 import { printAside } from './command.ts';
 
 /**
- * Asks the person at the terminal. Only "y" and "yes" are a yes.
+ * Asks the person at the terminal. Only "y" and "yes" count as a yes.
  * @param name the command that asks
- * @param streams where to ask; standard input and standard error unless a test gives others
- * @throws UsageError where no person can answer
+ * @param streams where to ask: standard input and standard error, except in tests
+ * @throws UsageError where there is no terminal
  */
 export async function confirm(
   name: string,

@@ -5,7 +5,7 @@ import { call, callLong } from './client.ts';
 import { print, printAside, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
 
-/** Also what an agent of an older version answers. */
+/** The answer of this agent, or of one of an older version. */
 const Doctor = z.looseObject({
   ok: z.boolean(),
   checks: z.array(
@@ -26,11 +26,11 @@ const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
 export const doctorCommand: Command = {
   name: 'doctor',
   usage: '[--fix [--yes] | store]',
-  summary: 'look at everything the sync stands on, and mend what can be mended safely',
-  help: `  --fix   mend what can be mended safely, after a question: today, full-text indexes of claude-mem's database that are damaged.
-          They are made again from the rows; no row changes
+  summary: 'check everything that the sync depends on, and repair what can be repaired safely',
+  help: `  --fix   repair what can be repaired safely, after a question: today, damaged full-text indexes of claude-mem's database.
+          They are rebuilt from the rows; no row changes
   --yes   do not ask (needed where no terminal is)
-  store   race the object store, and record what it promises of conditional writes (a minute)`,
+  store   race conditional writes to the object store, and record whether it honors them (a minute)`,
   options: { fix: { type: 'boolean' }, yes: { type: 'boolean' } },
   run: async (typed, json) => {
     const [word, ...rest] = typed.words;
@@ -56,15 +56,15 @@ function show({ checks }: Doctor, say: (line: string) => void): void {
   }
 }
 
-/** Mends what the checks name, and looks again. */
+/** Makes the repairs that the checks name, then checks again. */
 async function fix(found: Doctor, { isSure, json }: { isSure: boolean; json: boolean }): Promise<number> {
   const say = json ? printAside : print;
   const fixes = found.checks.flatMap((check) => (check.fix === undefined ? [] : [check.fix]));
   if (fixes.length === 0) {
     say(
       found.ok
-        ? 'Nothing is to be mended.'
-        : 'Nothing of this can be mended from here; each line says what to do.',
+        ? 'Nothing needs repair.'
+        : 'Nothing of this can be repaired from here; each line says what to do.',
     );
     if (json) print(JSON.stringify(found));
     return found.ok ? 0 : 1;

@@ -4,10 +4,10 @@ import { callLong } from './client.ts';
 import { print, printAside, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
 
-/** What an agent with MEMBRIDGE_AGENT_DRYRUN=1 answers instead. */
+/** The answer of an agent with MEMBRIDGE_AGENT_DRYRUN=1. */
 const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
 
-/** The command of a call of agent/calls. */
+/** Makes the command of a call of agent/calls. */
 export function engineCommand(engineCall: EngineCall): Command {
   const { name, usage, summary, help, options } = engineCall;
   return {

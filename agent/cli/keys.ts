@@ -9,8 +9,8 @@ const Rotated = z.looseObject({ ok: z.boolean(), detail: z.string() });
 export const keysCommand: Command = {
   name: 'keys',
   usage: 'rotate',
-  summary: 'make a new key for this node, for which others encrypt from then on',
-  help: 'The former keys stay on this machine: what was encrypted for them can still be read.',
+  summary: 'make a new key for this node, for which other nodes encrypt from then on',
+  help: 'The former keys stay on this machine: it can still read what was encrypted for them.',
   run: async ({ words }, json) => {
     if (words.length !== 1 || words[0] !== 'rotate') {
       throw new UsageError(`"keys" takes one word: rotate`);

@@ -19,7 +19,10 @@ const Status = z.looseObject({
   spaces: z.array(z.looseObject({ cid: z.string(), projectId: z.string(), projects: z.array(z.string()) })),
 });
 
-/** `membridge status`: exits with 0 only when the memory is ready, every space is in step, and the control plane answers. */
+/**
+ * `membridge status`. Exits with 0 only when the memory is ready, every space is in sync, and the control plane
+ * answers.
+ */
 export const statusCommand: Command = {
   name: 'status',
   usage: '',
@@ -59,7 +62,10 @@ export const statusCommand: Command = {
   },
 };
 
-/** What there is to say of spaces that cover nothing here, by canonical id; nothing where the database cannot be read. */
+/**
+ * Returns a sentence for each space that covers nothing here, by canonical id; none where the database cannot be
+ * read.
+ */
 async function readHints(): Promise<Map<string, string>> {
   const hints = new Map<string, string>();
   try {
@@ -68,7 +74,7 @@ async function readHints(): Promise<Map<string, string>> {
       if (uncovered !== null) hints.set(cid, uncoveredSentence(uncovered));
     }
   } catch {
-    // The line about the memory says what is wrong.
+    // The line about the memory reports the problem.
   }
   return hints;
 }

@@ -8,7 +8,7 @@ const Spaces = z.looseObject({ spaces: z.array(z.looseObject({ projectId: z.stri
 const Sync = z.looseObject({ ok: z.boolean(), detail: z.string() });
 
 const SUMMARIES: Record<SyncAction, string> = {
-  sync: 'send what is new here, fetch what is new elsewhere',
+  sync: 'send new memories of this node, fetch those of other nodes',
   push: 'only send',
   pull: 'only fetch',
 };
@@ -17,7 +17,7 @@ const syncCommand = (action: SyncAction): Command => ({
   name: action,
   usage: '[--project NAME]',
   summary: SUMMARIES[action],
-  help: 'Without --project it is for every space of this node.',
+  help: 'Without --project it syncs every space of this node.',
   options: { project: { type: 'string' } },
   run: async (typed, json) => {
     noWords(action, typed);

@@ -9,14 +9,14 @@ The agent's data is looked for in MEMBRIDGE_AGENT_DATA_DIR, else in this checkou
 
 const typed = ({ name, usage }: Command): string => `membridge ${name} ${usage}`.trim();
 
-/** What `membridge --help` says. */
+/** Returns the text of `membridge --help`. */
 export function usageOf(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
   const lines = commands.map(({ name, summary }) => `  membridge ${name.padEnd(width)}${summary}`);
   return [HEADER, '', ...lines, '', FOOTER].join('\n');
 }
 
-/** What `membridge <command> --help` says. */
+/** Returns the text of `membridge <command> --help`. */
 export function helpOf(command: Command): string {
   const help = command.help === undefined ? [] : ['', command.help];
   return [`${typed(command)} [--json]`, '', command.summary, ...help].join('\n');

@@ -38,7 +38,7 @@ async function refused(): Promise<ControlPlaneError> {
   throw new Error(`it was answered ${JSON.stringify(error)}`);
 }
 
-test('the agent ignores fields that only a newer control plane knows', async () => {
+test('ignores fields that only a newer control plane sends', async () => {
   const newer = {
     ...connection,
     added: 1,
@@ -64,7 +64,7 @@ test.each([
   expect(error.message).toContain(String(status));
 });
 
-test('the agent refuses JSON of another server, and names the setting that holds the address', async () => {
+test('the agent refuses JSON from another server, and names the setting that holds the address', async () => {
   answer = says(200, 'application/json', '{"hello":"world"}');
   const error = await refused();
   expect([error.status, error.message]).toEqual([0, expect.stringContaining('MEMBRIDGE_SERVER_URL')]);
@@ -79,7 +79,7 @@ test('the agent treats an answer that breaks off as no answer', async () => {
   expect((await refused()).status).toBe(0);
 });
 
-test('the agent reports the status and the words of a refusal', async () => {
+test('the agent reports the status and the detail of a refusal', async () => {
   answer = says(401, 'application/problem+json', '{"detail":"the key is wrong"}');
   const error = await refused();
   expect([error.status, error.message]).toEqual([401, expect.stringContaining('the key is wrong')]);
@@ -104,7 +104,7 @@ test('each side refuses only a protocol that is too old for it', () => {
   expect(refusalOfServer(4, url, 5)).toContain(url);
 });
 
-test('the agent forgets the keys of the store when it is to go through the control plane, and returns when not', async () => {
+test('the agent drops the keys of the store when it must go through the control plane, and uses the store directly otherwise', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'membridge-way-'));
   const config = readAgentConfig({ MEMBRIDGE_AGENT_DATA_DIR: folder });
   const certificate = {

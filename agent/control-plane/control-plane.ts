@@ -20,7 +20,7 @@ import { NodeCredential, type CloneSpec } from '../../contract/projects/projects
 /** How long the control plane may take to answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** An answer of the control plane that is not a success. */
+/** Thrown for an answer of the control plane that is not a success. */
 export class ControlPlaneError extends Error {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
@@ -32,7 +32,7 @@ export class ControlPlaneError extends Error {
   }
 }
 
-/** Trades a one-time token for this node's own key. @throws ControlPlaneError */
+/** Exchanges a one-time token for this node's own key. @throws ControlPlaneError */
 export async function enrol(serverUrl: string, request: EnrolRequest): Promise<EnrolResponse> {
   return await call(serverUrl, '/api/agent/enrol', {}, request, EnrolResponse);
 }
@@ -43,7 +43,7 @@ export async function askConnection(serverUrl: string, agentKey: string): Promis
   return await call(serverUrl, '/api/agent/connection', headers, undefined, AgentConnection);
 }
 
-/** Reports that this node lives. @throws ControlPlaneError */
+/** Sends a heartbeat. @throws ControlPlaneError */
 export async function sendHeartbeat(
   serverUrl: string,
   agentKey: string,
@@ -70,7 +70,7 @@ export async function reportProject(
   await call(serverUrl, '/agent/heartbeat', headers, report, z.object({ ok: z.boolean() }));
 }
 
-/** Asks for what a project's git server wants to see. @throws ControlPlaneError */
+/** Asks for the credential of a project's git server. @throws ControlPlaneError */
 export async function askCredential(
   serverUrl: string,
   agentKey: string,
@@ -81,7 +81,7 @@ export async function askCredential(
   return await call(serverUrl, path, headers, undefined, NodeCredential);
 }
 
-/** Tells what the program of a task writes. @returns whether more is wanted @throws ControlPlaneError */
+/** Sends what the program of a task wrote. @returns whether somebody wants more @throws ControlPlaneError */
 export async function sendTaskOutput(
   serverUrl: string,
   agentKey: string,
@@ -136,11 +136,11 @@ async function call<T>(
   try {
     answer = JSON.parse(text);
   } catch (cause) {
-    // A captive portal, a proxy's own page: whatever its status says, the control plane did not say it.
+    // A captive portal or a proxy's own page can answer with any status; the control plane did not send it.
     const type = answered.get('Content-Type') ?? 'no type';
     throw new ControlPlaneError(
       0,
-      `The control plane at ${serverUrl} does not answer: something in between answered ${status} with ${type} in place of JSON, such as the sign-in page of a network or a proxy. Open ${serverUrl} in a browser on this machine.`,
+      `The control plane at ${serverUrl} does not answer: something on the way answered ${status} with ${type} in place of JSON, such as the sign-in page of a network or a proxy. Open ${serverUrl} in a browser on this machine.`,
       cause,
     );
   }
@@ -156,7 +156,7 @@ async function call<T>(
   if (parsed.success) return parsed.data;
   throw new ControlPlaneError(
     0,
-    `What answers at ${serverUrl} is no control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
+    `The server at ${serverUrl} is not a control plane that this agent understands (${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}). Check MEMBRIDGE_SERVER_URL.`,
     parsed.error,
   );
 }

@@ -5,12 +5,12 @@ import { readFacts } from '../facts.ts';
 import type { Logger } from 'pino';
 import { readState, writeState, type AgentState } from './state.ts';
 
-/** Where a control plane of this machine listens unless it was told otherwise. */
+/** The default address of a control plane on this machine. */
 export const DEFAULT_SERVER_URL = 'http://127.0.0.1:8000';
 
 /**
- * This node's enrolment: the kept one, or a new one by the token in the environment. A token that is given although the
- * node is enrolled already is not used.
+ * Returns this node's enrolment: the stored one, or a new one made with the token in the environment. A node that is
+ * enrolled already does not use the token.
  * @throws Error saying how to get a token when there is neither; ControlPlaneError when the token is refused
  */
 export async function ensureEnrolled(config: AgentConfig): Promise<AgentState> {
@@ -36,8 +36,9 @@ export async function ensureEnrolled(config: AgentConfig): Promise<AgentState> {
 }
 
 /**
- * The kept enrolment with today's addresses and keys of Temporal and the object store, as the control plane tells them;
- * what was kept when it does not answer. MEMBRIDGE_SERVER_URL moves an enrolled agent to the control plane's new address.
+ * Asks the control plane for today's addresses and keys of Temporal and the object store, and returns the enrolment
+ * with them. Without an answer the stored ones remain. MEMBRIDGE_SERVER_URL moves an enrolled agent to the control
+ * plane's new address.
  */
 export async function refreshConnection(
   config: AgentConfig,
@@ -48,7 +49,7 @@ export async function refreshConnection(
   const kept = { ...state, server_url: serverUrl };
   try {
     const connection = await askConnection(serverUrl, state.enrolment.agent_key);
-    // An answer without a way means the direct one, whatever was kept.
+    // An answer without `store_way` means the direct way, even if another one is stored.
     const { store_way: _former, ...enrolment } = state.enrolment;
     const fresh: AgentState = { ...kept, enrolment: { ...enrolment, ...connection } };
     if (JSON.stringify(fresh) !== JSON.stringify(state)) writeState(config.dataDir, fresh);
@@ -57,7 +58,7 @@ export async function refreshConnection(
     if (!(error instanceof ControlPlaneError)) throw error;
     log.warn(
       { reason: error.message },
-      'the control plane did not say where Temporal and the store are; as before',
+      'the control plane did not report where Temporal and the store are; the agent uses the last known addresses',
     );
     return kept;
   }

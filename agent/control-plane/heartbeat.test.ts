@@ -11,7 +11,7 @@ import { until } from '../../demo/fleet.ts';
 import { readAgentConfig } from '../config.ts';
 import { Heartbeat } from './heartbeat.ts';
 
-/** A memory as a control plane of 0.4 reads it: anything else is refused. */
+/** Memory facts as a control plane of 0.4 accepts them; it refuses everything else. */
 const Memory04 = z.strictObject({
   path: z.string(),
   state: z.enum(['ready', 'missing', 'corrupt', 'unknown-schema', 'locked', 'starting']),
@@ -24,7 +24,7 @@ const Memory04 = z.strictObject({
   checkedAt: z.number(),
 });
 
-/** Facts of a node as a control plane of 0.4 reads them. */
+/** Node facts as a control plane of 0.4 accepts them. */
 const Facts04 = NodeFacts.omit({ spaces: true, task_sandbox: true, work: true }).strict();
 
 let server: Server | null = null;
@@ -34,7 +34,10 @@ afterEach(() => {
   server?.close();
 });
 
-/** Starts a control plane that reads memories and facts by schemas, and an agent's heartbeat to it. @returns the memories it takes */
+/**
+ * Starts a control plane that checks memory and node facts with schemas, and an agent's heartbeat to it. @returns the
+ * memory facts that it accepted
+ */
 async function beat(
   schema: z.ZodType,
   status: () => Promise<MemoryStatus>,
@@ -103,7 +106,7 @@ test('reaches a control plane of 0.4, which knows neither the new states nor the
   expect(heartbeat?.state.problem).toBeNull();
 });
 
-test('does not repeat an old state when the memory cannot be asked', async () => {
+test('does not repeat an old state when the memory thread does not answer', async () => {
   let asked = 0;
   const taken = await beat(z.looseObject({}), () => {
     asked += 1;

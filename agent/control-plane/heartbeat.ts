@@ -7,26 +7,26 @@ import type { AgentHeartbeat, TaskSandbox } from '../../contract/nodes/nodes.ts'
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from '../facts.ts';
 
-/** What the last heartbeat came to. */
+/** The result of the last heartbeat. */
 export interface HeartbeatState {
-  /** Epoch ms of the last one that was answered, null before the first. */
+  /** When the control plane last answered one, in epoch ms; null before the first. */
   readonly lastOk: number | null;
-  /** Why the last one failed, null when it did not. */
+  /** Why the last one failed; null when it did not. */
   readonly problem: string | null;
   /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
   readonly clockAheadMs: number | null;
 }
 
-/** After a sync the page is told this soon, in milliseconds, rather than at the next interval. */
+/** After a sync, the page learns of it this soon, in milliseconds, instead of at the next interval. */
 const SOON_MS = 300;
 
-/** Reports to the control plane at a steady interval, whatever else the agent does. */
+/** Reports to the control plane at a steady interval, however busy the agent is. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   #timer: NodeJS.Timeout | null = null;
   #memory: MemoryStatus;
   #state: HeartbeatState = { lastOk: null, problem: null, clockAheadMs: null };
-  /** The signature of the membership that the memory thread has. */
+  /** The signature of the membership that the memory thread holds. */
   #membership: string | null = null;
   #stopped = false;
   #beating = false;
@@ -57,7 +57,7 @@ export class Heartbeat {
     void this.#beat();
   }
 
-  /** Brings the next heartbeat forward: something worth showing has changed. */
+  /** Brings the next heartbeat forward, because something worth showing has changed. */
   soon(): void {
     if (this.#beating) this.#again = true;
     else this.#schedule(SOON_MS);
@@ -78,7 +78,7 @@ export class Heartbeat {
     if (this.#beating) return;
     this.#beating = true;
     const { log, serverUrl, agentKey, intervalMs } = this.#options;
-    // The status waits its turn behind a running sync; the heartbeat does not wait for it.
+    // Behind a running sync the status waits its turn; the heartbeat does not wait for it.
     await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
     try {
       const { url, dryrun, tasks, sandbox } = this.#options;
@@ -95,7 +95,7 @@ export class Heartbeat {
       const middle = (sentAt + Date.now()) / 2;
       if (this.#state.problem !== null) log.info('the control plane answers again');
       this.#state = { lastOk: Date.now(), problem: null, clockAheadMs: Math.round(middle - answer.now) };
-      // Before the spaces: what is synced in them is judged by it.
+      // The membership comes before the spaces: the engine checks by it what it syncs in them.
       if (answer.membership !== undefined) {
         await this.#options.onMembership(answer.membership);
         this.#membership = answer.membership.signature;
@@ -106,9 +106,9 @@ export class Heartbeat {
     } catch (error) {
       const problem = errorMessage(error);
       if (this.#state.problem !== problem)
-        log.warn({ reason: problem }, 'heartbeat failed; it is tried again');
+        log.warn({ reason: problem }, 'the heartbeat failed; the agent repeats it');
       this.#state = { ...this.#state, problem };
-      // This node was removed: what it had was given back, and it is to take no more.
+      // This node was removed and its tasks were given back. It must take no further task.
       if (error instanceof ControlPlaneError && error.status === 401) this.#options.onDrained(true);
     } finally {
       this.#beating = false;
@@ -117,22 +117,22 @@ export class Heartbeat {
     }
   }
 
-  /** A status that cannot be had is no reason to keep the last one: that one may say that all is well. */
+  /** Refreshes the status. When it cannot be read, the last one is replaced, since that one may say that all is well. */
   async #refresh(): Promise<void> {
     try {
       this.#memory = await this.#options.status();
     } catch (error) {
       const reason = errorMessage(error);
       this.#options.log.error({ reason }, 'the state of claude-mem is unknown');
-      const detail = `The agent cannot tell the state of the memory: ${reason}`;
+      const detail = `The agent cannot read the state of the memory: ${reason}`;
       this.#memory = { ...this.#memory, state: 'failing', detail, checkedAt: Date.now() };
     }
   }
 }
 
 /**
- * Sends a heartbeat to a control plane of any version: 0.4 refuses what it does not know (400), so it is sent again as 0.4 spoke.
- * The sentence of the state stays, whatever its name.
+ * Sends a heartbeat to a control plane of any version. Version 0.4 refuses unknown fields and states with 400, so the
+ * heartbeat is sent again in the form of 0.4. The state's sentence stays, even where its name is translated.
  */
 async function sendToAnyVersion<T>(
   heartbeat: AgentHeartbeat,
@@ -161,26 +161,29 @@ const STATES_OF_0_4: ReadonlySet<string> = new Set([
 export interface HeartbeatOptions {
   readonly serverUrl: string;
   readonly agentKey: string;
-  /** The ids of the keys that this node was encrypted for, today's first. */
+  /** The ids of the sealing keys that others may have encrypted for, the present one first. */
   readonly sealingKeyIds: () => string[];
-  /** Gets what the control plane says of the members, whenever that changed. */
+  /** Receives the control plane's membership whenever it changed. */
   readonly onMembership: (membership: Membership) => Promise<void>;
-  /** Where this agent's own HTTP listens. */
+  /** Where this agent's own HTTP server listens. */
   readonly url: string;
   readonly dryrun: boolean;
   readonly intervalMs: number;
   readonly databasePath: string;
   readonly status: () => Promise<MemoryStatus>;
   readonly onSpaces: (spaces: SpaceConfig[]) => void;
-  /** Learns whether a space's workflow takes what a node noticed. A control plane of version 0.4 says nothing. */
+  /**
+   * Receives whether a space's workflow accepts notices of new memories. A control plane of version 0.4 does not
+   * report it.
+   */
   readonly onWaves: (hasWaves: boolean) => void;
-  /** What this node says of itself as one that runs tasks. */
+  /** What this node reports about itself as one that runs tasks. */
   readonly tasks: Parameters<typeof readFacts>[0]['tasks'];
-  /** How it keeps the programs of tasks apart from the rest of the machine. */
+  /** How this node isolates the programs of tasks from the rest of the machine. */
   readonly sandbox: TaskSandbox;
   /** The leases that this node holds. */
   readonly leases: () => AgentHeartbeat['leases'];
-  /** What it found when it last looked whether it can work. */
+  /** What its last check found about its ability to work. */
   readonly work: () => NodeWork;
   readonly onDrained: (drained: boolean) => void;
   readonly log: Logger;

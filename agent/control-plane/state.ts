@@ -6,7 +6,7 @@ import { errorMessage } from '../../contract/errors.ts';
 import { parseLoosely } from '../../contract/http/parse-loosely.ts';
 import { generateSealingKey } from '../../memory/format/sealing.ts';
 
-/** What an enrolment gave this node, kept in `<dataDir>/agent.json` (0600). */
+/** The result of this node's enrolment, stored in `<dataDir>/agent.json` (0600). */
 const AgentState = z.strictObject({
   server_url: z.string(),
   /** The node's own Ed25519 key, PKCS#8 PEM: it never leaves this machine. */
@@ -15,14 +15,14 @@ const AgentState = z.strictObject({
 });
 export type AgentState = z.infer<typeof AgentState>;
 
-/** Where the running agent can be reached, kept in `<dataDir>/running.json` for the CLI. */
+/** Where the running agent can be reached, stored in `<dataDir>/running.json` for the CLI. */
 const RunningAgent = z.strictObject({ pid: z.number().int(), url: z.string() });
 export type RunningAgent = z.infer<typeof RunningAgent>;
 
 const statePath = (dataDir: string): string => join(dataDir, 'agent.json');
 const runningPath = (dataDir: string): string => join(dataDir, 'running.json');
 
-/** The kept state, or null before the first enrolment. @throws Error naming the file when it cannot be read */
+/** Returns the stored state, or null before the first enrolment. @throws Error naming the file when it cannot be read */
 export function readState(dataDir: string): AgentState | null {
   return readJson(statePath(dataDir), AgentState);
 }
@@ -39,7 +39,7 @@ export function writeRunning(dataDir: string, running: RunningAgent): void {
   writeJson(runningPath(dataDir), running);
 }
 
-/** What `membridge doctor store` last found, kept in `<dataDir>/store-report.json`. */
+/** The last result of `membridge doctor store`, kept in `<dataDir>/store-report.json`. */
 const StoreReport = z.strictObject({
   endpoint: z.string(),
   /** Epoch ms. */
@@ -64,12 +64,12 @@ const SealingKeys = z.array(z.string()).min(1);
 
 const sealingPath = (dataDir: string): string => join(dataDir, 'sealing-keys.json');
 
-/** The sealing keys, made now when there are none. @throws Error naming the file when it cannot be read */
+/** Returns the sealing keys; makes one when there is none. @throws Error naming the file when it cannot be read */
 export function readSealingKeys(dataDir: string): string[] {
   return readJson(sealingPath(dataDir), SealingKeys) ?? rotateSealingKey(dataDir);
 }
 
-/** Makes a new sealing key the present one; the former ones stay, to read what was sealed for them. */
+/** Makes a new sealing key the present one. The former ones stay, to read what was sealed for them. */
 export function rotateSealingKey(dataDir: string): string[] {
   const former = readJson(sealingPath(dataDir), SealingKeys) ?? [];
   const keys = [generateSealingKey().pem, ...former];
@@ -80,7 +80,7 @@ export function rotateSealingKey(dataDir: string): string[] {
 function readJson<T>(path: string, schema: z.ZodType<T>): T | null {
   if (!existsSync(path)) return null;
   try {
-    // A later version may have written more; whoever goes back to this one is still enrolled.
+    // A later version may have written more fields; after a downgrade the node must still be enrolled.
     return parseLoosely(schema, JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     throw new Error(
@@ -90,7 +90,7 @@ function readJson<T>(path: string, schema: z.ZodType<T>): T | null {
   }
 }
 
-/** Writes a whole file or none: a crash leaves the old one. */
+/** Writes a whole file or none: after a crash the old one remains. */
 function writeJson(path: string, value: unknown): void {
   mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
   const draft = `${path}.new`;

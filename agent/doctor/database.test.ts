@@ -24,12 +24,12 @@ const config = (env: Record<string, string> = {}) => {
 };
 
 describe('examineDatabase', () => {
-  it('says which database and why', () => {
+  it('names the database, and why it is that one', () => {
     const detail = `${home}/.claude-mem/claude-mem.db, because no setting names another folder than claude-mem's default one`;
     expect(examineDatabase(config())).toEqual({ name: 'database', ok: true, detail });
   });
 
-  it('notes a CLAUDE_MEM_DB that is not the file which claude-mem uses, and none that is', () => {
+  it('reports a CLAUDE_MEM_DB that is not the file of claude-mem, and no other', () => {
     const other = examineDatabase(config({ CLAUDE_MEM_DB: join(home, 'copy.db') }));
     expect(other).toMatchObject({ ok: true, warning: true });
     expect(other.detail).toContain(`claude-mem's own settings lead to ${home}/.claude-mem/claude-mem.db`);

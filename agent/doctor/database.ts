@@ -7,7 +7,7 @@ import type { AgentConfig } from '../config.ts';
 import type { Check } from './check.ts';
 import { findBadPlaces, findConflictCopies } from './location.ts';
 
-/** Says which database this agent syncs, why it is that one, and whether it is the one that claude-mem uses. */
+/** Reports which database this agent syncs, why it is that one, and whether claude-mem uses it. */
 export function examineDatabase({ databasePath, database }: AgentConfig): Check {
   const problems = [...findSettingProblems(databasePath), ...findOtherDatabases(databasePath)];
   const path = `${databasePath}, because ${database.decidedBy}`;
@@ -21,7 +21,7 @@ export function examineDatabase({ databasePath, database }: AgentConfig): Check 
   return { name, ok: true, detail: path };
 }
 
-/** Says whether the database and the ledger lie where a file of SQLite is safe. */
+/** Reports whether the database and the ledger lie where an SQLite file is safe. */
 export function examinePlace({ databasePath, dataDir }: AgentConfig): Check {
   const found: string[] = [];
   const places = findBadPlaces(databasePath);
@@ -49,7 +49,7 @@ export function examinePlace({ databasePath, dataDir }: AgentConfig): Check {
   return { name, ok: false, detail: found.join(' ') };
 }
 
-/** What is wrong with the settings as they are now. */
+/** Returns what is wrong with the settings as they are now. */
 function findSettingProblems(databasePath: string): string[] {
   try {
     const now = findLiveDatabase({ env: process.env, home: homedir() });
@@ -61,7 +61,7 @@ function findSettingProblems(databasePath: string): string[] {
   }
 }
 
-/** The database by claude-mem's settings alone; null where they cannot say. */
+/** Returns the database that claude-mem's settings alone select; null where they are unclear. */
 function findStandard(): string | null {
   try {
     return findLiveDatabase({ env: { ...process.env, CLAUDE_MEM_DB: undefined }, home: homedir() }).path;
@@ -70,7 +70,7 @@ function findStandard(): string | null {
   }
 }
 
-/** Databases that this user's claude-mem workers have open and that are not this one (Linux: /proc). */
+/** Returns other databases that this user's claude-mem workers have open (Linux: /proc). */
 function findOtherDatabases(databasePath: string): string[] {
   if (!existsSync('/proc/self/fd')) return [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -88,7 +88,7 @@ function isWorkerOfThisHome(pid: string): boolean {
     if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker-service')) return false;
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`HOME=${homedir()}`);
   } catch {
-    // It ended, or is another user's.
+    // The process has ended, or belongs to another user.
     return false;
   }
 }

@@ -14,19 +14,19 @@ import type { Check } from './check.ts';
 import { examineDatabase, examinePlace } from './database.ts';
 import { programExists } from '../facts.ts';
 
-/** A clock further off than this is worth a warning (5 minutes, in milliseconds). */
+/** A clock that is further off than this causes a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
 
 /** How long the memory thread may take to answer, in milliseconds: a sync may be running. */
 const ANSWER_MS = 5_000;
 
-/** How long the memory thread may take to look at the inside of the database, in milliseconds. */
+/** How long the memory thread may take to examine the inside of the database, in milliseconds. */
 const INSIDE_MS = 60_000;
 
-/** Less free space than this next to the ledger is worth a warning, in bytes. */
+/** Less free space than this at the ledger causes a warning, in bytes. */
 const MIN_FREE_BYTES = 500_000_000;
 
-/** Whether so many memories are gone that nothing is sent until somebody says what that was. */
+/** Checks whether mass deletions wait for an answer; nothing is sent until then. */
 async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
   const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
   try {
@@ -39,7 +39,7 @@ async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail
   }
 }
 
-/** What is inside claude-mem's database and beside it, as the memory thread sees it. */
+/** Examines the inside of claude-mem's database and its vector index, in the memory thread. */
 async function examineInside({ memory }: Agent): Promise<Check[]> {
   const call = { signal: AbortSignal.timeout(INSIDE_MS), progress: () => undefined };
   try {
@@ -50,7 +50,10 @@ async function examineInside({ memory }: Agent): Promise<Check[]> {
   }
 }
 
-/** Whether the spaces cover anything of this node's database. A node on which none does sends nothing at all. */
+/**
+ * Checks whether the spaces cover anything in this node's database. A node of which no space covers anything sends
+ * nothing.
+ */
 async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
   const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
   try {
@@ -65,7 +68,7 @@ async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail:
   }
 }
 
-/** Where tasks run. A node that runs none because it has no program for them needs no sandbox. */
+/** Reports where tasks run. A node without a program for tasks runs none and needs no sandbox. */
 function examineSandbox({ config, sandbox: { told } }: Agent): Check {
   const name = 'task sandbox';
   if (config.dryrun || !programExists(config.runner.program)) {
@@ -75,7 +78,7 @@ function examineSandbox({ config, sandbox: { told } }: Agent): Check {
   return { name, ok: !told.refuses, warning: true, detail: told.detail ?? 'tasks run without a sandbox' };
 }
 
-/** Looks at everything this node's memory sync stands on. Changes nothing. */
+/** Examines everything that this node's memory sync depends on. Changes nothing. */
 export async function examine(agent: Agent): Promise<Check[]> {
   const { heartbeat, state, engine, requests, worker, config } = agent;
   const memory = heartbeat.memory;
@@ -103,8 +106,8 @@ export async function examine(agent: Agent): Promise<Check[]> {
     if (agent.spaces().length > 0) add('coverage', ...(await examineCoverage(agent)));
   }
   if ((memory.heldSegments ?? 0) > 0) {
-    const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are kept aside`;
-    add('trust', true, `${nodes}; accept or ignore them on the page`);
+    const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are held`;
+    add('trust', true, `${nodes}; accept or ignore those nodes on the page`);
   }
 
   const { lastOk, problem, clockAheadMs } = heartbeat.state;
@@ -113,7 +116,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
     problem === null && lastOk !== null,
     problem ??
       (lastOk === null
-        ? 'no heartbeat was answered yet'
+        ? 'the control plane has answered no heartbeat yet'
         : `${state.server_url} answered ${Math.round((Date.now() - lastOk) / 1_000)} s ago`),
   );
   if (clockAheadMs !== null) {
@@ -121,7 +124,7 @@ export async function examine(agent: Agent): Promise<Check[]> {
     const isClose = Math.abs(clockAheadMs) <= MAX_CLOCK_OFF_MS;
     const mend = isClose
       ? ''
-      : '. Set the clock that is wrong; on Linux, "timedatectl set-ntp true" keeps it right';
+      : '. Set the clock that is wrong; on Linux, "timedatectl set-ntp true" keeps it correct';
     add('clock', isClose, `${seconds} s ahead of the control plane's${mend}`);
   }
 
@@ -176,8 +179,8 @@ export async function examine(agent: Agent): Promise<Check[]> {
 }
 
 /**
- * Races the object store and records what it promises of conditional writes. Correctness never depends on them: objects
- * are named by their content and each node writes under its own name.
+ * Races conditional writes to the object store and records whether it honors them. Correctness never depends on them:
+ * objects are named by their content, and each node writes only under its own name.
  * @throws MembridgeError store_unavailable or store_refused; conflict where the node does not reach the store itself
  */
 export async function examineStore(agent: Agent, signal: AbortSignal): Promise<Check[]> {

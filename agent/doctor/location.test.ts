@@ -40,32 +40,32 @@ describe('findBadPlaces', () => {
     ['.dropbox.cache', 'a Dropbox folder'],
     ['.sync_0123456789ab.db', 'a Nextcloud or ownCloud folder'],
     ['.tmp.drivedownload', 'a Google Drive folder'],
-  ])('knows a folder of any name by %s in it or above it', (marker, what) => {
+  ])('recognizes a folder of any name by %s in it or above it', (marker, what) => {
     const path = place('shared', 'deep', 'folder');
     mkdirSync(join(home, 'shared', marker));
     expect(findBadPlaces(path, [])).toEqual([{ what, where: join(home, 'shared') }]);
   });
 
-  it('looks through links of the folder and of the file', () => {
+  it('follows links of the folder and of the file', () => {
     const real = place('Dropbox', 'memory');
     symlinkSync(dirname(real), join(home, '.claude-mem'));
     expect(findBadPlaces(join(home, '.claude-mem', 'claude-mem.db'), [])).toHaveLength(1);
     mkdirSync(join(home, 'plain'));
     symlinkSync(real, join(home, 'plain', 'claude-mem.db'));
     expect(findBadPlaces(join(home, 'plain', 'claude-mem.db'), [])).toHaveLength(1);
-    // The other way round, what lies in the synced folder is only a link.
+    // The reverse case: only a link lies in the synced folder.
     const local = place('local');
     symlinkSync(local, join(home, 'Dropbox', 'link.db'));
     expect(findBadPlaces(join(home, 'Dropbox', 'link.db'), [])).toEqual([]);
   });
 
-  it('finds the place of a database that is not there yet', () => {
+  it('checks the location of a database that does not exist yet', () => {
     mkdirSync(join(home, 'Dropbox'));
     symlinkSync(join(home, 'Dropbox'), join(home, 'linked'));
     expect(findBadPlaces(join(home, 'linked', 'later', 'claude-mem.db'), [])).toHaveLength(1);
   });
 
-  it('leaves alone an ordinary folder, and a home folder with the settings of such programs', () => {
+  it('accepts an ordinary folder, and a home folder with the settings of such programs', () => {
     mkdirSync(join(home, '.dropbox'));
     mkdirSync(join(home, '.config', 'syncthing'), { recursive: true });
     mkdirSync(join(home, 'Dropbox'));
@@ -77,7 +77,7 @@ describe('findBadPlaces', () => {
   });
 
   it.each(['nfs', 'nfs4', 'cifs', 'smb3', '9p', 'fuse.sshfs', 'fuse.rclone', 'virtiofs', 'smbfs'])(
-    'names a %s file system, by the mount that covers the path',
+    'refuses a %s file system, by the mount that covers the path',
     (type) => {
       const path = place('mnt', 'x');
       const mounts = [
@@ -93,14 +93,14 @@ describe('findBadPlaces', () => {
   );
 
   it.each(['ext4', 'btrfs', 'zfs', 'overlay', 'tmpfs', 'apfs', 'fuseblk', 'fuse.bindfs', 'ecryptfs'])(
-    'leaves alone %s',
+    'accepts %s',
     (type) => {
       expect(findBadPlaces(place('x'), [{ point: '/', type }])).toEqual([]);
     },
   );
 });
 
-it('reads what Linux says is mounted, with spaces in names', () => {
+it('reads the mount list of Linux, with spaces in names', () => {
   const text = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 40 22 0:35 / /mnt/my\\040share rw - cifs //host/share rw,vers=3.1
 `;
@@ -110,7 +110,7 @@ it('reads what Linux says is mounted, with spaces in names', () => {
   ]);
 });
 
-it('reads what macOS says is mounted', () => {
+it('reads the mount list of macOS', () => {
   const text = `/dev/disk3s1s1 on / (apfs, sealed, local, read-only)
 //me@nas._smb._tcp.local/home on /Volumes/my home (smbfs, nodev, nosuid, mounted by me)
 `;
@@ -120,7 +120,7 @@ it('reads what macOS says is mounted', () => {
   ]);
 });
 
-it('finds the copies that such programs make when two machines changed the database', () => {
+it('finds the conflict copies that sync programs make when two machines changed the database', () => {
   const path = place('x');
   for (const name of [
     'claude-mem.sync-conflict-20261122-180000-ABCDEFG.db',

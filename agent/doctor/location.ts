@@ -2,21 +2,21 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, sep } from 'node:path';
 
-/** Why a database does not lie well where it lies. */
+/** Why the location of a database is dangerous. */
 export interface BadPlace {
-  /** What the place is, such as "a Dropbox folder". */
+  /** The kind of place, such as "a Dropbox folder". */
   readonly what: string;
-  /** The folder or mount point that makes it so. */
+  /** The folder or mount point that causes it. */
   readonly where: string;
 }
 
-/** A file system, by where it is mounted. */
+/** A mounted file system. */
 interface Mount {
   readonly point: string;
   readonly type: string;
 }
 
-/** Names of folders that a program keeps in step with other machines, in lower case. */
+/** Names of folders that a program syncs with other machines, in lower case. */
 const SYNCED_NAMES: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^(.+ )?dropbox( \(.*\))?$/, 'a Dropbox folder'],
   [/^onedrive( ?- ?.*)?$/, 'a OneDrive folder'],
@@ -33,10 +33,10 @@ const SYNCED_NAMES: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^resilio sync$/, 'a Resilio Sync folder'],
 ];
 
-/** Below this folder macOS keeps what any provider syncs, as "GoogleDrive-me@example.org". */
+/** In this folder macOS keeps the folders of every sync provider, such as "GoogleDrive-me@example.org". */
 const CLOUD_STORAGE = /^cloudstorage$/;
 
-/** What programs leave in the topmost folder that they sync, whatever its name is. */
+/** Files that sync programs leave in the topmost folder that they sync, whatever its name is. */
 const MARKERS: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^\.stfolder/, 'a Syncthing folder'],
   [/^\.dropbox\.cache$/, 'a Dropbox folder'],
@@ -48,16 +48,16 @@ const MARKERS: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^\.849c9593-d756-4e56-8d6e-42412f2a707b$/, 'a OneDrive folder'],
 ];
 
-/** What such programs make of a file that two machines changed. */
+/** How sync programs name their copy of a file that two machines changed. */
 const CONFLICT = /sync-conflict-|conflicted copy|conflict-\d{8}|\(case conflict/i;
 
-/** File systems on another machine, or on the other side of a virtual one, where SQLite's locks and -shm do not hold. */
+/** File systems of another machine, or of a virtual machine's host. SQLite's locks and -shm file do not work across them. */
 const NETWORK_TYPES =
   /^(nfs\d?|cifs|smb\d?|smbfs|smb3|afpfs|webdav|davfs2?|9p|virtiofs|vboxsf|vmhgfs|prl_fs|drvfs|afs|ceph|glusterfs|lustre|beegfs|ncpfs|coda|gfs2|ocfs2|fuse\.(sshfs|rclone|s3fs|gcsfuse|goofys|glusterfs|ceph.*|davfs2?|gvfsd-fuse|vmhgfs-fuse|grpcfuse|osxfs|onedriver|google-drive-ocamlfuse|mount_.*|juicefs|nfs.*|smb.*|cifs.*)|macfuse|osxfuse)$/;
 
 /**
- * Finds what makes the place of a database dangerous: a folder that another program syncs, or a file system of another machine. By the
- * real path, so that a link does not hide it.
+ * Finds what makes the location of a database dangerous: a folder that another program syncs, or a file system of
+ * another machine. Resolves links first, so that a link does not hide the location.
  * @param path the database; it may be missing
  */
 export function findBadPlaces(path: string, mounts: readonly Mount[] = readMounts()): BadPlace[] {
@@ -72,7 +72,7 @@ export function findBadPlaces(path: string, mounts: readonly Mount[] = readMount
   return places;
 }
 
-/** Copies that a program which syncs files made of a database, because two machines changed it. */
+/** Finds conflict copies of a database that a sync program made because two machines changed it. */
 export function findConflictCopies(path: string): string[] {
   const folder = dirname(realPathOf(path));
   const [stem = ''] = basename(path).split('.');
@@ -93,7 +93,7 @@ function findSyncedFolder(folder: string): BadPlace | null {
     );
     const what = known?.[1] ?? marked?.[1] ?? (isProvider ? 'a cloud storage folder' : undefined);
     if (what !== undefined) return { what, where };
-    // Dropbox's own settings have the same name in the home folder, but as a folder.
+    // Dropbox keeps its own settings under the same name in the home folder, but as a folder.
     if (isFile(join(where, '.dropbox'))) return { what: 'a Dropbox folder', where };
   }
   return null;
@@ -103,7 +103,7 @@ function filesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {
-    // Not ours to read, or not there yet.
+    // Not readable for us, or not there yet.
     return [];
   }
 }
@@ -116,7 +116,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** A path without links, also where its end is missing. */
+/** Resolves the links of a path, also where its end is missing. */
 function realPathOf(path: string): string {
   try {
     return realpathSync(path);
@@ -130,13 +130,13 @@ function mountOf(path: string, mounts: readonly Mount[]): Mount | null {
   let found: Mount | null = null;
   for (const mount of mounts) {
     const isAbove = path === mount.point || path.startsWith(mount.point.replace(/\/?$/, '/'));
-    // Of two at one point, the later one covers the earlier one.
+    // Of two mounts at one point, the later one covers the earlier one.
     if (isAbove && mount.point.length >= (found?.point.length ?? 0)) found = mount;
   }
   return found;
 }
 
-/** What is mounted on this machine; nothing where that cannot be found out. */
+/** Returns what is mounted on this machine; nothing where that cannot be determined. */
 function readMounts(): Mount[] {
   if (existsSync('/proc/self/mountinfo')) return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
   if (process.platform !== 'darwin') return [];
@@ -147,7 +147,7 @@ function readMounts(): Mount[] {
   }
 }
 
-/** Reads Linux's /proc/self/mountinfo: fields with spaces between them, the type after a "-", odd characters in octal. */
+/** Parses Linux's /proc/self/mountinfo: fields separated by spaces, the type after a "-", special characters in octal. */
 export function parseMountinfo(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
@@ -165,7 +165,7 @@ export function parseMountinfo(text: string): Mount[] {
   });
 }
 
-/** Reads what macOS's `mount` prints: "//user@host/share on /Volumes/share (smbfs, nodev)". */
+/** Parses the output of macOS's `mount`: "//user@host/share on /Volumes/share (smbfs, nodev)". */
 export function parseMountTable(text: string): Mount[] {
   return [...text.matchAll(/^.* on (\/.*) \(([a-z0-9_]+)/gm)].map(([, point = '', type = '']) => ({
     point,

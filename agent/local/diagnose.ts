@@ -5,7 +5,8 @@ import { examine } from '../doctor/doctor.ts';
 
 /**
  * Examines this node, and answers as the original's `/doctor`.
- * @param project the project that the caller names, as each of the original does; it then gets the dry run's short answer, too
+ * @param project the project that the caller names, as each of the original's callers does; a dry run then gives its
+ * short answer
  */
 export async function diagnose(agent: Agent, project: string | undefined): Promise<Record<string, unknown>> {
   const { dryrun } = agent.config;

@@ -7,7 +7,7 @@ import type { Agent } from '../agent.ts';
 import { programExists } from '../facts.ts';
 import { contextFolder } from '../tasks/contexts.ts';
 
-/** The original's body. Its `runtime_url` is dropped: results go back in the answer, and nobody is called. */
+/** The original's body. `runtime_url` is dropped: results return in the answer, so the agent calls nobody back. */
 export const ExecuteTaskBody = z.strictObject({
   task_id: z.string().min(1).max(256),
   prompt: z.string().min(1).max(50_000),
@@ -24,22 +24,22 @@ export const ExecuteTaskBody = z.strictObject({
 });
 type ExecuteTaskBody = z.infer<typeof ExecuteTaskBody>;
 
-/** Bytes that a program may write, and tokens that hints may take; as a task's defaults. */
+/** Limits of the program's output in bytes, and of hints in tokens; the defaults of a task. */
 const OUTPUT_BYTES = 16_384 * 1_024;
 const HINT_TOKENS = 12_000;
 
-/** Lines of output that the answer has, as in the original: of a success, and of each stream of a failure. */
+/** Lines of output in the answer, as in the original: of a success, and of each stream of a failure. */
 const ANSWER_LINES = 200;
 const FAILED_LINES = 50;
 
-/** Tasks that run for callers of this machine, besides those that the control plane gives. */
+/** How many tasks run for callers on this machine, besides those from the control plane. */
 let running = 0;
 
 /**
- * Runs the node's program on a prompt, as the original's `POST /execute-task`: in the task's sandbox and within its limits, but neither
- * leased nor recorded by the control plane.
- * @throws MembridgeError no_worker without a program, or without the sandbox that the node needs; conflict when as many run as the
- *   node allows
+ * Runs the node's program on a prompt, as the original's `POST /execute-task`. It runs in the task's sandbox and
+ * within its limits. The control plane neither leases nor records it.
+ * @throws MembridgeError no_worker without a program, or without the sandbox that the node needs; conflict when as
+ * many run as the node allows
  */
 export async function executeTask(
   agent: Agent,
@@ -59,7 +59,7 @@ export async function executeTask(
   if (running >= config.maxConcurrency) {
     throw new MembridgeError(
       'conflict',
-      `${running} tasks run already (MEMBRIDGE_MAX_CONCURRENCY); ask again later.`,
+      `${running} tasks are already running (MEMBRIDGE_MAX_CONCURRENCY); try again later.`,
     );
   }
   running += 1;
@@ -129,12 +129,12 @@ async function answerOf(
     ...duration,
     context_id,
     session_messages: session?.messages.length ?? 0,
-    detail: 'the program ended well',
+    detail: 'the program succeeded',
     notes: outcome.notes,
   };
 }
 
-/** The last lines of a text; null where there is none. */
+/** Returns the last lines of a text; null where there is none. */
 function tail(text: string, lines: number): string | null {
   const trimmed = text.trim();
   return trimmed === '' ? null : trimmed.split('\n').slice(-lines).join('\n');

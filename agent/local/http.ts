@@ -28,12 +28,12 @@ import { readRegistry, registerProject } from '../projects/registry.ts';
 import { listSessions, readSession } from '../../runner/sessions.ts';
 import { serveCall } from './serve-call.ts';
 
-/** A sync over HTTP is waited for this long, in milliseconds (the original's limit). */
+/** How long a request waits for its sync to end, in milliseconds (the original's limit). */
 const SYNC_WAIT_MS = 120_000;
 
 const SyncBody = z.strictObject({
   project: ProjectName,
-  /** Accepted for the original's scripts; no worker is ever stopped here. */
+  /** Accepted for the original's scripts; this agent never stops claude-mem's worker. */
   no_restart_worker: z.boolean().nullish(),
 });
 const RegisterBody = z.strictObject({
@@ -46,7 +46,7 @@ const SessionParams = z.object({ context: z.string().min(1).max(256) });
 const DoctorInput = z.object({ project: ProjectName.optional() });
 const ProjectQuery = z.object({ project: ProjectName.optional() });
 
-/** Opens the agent's HTTP on its address. @throws Error naming MEMBRIDGE_AGENT_PORT when the port is taken */
+/** Starts the agent's HTTP server. @throws Error naming MEMBRIDGE_AGENT_PORT when the port is taken */
 export async function listen(host: string, port: number): Promise<{ server: Server; url: string }> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
@@ -65,15 +65,15 @@ export async function listen(host: string, port: number): Promise<{ server: Serv
 }
 
 /**
- * The original agent's paths for one running agent.
- * @param restart ends the agent in a way after which its service manager starts it again
+ * Serves the original agent's paths for one running agent.
+ * @param restart ends the agent so that its service manager starts it again
  */
 export function createAgentApp(agent: Agent, restart: () => void): express.Express {
   const { config, state } = agent;
   const app = express();
   app.locals['controlPlane'] = config.serverUrl;
   app.disable('x-powered-by');
-  // A website that points its name at 127.0.0.1 must not reach this through a browser here.
+  // A website whose name resolves to 127.0.0.1 must not reach this through a browser (DNS rebinding).
   app.use((request, response, next) => {
     if (!isLoopbackAddress(config.host) || isOwnHost(request.headers.host)) {
       next();
@@ -294,7 +294,7 @@ async function health(agent: Agent): Promise<Record<string, unknown>> {
   };
 }
 
-/** Compares digests, so that neither content nor length of a key shows in the time taken. */
+/** Compares digests, so that the time taken reveals neither the content nor the length of a key. */
 function authenticate(key: string): express.RequestHandler {
   const digest = (text: string): Buffer => createHash('sha256').update(text, 'latin1').digest();
   const expected = digest(key);

@@ -2,12 +2,12 @@ import type { Request } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
 import { isLoopbackAddress } from '../../contract/nodes/own-host.ts';
 
-/** What a proxy adds to the requests that it passes on. */
+/** Headers that a proxy adds to the requests that it forwards. */
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
 
 /**
- * Whether a program on this machine sent a request. A proxy passes on requests of other machines, and a browser sets Origin where a page
- * makes the request, so neither counts.
+ * Returns whether a program on this machine sent a request. A proxy forwards requests of other machines, and a
+ * browser sets Origin where a page makes the request, so neither counts.
  */
 export function isFromThisMachine(request: Request): boolean {
   const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
@@ -19,15 +19,13 @@ export function isFromThisMachine(request: Request): boolean {
 }
 
 /**
- * Refuses what runs programs, or ends this one, unless the machine's owner allows it and a program of this machine asks.
+ * Refuses a request that runs programs, or ends this agent, unless the machine's owner allows it and a program of
+ * this machine asks.
  * @throws MembridgeError forbidden, saying how to switch it on
  */
 export function needProcessControl(request: Request, allowed: boolean, what: string): void {
   if (!isFromThisMachine(request)) {
-    throw new MembridgeError(
-      'forbidden',
-      `${what} is taken from this machine alone, without a proxy between.`,
-    );
+    throw new MembridgeError('forbidden', `${what} is accepted only from this machine, without a proxy.`);
   }
   if (allowed) return;
   throw new MembridgeError(

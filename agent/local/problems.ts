@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { z } from 'zod';
 import { ERRORS, MembridgeError, errorMessage, problemType } from '../../contract/errors.ts';
 
-/** An error of the agent's HTTP: RFC 9457 problem+json, and the original's `error` string. */
+/** An error of the agent's HTTP: RFC 9457 problem+json, plus the original's `error` string. */
 export interface AgentProblem {
   readonly type: string;
   readonly title: string;
@@ -13,7 +13,7 @@ export interface AgentProblem {
 }
 
 /**
- * Returns an error in the form in which people and scripts get it.
+ * Converts any error into what people and scripts receive.
  * @param controlPlane the address of the control plane, which explains each error; null when the agent has none yet
  */
 export function problemOf(error: unknown, controlPlane: string | null): AgentProblem {
@@ -23,7 +23,7 @@ export function problemOf(error: unknown, controlPlane: string | null): AgentPro
   return { type, title, status, detail: message, code, error: message };
 }
 
-/** The last handler of the agent's HTTP. */
+/** The last handler of the agent's HTTP: answers with the error as problem+json. */
 export function answerError(
   error: unknown,
   _request: Request,

@@ -1,7 +1,7 @@
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Agent } from '../agent.ts';
 
-/** The answer is on its way before the process ends, in milliseconds. */
+/** The process waits this long before it ends, in milliseconds, so that its answer is sent first. */
 const ANSWER_MS = 200;
 
 const BY_HAND = {
@@ -10,9 +10,9 @@ const BY_HAND = {
 } as const;
 
 /**
- * Does what the original's agent did to its own service, as far as a service can: restart. One that updates or removes itself ends
- * before it has finished, so for these the answer names the command.
- * @param restart ends the agent in a way after which its service manager starts it again
+ * Does what the original's agent did to its own service, as far as a service can: restart. A service that updates or
+ * removes itself ends before it has finished, so for these the error names the command to run by hand.
+ * @param restart ends the agent so that its service manager starts it again
  * @throws MembridgeError conflict, saying what to do by hand
  */
 export function controlProcess(
@@ -33,7 +33,7 @@ export function controlProcess(
       'No service manager started this agent, so nothing would start it again. Restart it as you started it.',
     );
   }
-  log.info('a restart was asked for over HTTP');
+  log.info('a caller asked for a restart over HTTP');
   setTimeout(restart, ANSWER_MS);
   return { ok: true, method: 'exit', detail: 'The agent ends now, and its service manager starts it again.' };
 }

@@ -4,9 +4,10 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/http/tolerant.ts';
 
 /**
- * Reads the body of one of the original's paths: fields that nobody knows are dropped and named in a header, as on the control plane.
- * @param code what a wrong field is; the original's agent answered 422
- * @throws MembridgeError naming each field that is wrong
+ * Reads the body of one of the original's paths. As on the control plane, unknown fields are dropped and named in a
+ * header.
+ * @param code the error code of a wrong field; the original's agent answered 422
+ * @throws MembridgeError naming each wrong field
  */
 export function readOriginal<T extends z.ZodType>(
   schema: T,

@@ -3,12 +3,13 @@ import type { Agent } from '../agent.ts';
 import type { EngineCall } from '../calls/engine-call.ts';
 import { problemOf } from './problems.ts';
 
-/** One line for each thing worth telling while a call runs, then `{"result"}` or `{"problem"}`. */
+/** The type of an answer in lines: one for each progress report while a call runs, then `{"result"}` or `{"problem"}`. */
 const LINES = 'application/x-ndjson';
 
 /**
- * Express's handler of a call of agent/calls: checks the input, has the memory thread run it, answers its output as JSON;
- * or, when asked for lines, tells progress while it runs. A caller who goes away ends the call.
+ * Makes Express's handler of a call of agent/calls. It checks the input, has the memory thread run it, and answers
+ * its output as JSON. A client that asks for lines gets progress while it runs. When the client disconnects, the call
+ * ends.
  */
 export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler {
   return async (request: Request, response: Response): Promise<void> => {
@@ -19,7 +20,7 @@ export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler 
       return;
     }
     const gone = new AbortController();
-    response.once('close', () => gone.abort(new Error('the caller went away')));
+    response.once('close', () => gone.abort(new Error('the caller disconnected')));
     const inLines = request.accepts(['application/json', LINES]) === LINES;
     if (inLines) response.type(LINES).flushHeaders();
     const tell = (line: object): boolean => inLines && response.write(`${JSON.stringify(line)}\n`);

@@ -32,7 +32,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs SQL that SQLite allows only the full-text index itself. */
+/** Runs SQL on the shadow tables, which SQLite otherwise allows only the full-text index itself. */
 function meddle({ db }: TestMachine, sql: string): void {
   const own = new Database(db.name);
   own.unsafeMode(true);
@@ -47,7 +47,7 @@ async function shownAs(node: string): Promise<{ status: string; detail: string }
   return ((await plane.call('GET', path)).body as unknown as MembersPage).rows[0]?.record;
 }
 
-test('exits with 0 only while everything works, and says the same as the API', async () => {
+test('exits with 0 only while everything works, and reports the same as the API', async () => {
   await until('b is well', 60, async () => (await b.cli('status')).code === 0);
   expect((await b.cli('status')).stdout).toMatch(/^state {4}ready$/m);
   expect((await b.cli('status')).stdout).toMatch(/^ {9}in-step/m);

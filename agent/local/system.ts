@@ -9,10 +9,10 @@ import { AGENT_VERSION } from '../facts.ts';
 /** The checkout that this agent runs from. */
 const CHECKOUT = dirname(dirname(import.meta.dirname));
 
-/** How long a program may take to say what it is, in milliseconds. */
+/** How long a program may take to print its version, in milliseconds. */
 const SAY_MS = 5_000;
 
-/** What a program says in one line; null when it cannot be run or fails. */
+/** Returns the one line that a program prints; null when it cannot be run or fails. */
 async function lineOf(program: string, args: readonly string[]): Promise<string | null> {
   try {
     const { stdout } = await promisify(execFile)(program, [...args], { cwd: CHECKOUT, timeout: SAY_MS });
@@ -24,7 +24,7 @@ async function lineOf(program: string, args: readonly string[]): Promise<string 
 
 let version: Promise<{ git_version: string | null; git_commit: string | null }> | null = null;
 
-/** Which commit this agent runs from, asked of git once; null where it is no checkout. */
+/** Returns the commit that this agent runs from, read from git once; null where it is no checkout. */
 export function gitVersion(): Promise<{ git_version: string | null; git_commit: string | null }> {
   version ??= Promise.all([
     lineOf('git', ['describe', '--tags', '--always']),
@@ -33,7 +33,7 @@ export function gitVersion(): Promise<{ git_version: string | null; git_commit: 
   return version;
 }
 
-/** What starts services on this machine, in the original's words and one more. */
+/** Returns what starts services on this machine, in the original's words and one more. */
 export function initSystem(): 'systemd' | 'openrc' | 'launchd' | 'unknown' {
   if (process.platform === 'darwin') return 'launchd';
   if (existsSync('/run/systemd/system')) return 'systemd';
@@ -42,7 +42,7 @@ export function initSystem(): 'systemd' | 'openrc' | 'launchd' | 'unknown' {
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-/** The file system that the agent keeps its data on, in GB of 10^9 bytes. */
+/** Returns the size of the file system that holds the agent's data, in GB of 10^9 bytes. */
 export function diskOf(dataDir: string): { total: number; free: number; usedPercent: number } {
   const { bavail, blocks, bsize } = statfsSync(dataDir);
   return {
@@ -52,7 +52,7 @@ export function diskOf(dataDir: string): { total: number; free: number; usedPerc
   };
 }
 
-/** The answer to the original's `GET /system-info`. */
+/** Returns the answer to the original's `GET /system-info`. */
 export async function systemInfo({ config, state }: Agent): Promise<Record<string, unknown>> {
   const { total, free } = diskOf(config.dataDir);
   const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);

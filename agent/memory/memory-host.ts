@@ -14,11 +14,11 @@ interface Waiting {
   readonly progress: (text: string) => void;
 }
 
-/** How long an orderly end may take, in milliseconds, before the thread is stopped where it stands. */
+/** How long an orderly end may take before the thread is terminated, in milliseconds. */
 const CLOSE_MS = 5_000;
 
 /**
- * What the thread's JavaScript may hold: the whole agent is to stay within 250 MB. With no limit V8 lets garbage of a large
+ * Heap limits of the thread: the whole agent must stay within 250 MB. Without a limit V8 lets the garbage of a large
  * merge pile up instead of collecting it.
  */
 export const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 };
@@ -31,9 +31,9 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
   #dead: Error | null = null;
 
   /**
-   * @param hears.noticed claude-mem wrote something these spaces have not got
-   * @param hears.log a line for the agent's log
-   * @param hears.died the thread ended although nobody closed it
+   * @param hears.noticed called when claude-mem wrote something that these spaces lack
+   * @param hears.log called with a line for the agent's log
+   * @param hears.died called when the thread ended although nobody closed it
    */
   constructor(
     options: ThreadOptions,
@@ -85,12 +85,12 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
     return (await this.#ask((id) => ({ type: 'pull', id, space, full }), call)) as PullResult;
   }
 
-  /** Does what the primary of a space does. @returns what came of it, for people */
+  /** Does the primary's work for a space. @returns the result, for people */
   async primary(what: PrimaryWork, space: SpaceConfig, epoch: number, call: SyncCall): Promise<string> {
     return (await this.#ask((id) => ({ type: 'primary', id, what, space, epoch }), call)) as string;
   }
 
-  /** Publishes a space's mirror as primary, with what a person agreed to. */
+  /** Publishes a space's mirror as primary, within the loss that a person agreed to. */
   async mirror(
     space: SpaceConfig,
     epoch: number,
@@ -100,31 +100,31 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
     return (await this.#ask((id) => ({ type: 'mirror', id, space, epoch, agreed }), call)) as MirrorOutcome;
   }
 
-  /** The state of the database; waits its turn behind a running sync. */
+  /** Returns the state of the database; waits its turn behind a running sync. */
   async status(): Promise<MemoryStatus> {
     return (await this.#ask((id) => ({ type: 'status', id }))) as MemoryStatus;
   }
 
   /**
    * Makes a call of agent/calls.
-   * @param input as the call's own schema gives it
+   * @param input as the call's own schema parsed it
    * @returns what its `output` describes
    */
   async call(name: string, input: unknown, call: SyncCall): Promise<unknown> {
     return await this.#ask((id) => ({ type: 'call', id, name, input }), call);
   }
 
-  /** Goes on with other sealing keys, in PEM with the present one first, as soon as what runs has ended. */
+  /** Replaces the sealing keys, in PEM with the present one first, as soon as the running calls have ended. */
   async useKeys(sealingKeys: readonly string[]): Promise<void> {
     await this.#ask((id) => ({ type: 'keys', id, sealingKeys }));
   }
 
-  /** Passes on what the control plane says of the members. @throws Error when the control plane did not sign it */
+  /** Passes the control plane's membership to the engine. @throws Error when the control plane did not sign it */
   async setMembership(membership: Membership): Promise<void> {
     await this.#ask((id) => ({ type: 'membership', id, membership }));
   }
 
-  /** Sets which spaces claude-mem is watched for. */
+  /** Sets the spaces that claude-mem's database is watched for. */
   watch(spaces: SpaceConfig[]): void {
     this.#send({ type: 'watch', spaces });
   }
@@ -133,7 +133,7 @@ export class MemoryHost implements MemoryPort, PrimaryPort {
     this.#send({ type: 'look-again' });
   }
 
-  /** Ends the thread: a running batch is finished or undone, files are closed. */
+  /** Ends the thread: it finishes or rolls back a running batch, and closes its files. */
   async close(): Promise<void> {
     if (this.#dead !== null) return;
     const ended = this.#ask((id) => ({ type: 'close', id })).catch(() => undefined);

@@ -5,7 +5,7 @@ import type { Membership } from '../../contract/memory/membership.ts';
 import type { NodeCertificate } from '../../contract/nodes/nodes.ts';
 import type { StoreRoute } from '../../storage/store-route.ts';
 
-/** What the memory thread is started with. */
+/** The options that start the memory thread. */
 export interface ThreadOptions {
   readonly databasePath: string;
   readonly ledgerPath: string;
@@ -23,7 +23,7 @@ export interface ThreadOptions {
   readonly mirrorEveryMs: number;
 }
 
-/** `snapshot` needs this node to be primary in the epoch; `collect` removes what a snapshot made superfluous. */
+/** `snapshot` needs this node to be primary in the leadership epoch; `collect` removes what a snapshot made superfluous. */
 export type PrimaryWork = 'snapshot' | 'collect';
 
 /** From the agent to the thread. */
@@ -31,7 +31,7 @@ export type Request =
   | { readonly type: 'push'; readonly id: number; readonly space: SpaceConfig }
   | { readonly type: 'pull'; readonly id: number; readonly space: SpaceConfig; readonly full: boolean }
   | { readonly type: 'status'; readonly id: number }
-  /** What the primary of a space does for it, in an epoch, or what every node does behind it. */
+  /** Work of a space's primary, in a leadership epoch, or the collection that every node does after it. */
   | {
       readonly type: 'primary';
       readonly id: number;
@@ -39,7 +39,7 @@ export type Request =
       readonly space: SpaceConfig;
       readonly epoch: number;
     }
-  /** Publishes the original's snapshot as primary, with what a person agreed to. */
+  /** Publishes the original's snapshot as primary, within the loss that a person agreed to. */
   | {
       readonly type: 'mirror';
       readonly id: number;
@@ -47,22 +47,22 @@ export type Request =
       readonly epoch: number;
       readonly agreed: PublishMirror;
     }
-  /** A call of agent/calls, by its name; the input was checked. */
+  /** A call of agent/calls, by its name; the agent has checked the input. */
   | { readonly type: 'call'; readonly id: number; readonly name: string; readonly input: unknown }
-  /** X25519 private keys in PEM to go on with, the present one first. */
+  /** New X25519 private keys in PEM, the present one first. */
   | { readonly type: 'keys'; readonly id: number; readonly sealingKeys: readonly string[] }
-  /** What the control plane says of the members of all spaces. */
+  /** The control plane's membership, for all spaces. */
   | { readonly type: 'membership'; readonly id: number; readonly membership: Membership }
   | { readonly type: 'abort'; readonly id: number }
   /** Spaces to watch claude-mem for. */
   | { readonly type: 'watch'; readonly spaces: SpaceConfig[] }
-  /** A notice could not be passed on: give it again. */
+  /** A notice could not be passed on: report it again. */
   | { readonly type: 'look-again' }
   | { readonly type: 'close'; readonly id: number };
 
 /** From the thread to the agent. */
 export type Reply =
-  /** The result is of the type that the request asks for. */
+  /** The result has the type that the request asks for. */
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }
   | {
       readonly type: 'failed';
@@ -71,6 +71,6 @@ export type Reply =
       readonly message: string;
     }
   | { readonly type: 'progress'; readonly id: number; readonly text: string }
-  /** claude-mem wrote something that these spaces (canonical ids) have not got. */
+  /** claude-mem wrote something that these spaces (canonical ids) lack. */
   | { readonly type: 'noticed'; readonly cids: string[] }
   | { readonly type: 'log'; readonly message: string };

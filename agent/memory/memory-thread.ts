@@ -1,4 +1,5 @@
-// Entry of the memory thread: everything that waits for SQLite, so that heartbeats and HTTP never do.
+// Entry of the memory thread. Everything that waits for SQLite runs here, so that heartbeats and HTTP never wait for
+// it.
 import { parentPort, workerData } from 'node:worker_threads';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -18,25 +19,25 @@ import { sweepTrials } from '../calls/restore.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
 import { RollingAudit } from './rolling-audit.ts';
 
-/** How often claude-mem is asked whether anything was committed: 0.01 ms each time (PRAGMA data_version). */
+/** How often the thread checks whether claude-mem committed anything; 0.01 ms each time (PRAGMA data_version). */
 const LOOK_EVERY_MS = 100;
 
-/** The same after an error, such as a database that is not there yet. */
+/** The same interval after an error, such as a database that does not exist yet. */
 const LOOK_AFTER_ERROR_MS = 2_000;
 
 const port = parentPort;
 if (port === null) throw new Error('agent/memory/memory-thread.ts runs as a worker thread only');
 const options = workerData as ThreadOptions;
 sweepTrials(dirname(options.ledgerPath));
-/** The latest membership from the control plane. A reopened engine gets it again. */
+/** The latest membership from the control plane. A reopened engine receives it again. */
 let membership: Membership | null = null;
 let engine = openEngine(options.sealingKeys);
 let audit = new RollingAudit(engine, options.databasePath);
-/** Settles when the engine may be used: it is made anew when the node's keys change. */
+/** Settles when the engine may be used: it is rebuilt when the node's keys change. */
 let ready: Promise<void> = Promise.resolve();
 const running = new Map<number, AbortController>();
 let spaces: SpaceConfig[] = [];
-/** Whether the control plane or a sync has said which spaces this node takes part in. */
+/** Whether the control plane or a sync has named the spaces that this node takes part in. */
 let knowsSpaces = false;
 let guarded: string | null = null;
 let closing = false;
@@ -79,7 +80,7 @@ async function serve(id: number, work: (call: SyncCall) => Promise<unknown>): Pr
   }
 }
 
-/** Sends, and remembers whether deletions keep it from that: people ask. */
+/** Pushes, and remembers whether mass deletions stopped the push, so that `deletes` can show it. */
 async function push(space: SpaceConfig, call: SyncCall): Promise<unknown> {
   try {
     const result = await engine.push(space, call);
@@ -93,7 +94,7 @@ async function push(space: SpaceConfig, call: SyncCall): Promise<unknown> {
 
 async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<unknown> {
   const result = await engine.pull(space, full, call);
-  // What was merged may be more than the peers knew, so the next look is a real one.
+  // A merge may hold more than the peers know, so the next look must compare again.
   engine.forgetNotice();
   return result;
 }
@@ -107,7 +108,7 @@ async function callEngine(name: string, input: unknown, call: SyncCall): Promise
   );
 }
 
-/** What the primary of a space does for it. */
+/** Does the primary's work for a space. */
 async function primary(
   { what, space, epoch }: Extract<Request, { type: 'primary' }>,
   call: SyncCall,
@@ -124,7 +125,7 @@ async function primary(
   }
 }
 
-/** Publishes where the original's scripts look: in config.env's store, if there is one. */
+/** Publishes the mirror in the store of the original's scripts (config.env), if there is one. */
 async function mirror(
   { space, epoch, agreed }: Extract<Request, { type: 'mirror' }>,
   call: SyncCall,
@@ -146,17 +147,17 @@ async function mirror(
       everyMs: options.mirrorEveryMs,
     };
   } finally {
-    // What came in is for the fleet, also when nothing was published.
+    // What came in belongs to the fleet, even when nothing was published.
     engine.forgetNotice();
   }
 }
 
-/** The fleet's own store. Through the control plane a mirror is written in the name of an epoch. */
+/** Returns the route to the fleet's own store. Through the control plane, a mirror is written in the name of an epoch. */
 function mirrorRoute(epoch: number): StoreRoute {
   return isThroughControlPlane(options.store) ? { ...options.store, epoch } : options.store;
 }
 
-/** Before the spaces are known, nothing can be said of their syncs: the memory is not ready yet. */
+/** Returns the memory's state. Before the spaces are known it is not ready: nothing can be said about their syncs. */
 async function status(): Promise<MemoryStatus> {
   const found = await engine.status(knowsSpaces ? spaces : []);
   if (knowsSpaces || found.state !== 'ready') return found;
@@ -167,7 +168,7 @@ async function status(): Promise<MemoryStatus> {
   };
 }
 
-/** Goes on with other keys when what runs has ended. */
+/** Replaces the sealing keys when the running calls have ended. */
 async function useKeys(sealingKeys: readonly string[]): Promise<void> {
   await engine.close();
   engine = openEngine(sealingKeys);
@@ -235,10 +236,10 @@ async function watch(): Promise<void> {
       await ready;
       const cids = spaces.length === 0 ? [] : await engine.notice(spaces, never);
       if (cids.length > 0) reply({ type: 'noticed', cids });
-      // A sync looks for changes itself, and should not wait.
+      // A sync finds changes itself, and must not wait for the audit.
       if (spaces.length > 0 && running.size === 0) await audit.tick(performance.now());
     } catch {
-      // What is wrong with the database is told by status and by every job; the watch just looks again later.
+      // Status and every job report what is wrong with the database; the watch just tries again later.
       pause = LOOK_AFTER_ERROR_MS;
     }
     await sleep(pause);

@@ -29,7 +29,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await fleet.close());
 
-/** Runs the audit as time goes on until it rests. @returns turns that worked */
+/** Advances the clock until the audit rests. @returns how many turns worked */
 async function untilRest(): Promise<number> {
   let turns = 0;
   // Steps far longer than the rest after a turn, on a busy machine too.
@@ -43,12 +43,12 @@ async function untilRest(): Promise<number> {
 
 const noticed = async (): Promise<string[]> => await node.engine.notice([fleet.space], CALL.signal);
 
-it('finds a change of an old row before anybody pushes, and rests when it has seen all', async () => {
+it('finds a change of an old row before any push, and rests when it has seen every row', async () => {
   expect(await untilRest()).toBeGreaterThan(3);
   expect(await audit.tick((clock += 600_000))).toBe(0);
   node.db.prepare("UPDATE observations SET project = 'orchard' WHERE id = 1").run();
   await untilRest();
-  // Nothing is left for an audit of all rows to find.
+  // A full audit finds nothing else.
   expect(await node.engine.audit(CALL, { deep: true })).toMatchObject({ changed: 0 });
   expect(await noticed()).toEqual([fleet.space.cid]);
   expect(await audit.tick((clock += 600_000))).toBe(0);
@@ -63,7 +63,7 @@ it('finds a deletion among the last 2,000 rows in one turn, once in 30 s', async
   expect(await noticed()).toEqual([fleet.space.cid]);
 });
 
-it('takes no more than one hundredth of the time', async () => {
+it('takes at most one hundredth of the time', async () => {
   const worked = await audit.tick(0);
   expect(worked).toBeGreaterThan(0);
   expect(await audit.tick(worked * 98)).toBe(0);

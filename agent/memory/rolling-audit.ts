@@ -1,25 +1,28 @@
 import { statSync } from 'node:fs';
 import type { MemoryEngine } from '../../memory/engine.ts';
 
-/** How long one turn of the rolling audit takes, in milliseconds (a page more at most). */
+/** How long one turn of the rolling audit takes, in milliseconds (plus at most one page). */
 const TURN_MS = 1;
 
-/** For a turn of 1 ms the audit rests 99: it takes at most 1 % of the time. */
+/** After a turn of 1 ms the audit rests 99 ms: it takes at most 1 % of the time. */
 const REST_FACTOR = 99;
 
-/** How often the newest rows are compared when something was committed, in milliseconds. */
+/** How often the newest rows are compared while commits arrive, in milliseconds. */
 const DAY_EVERY_MS = 30_000;
 
 /**
- * Looks for changes and deletions while nobody asks: the newest rows every 30 s, all rows a little at a time. Rests as
- * long as nothing was committed to the database since the last complete lap.
+ * Finds changes and deletions in the background: compares the newest rows every 30 s, and all rows a little at a
+ * time. Rests as long as nothing was committed to the database since the last complete lap.
  */
 export class RollingAudit {
   readonly #engine: Pick<MemoryEngine, 'audit' | 'auditFor' | 'forgetNotice'>;
   readonly #path: string;
-  /** How the file stood when the present lap began; null for one that began before this process, or none. */
+  /** The state of the file when the present lap began; null for a lap that began before this process, or for none. */
   #lap: string | null = null;
-  /** The first lap may be the rest of one that another process began, so it proves nothing of the whole. */
+  /**
+   * Whether a lap is in progress. The first one may continue a lap of another process, so it proves nothing about the
+   * whole.
+   */
   #isOnLap = true;
   #audited: string | null = null;
   #compared: string | null = null;
@@ -33,7 +36,7 @@ export class RollingAudit {
   }
 
   /**
-   * Does what is due.
+   * Runs a turn if one is due.
    * @param now a clock that only goes forward, in milliseconds
    * @returns how long it worked, in milliseconds; 0 when nothing was due
    * @throws MembridgeError memory_* as for a push
@@ -72,7 +75,7 @@ export class RollingAudit {
   }
 }
 
-/** Changes with every commit: size and time of the database and of its write-ahead log. Costs some 10 µs. */
+/** Returns the size and time of the database and of its write-ahead log, which change with every commit. Takes some 10 µs. */
 function standOf(path: string): string {
   return [path, `${path}-wal`]
     .map((file) => {

@@ -7,14 +7,14 @@ import type { SyncRoundResult } from '../../contract/workflows.ts';
 import { newJobId } from '../../engine/memory-workflows.ts';
 import type { EngineRequests } from '../engine-requests.ts';
 
-/** Pause before a notice that could not be passed on is given again, in milliseconds. */
+/** Pause before a notice that could not be passed on is repeated, in milliseconds. */
 const RETRY_MS = 2_000;
 
 /** Pause before the first reminder to a space's workflow, and the longest pause between two, in milliseconds. */
 const FIRST_REMINDER_MS = 60_000;
 const LAST_REMINDER_MS = 3_600_000;
 
-/** How a sync that somebody waits for ended. */
+/** How a sync that somebody waited for ended. */
 export interface FinishedSync {
   readonly jobId: string;
   readonly result: SyncRoundResult;
@@ -25,7 +25,7 @@ export class SyncRequests {
   readonly #engine: EngineRequests;
   readonly #log: Logger;
   #hasWaves = false;
-  /** By canonical id, each space whose workflow knows of something to push, and the timer of its next reminder. */
+  /** By canonical id, each space whose workflow knows that there is something to push, and the timer of its next reminder. */
   readonly #told = new Map<string, NodeJS.Timeout>();
 
   constructor(engine: EngineRequests, log: Logger) {
@@ -33,21 +33,22 @@ export class SyncRequests {
     this.#log = log;
   }
 
-  /** Sets whether a space's workflow takes what this node notices. */
+  /** Sets whether a space's workflow accepts notices of new memories. */
   setWaves(hasWaves: boolean): void {
     this.#hasWaves = hasWaves;
   }
 
-  /** Notes that a push of a space begins. The next notice goes to the space's workflow again. */
+  /** Notes that a push of a space begins. The next notice is then sent to the space's workflow again. */
   pushes(cid: string): void {
     clearTimeout(this.#told.get(cid));
     this.#told.delete(cid);
   }
 
   /**
-   * Tells the space's workflow that claude-mem wrote something here, once until a push begins. Without a push it repeats this after a
-   * minute, then after two, and so on: while a space stands still, thousands of messages would wait for its workflow.
-   * @returns false when the engine could not be reached; the caller then looks again
+   * Signals the space's workflow that claude-mem wrote something here, once until a push begins. Without a push it
+   * repeats the signal after a minute, then after two, and so on. Otherwise thousands of signals would pile up while
+   * a space stands still.
+   * @returns false when Temporal could not be reached; the caller then looks again
    */
   async noticed(space: SpaceConfig): Promise<boolean> {
     if (this.#told.has(space.cid)) return true;
@@ -59,7 +60,7 @@ export class SyncRequests {
       const reminder = setTimeout(() => {
         void this.#tell(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
       }, reminderMs).unref();
-      // Noted before the call: a push may begin before Temporal answers.
+      // Set before the call: a push may begin before Temporal answers.
       clearTimeout(this.#told.get(space.cid));
       this.#told.set(space.cid, reminder);
       await this.#engine.noticed(space, this.#hasWaves);
@@ -73,8 +74,8 @@ export class SyncRequests {
   }
 
   /**
-   * Asks for a sync and waits for its end.
-   * @throws MembridgeError engine_unavailable, or sync_timeout after `timeoutMs` (the sync itself goes on)
+   * Requests a sync and waits for its end.
+   * @throws MembridgeError engine_unavailable; sync_timeout after `timeoutMs` (the sync itself continues)
    */
   async run(space: SpaceConfig, action: SyncAction, timeoutMs: number): Promise<FinishedSync> {
     const jobId = newJobId();

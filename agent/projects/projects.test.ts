@@ -42,7 +42,7 @@ async function call(
   return { status: response.status, body: await response.json() };
 }
 
-it('the original’s /clone clones, then pulls, and /repos lists', async () => {
+it('serves the paths /clone, which clones, then pulls, and /repos, which lists', async () => {
   const repository = servers.create('garden');
   const body = { repo_url: `${servers.open.url}/garden.git`, project_name: 'garden', target_path: null };
   const path = join(machine.home, 'code', 'garden');
@@ -62,7 +62,7 @@ it('the original’s /clone clones, then pulls, and /repos lists', async () => {
   });
 });
 
-it('a failure has a status that says so, and what to do', async () => {
+it('answers a failure with its status, and says what to do', async () => {
   const body = { repo_url: `${servers.open.url}/nothing.git`, project_name: 'nothing' };
   const cases: [object, number, string][] = [
     [body, 502, 'git_not_found'],
@@ -80,7 +80,7 @@ it('a failure has a status that says so, and what to do', async () => {
   expect(readdirSync(join(machine.home, 'code'))).toEqual(['garden']);
 });
 
-it('wants the agent’s key, and a dry run only says what it would do', async () => {
+it('requires the agent’s key, and only reports in a dry run what it would do', async () => {
   const body = { repo_url: `${servers.open.url}/garden.git`, project_name: 'garden' };
   expect(await call(machine, '/clone', body, 'wrong')).toMatchObject({ status: 401 });
   expect(await call(machine, '/repos', undefined, 'wrong')).toMatchObject({ status: 401 });

@@ -1,4 +1,4 @@
-/** Managed projects as the agent serves them: by activities, and by the original's loopback paths. */
+/** Managed projects as the agent serves them: through activities, and on the original's loopback paths. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -36,10 +36,10 @@ export const CloneBody = z.strictObject({
   branch: BranchName.nullish(),
 });
 
-/** Where key files lie while git runs. */
+/** The folder for key files while git runs. */
 const workDir = (config: AgentConfig): string => join(config.dataDir, 'git');
 
-/** What the activities of projects and their proposals need on this node. */
+/** Returns what the activities of projects and their proposals need on this node. */
 export function projectOptions(config: AgentConfig, state: AgentState): ProposalActivityOptions {
   const { node_id: node, agent_key: agentKey } = state.enrolment;
   return {
@@ -59,18 +59,19 @@ export function projectOptions(config: AgentConfig, state: AgentState): Proposal
   };
 }
 
-/** Removes what an agent that was killed left: half clones and key files. A failure is only told. */
+/** Removes half clones and key files that a killed agent left. A failure is only logged. */
 export async function sweepProjects(config: AgentConfig, log: Logger): Promise<void> {
   try {
     await sweepAccess(workDir(config));
     await sweepPartials(config.reposBase);
   } catch (error) {
-    log.warn({ reason: errorMessage(error) }, 'what a former run left of clones could not be removed');
+    log.warn({ reason: errorMessage(error) }, 'leftovers of clones from an earlier run could not be removed');
   }
 }
 
 /**
- * The original's `POST /clone`: clones, or brings up to date what is there, with what the user of this machine has set up.
+ * Serves the original's `POST /clone`: clones, or updates the clone that is there, with the git credentials of this
+ * machine's user.
  * @throws MembridgeError with the status that the original had: 400, 409, 504 and others
  */
 export async function cloneByHttp(
@@ -107,14 +108,17 @@ export async function cloneByHttp(
   };
 }
 
-/** The original's `GET /repos`. */
+/** Serves the original's `GET /repos`. */
 export async function reposByHttp(
   config: AgentConfig,
 ): Promise<Awaited<ReturnType<typeof listRepositories>>> {
   return await listRepositories(config.reposBase);
 }
 
-/** A control plane that does not answer is asked again by the workflow's next try; one that refuses is not. */
+/**
+ * Asks for the project's credential. The workflow retries when the control plane does not answer, and not when it
+ * refuses.
+ */
 async function credentialOf(
   serverUrl: string,
   agentKey: string,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 
-/** A project that hooks or scripts of this machine have told the agent of (the original's agent_projects.json). */
+/** A project that hooks or scripts of this machine registered with the agent (the original's agent_projects.json). */
 const Registry = z.record(
   z.string(),
   z.object({
@@ -18,7 +18,7 @@ const Registry = z.record(
 );
 type Registry = z.infer<typeof Registry>;
 
-/** Where the projects are kept that were registered on this machine. */
+/** Returns the path of the file that holds the registered projects. */
 export const registryPath = (dataDir: string): string => join(dataDir, 'agent_projects.json');
 
 function load(dataDir: string): Registry {
@@ -27,7 +27,7 @@ function load(dataDir: string): Registry {
   try {
     return Registry.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    // Overwriting it would forget every project, so it is left for a person to look at.
+    // Overwriting the file would lose every project, so a person must look at it.
     throw new MembridgeError(
       'conflict',
       `${path} cannot be read (${errorMessage(cause)}). Repair it or move it away.`,
@@ -38,12 +38,12 @@ function load(dataDir: string): Registry {
   }
 }
 
-/** The projects registered on this machine. @throws MembridgeError conflict when the file is damaged */
+/** Returns the projects registered on this machine. @throws MembridgeError conflict when the file is damaged */
 export function readRegistry(dataDir: string): Registry[string][] {
   return Object.values(load(dataDir));
 }
 
-/** Notes a project; one that is noted already gets the new path and time. @throws MembridgeError conflict */
+/** Registers a project; a registered one gets the new path and time. @throws MembridgeError conflict */
 export function registerProject(
   dataDir: string,
   project: {

@@ -6,7 +6,7 @@ import { reportProject } from '../control-plane/control-plane.ts';
 import { readRegistry, registryPath } from './registry.ts';
 import type { AgentState } from '../control-plane/state.ts';
 
-/** How often projects are reported that have not changed, in milliseconds: the page shows when they were last seen. */
+/** How often an unchanged project is reported again, in milliseconds: the page shows when it was last seen. */
 const AGAIN_MS = 60_000;
 
 /** Reports the projects that hooks and scripts of this machine register to the control plane, as the original's agent did. */
@@ -47,7 +47,7 @@ export class ReportedProjects {
       this.#sent = { changedAt, at: Date.now() };
       this.#problem = null;
     } catch (error) {
-      // Tried again at the next turn. Said once: a control plane may be away for days.
+      // The next turn tries again. The warning is logged once, since a control plane may be away for days.
       const problem = errorMessage(error);
       if (problem !== this.#problem)
         this.#log.warn({ reason: problem }, 'registered projects are not reported');

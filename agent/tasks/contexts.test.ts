@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { contextFolder, sweepContexts } from './contexts.ts';
 
-it('a context has one folder, which goes a month after its last task', async () => {
+it('keeps one folder for a context, until a month after its last task', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-contexts-'));
   try {
     expect(await sweepContexts(dataDir)).toBe(0);

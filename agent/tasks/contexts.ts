@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** How long a folder is kept after its last task, in milliseconds: as long as the session that goes with it. */
+/** How long a folder is kept after its last task, in milliseconds: as long as the session that belongs to it. */
 const KEPT_MS = 30 * 24 * 3_600_000;
 
-/** The folder of a context, made now if it is not there. */
+/** Returns the folder of a context; creates it if it is missing. */
 export async function contextFolder(dataDir: string, contextId: string): Promise<string> {
   const name = createHash('sha256').update(contextId).digest('hex').slice(0, 16);
   const folder = join(dataDir, 'contexts', name);
@@ -17,8 +17,9 @@ export async function contextFolder(dataDir: string, contextId: string): Promise
 }
 
 /**
- * Removes the folders of contexts that had no task for a month, with what programs left in them. To be called before any run.
- * @returns how many
+ * Removes the folders of contexts that had no task for a month, with what programs left in them. Call it before any
+ * run.
+ * @returns how many it removed
  */
 export async function sweepContexts(dataDir: string, now = Date.now()): Promise<number> {
   const base = join(dataDir, 'contexts');

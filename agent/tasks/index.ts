@@ -23,36 +23,36 @@ import { TaskSlots } from './slots.ts';
 import { TaskRunner } from './task-runner.ts';
 import { startTaskWorkers, type TaskWorker } from './workers.ts';
 
-/** A node's part in tasks. */
+/** The part of an agent that runs tasks. */
 export interface NodeTasks {
-  /** The leases that it holds. */
+  /** Returns the leases that this node holds. */
   leases(): AgentHeartbeat['leases'];
-  /** What it found when it last looked whether it can work. */
+  /** Returns what the last check found about the node's ability to work. */
   work(): NodeWork;
   setDrained(drained: boolean): void;
   stop(): Promise<void>;
 }
 
-/** How often old folders of contexts are looked for, in milliseconds. */
+/** How often old context folders are removed, in milliseconds. */
 const SWEEP_MS = 24 * 3_600_000;
 /** How long the result of a run waits for the object store, in milliseconds. */
 const STORE_WAIT_MS = 30 * 60_000;
 
-/** What stands around a node's tasks. */
+/** What the rest of the agent provides to tasks. */
 interface Surroundings {
   /** The worker of the node's own queue. */
   readonly worker: Pick<KeptWorker, 'isPolling'>;
   /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
   readonly clockAheadMs: () => number | null;
-  /** Hears that a run began or ended, or that what the node can do changed. */
+  /** Called when a run began or ended, or when the node's ability to work changed. */
   readonly changed: () => void;
-  /** Hears that leases can no longer be kept. */
+  /** Called when leases can no longer be renewed. */
   readonly died: (error: Error) => void;
 }
 
 /**
- * Takes tasks from now on, while the node can work: the program that works on them may be installed later, and Temporal, the object store or
- * the clock may fail in between. A node that should have a sandbox and has none takes none.
+ * Starts to take tasks while the node can work. The program for tasks may be installed later, and Temporal, the
+ * object store or the clock may fail in between. A node that requires a sandbox and has none takes no task.
  */
 export function startTasks(
   config: AgentConfig,
@@ -85,7 +85,7 @@ export function startTasks(
     log,
   });
   const mayBegin = !config.dryrun && !chosen.told.refuses;
-  if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'no tasks are taken');
+  if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'this node takes no tasks');
   const beginWhenPossible = (): void => {
     if (!mayBegin || running !== null || !programExists(config.runner.program)) return;
     running = runTasks({ config, state, engine, chosen, log, around, slots, readiness });
@@ -93,7 +93,7 @@ export function startTasks(
   beginWhenPossible();
   if (mayBegin && running === null) {
     const { program } = config.runner;
-    log.info({ program }, 'the program that works on tasks is not here; tasks are taken once it is');
+    log.info({ program }, 'the program for tasks is not installed; this node takes tasks once it is');
   }
   readiness.start();
   return {
@@ -107,10 +107,10 @@ export function startTasks(
   };
 }
 
-/** Tasks of a node that has the program for them. */
+/** The running parts of a node that has the program for tasks. */
 interface RunningTasks {
   leases(): AgentHeartbeat['leases'];
-  /** The task queues that are polled. */
+  /** Returns the task queues that are polled. */
   queues(): string[];
   waits(): string[];
   stop(): Promise<void>;
@@ -163,7 +163,7 @@ function runTasks(given: {
     changed: () => around.changed(),
     log,
   });
-  // What a former agent left running works under a lease that is lost, or is about to be.
+  // Processes that a former agent left run under a lease that is lost, or is about to be.
   let workers: TaskWorker[] = [];
   let stopping = false;
   const begin = async (): Promise<void> => {
@@ -182,7 +182,7 @@ function runTasks(given: {
   const started = begin();
   const sweeping = setInterval(() => {
     sweepContexts(config.dataDir).catch((error: unknown) =>
-      log.warn({ reason: errorMessage(error) }, 'old folders of contexts could not be removed'),
+      log.warn({ reason: errorMessage(error) }, 'old context folders could not be removed'),
     );
   }, SWEEP_MS);
   return {
@@ -201,13 +201,13 @@ function runTasks(given: {
   };
 }
 
-/** Ends and removes what a former agent left, before anything runs. A failure is only told. */
+/** Ends processes and removes files that a former agent left, before anything runs. A failure is only logged. */
 async function sweepAll(dir: string, dataDir: string, log: Logger): Promise<void> {
   try {
     await sweepGroups(dir);
     await sweepLogs(dir);
     await sweepContexts(dataDir);
   } catch (error) {
-    log.warn({ reason: errorMessage(error) }, 'what former runs left could not be looked for');
+    log.warn({ reason: errorMessage(error) }, 'leftovers of earlier runs could not be searched');
   }
 }

@@ -1,28 +1,28 @@
 import type { WorkerEngine } from '../engine.ts';
 
-/** What the thread that keeps leases is made with. */
+/** The options that start the thread that renews leases. */
 export interface KeeperOptions {
   /** host:port of Temporal; not used with a tunnel. */
   readonly address: string;
   readonly namespace: string;
-  /** The thread opens its own: one that the main thread carried would wait for that thread. */
+  /** What the thread needs to open its own tunnel. It cannot use the main thread's, which would stall with that thread. */
   readonly tunnel: WorkerEngine['tunnel'];
   readonly identity: string;
 }
 
 export type ToKeeper =
   | { readonly type: 'keep'; readonly id: number; readonly token: string; readonly ttlMs: number }
-  /** A process group works under the lease, and is to die should that be lost; or it does no more. */
+  /** Registers or removes a process group that runs under the lease. The thread kills it when the lease is lost. */
   | { readonly type: 'group'; readonly id: number; readonly group: number; readonly works: boolean }
   | { readonly type: 'leave'; readonly id: number };
 
 /**
- * Why a lease is lost: `cancelled` somebody wants it to end; `gone` the engine knows of no such attempt any more; `expired` the engine
- * could not be reached for nearly as long as the lease lives without.
+ * Why a lease is lost. `cancelled`: a person or the workflow ends the attempt. `gone`: Temporal knows no such attempt
+ * any longer. `expired`: Temporal could not be reached for almost the lease's whole life.
  */
 export type Lost = 'cancelled' | 'gone' | 'expired';
 
 export type FromKeeper =
   | { readonly type: 'lost'; readonly id: number; readonly reason: Lost }
-  /** Epoch ms at which the heartbeat was sent that the engine confirmed. */
+  /** Epoch ms at which the confirmed heartbeat was sent. */
   | { readonly type: 'confirmed'; readonly id: number; readonly at: number };

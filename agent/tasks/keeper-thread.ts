@@ -1,7 +1,7 @@
 /**
- * Keeps the leases of running tasks from a thread of its own, over a connection of its own: whatever the agent's main thread is busy
- * with, heartbeats go out. And it is the fence on this side: a lease that could not be renewed is about to be somebody else's, so the
- * process group that works under it is killed from here, before that.
+ * Renews the leases of running tasks in its own thread, over its own connection: heartbeats go out however busy the
+ * main thread is. This thread is also the fence on this side. When a lease could not be renewed, another node may
+ * soon get it. So the thread kills the process group that runs under the lease before that.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Connection } from '@temporalio/client';
@@ -9,16 +9,19 @@ import { connectionOptions } from '../../engine/connect.ts';
 import { openEngineTunnel } from '../tunnel/engine-tunnel.ts';
 import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-messages.ts';
 
-/** How often it looks what is due, in milliseconds. */
+/** How often the thread checks what is due, in milliseconds. */
 const TICK_MS = 200;
 /**
- * How often a lease is renewed, in milliseconds. Each renewal costs the engine some eight statements, and a cancellation is heard of
- * with the next one. Short leases are renewed five times in their life.
+ * How often a lease is renewed, in milliseconds. Each renewal costs Temporal some eight statements. Its answer also
+ * carries a cancellation. Short leases are renewed five times in their life.
  */
 const RENEW_MS = 3_000;
 /** How long one renewal may take, in milliseconds. */
 const CALL_MS = 2_000;
-/** The part of a lease's life after which it is given up: the rest is for killing, and for clocks. */
+/**
+ * The part of a lease's life after which the thread gives it up. The rest is for killing the program, and for clock
+ * differences.
+ */
 const GIVEN_UP = 0.8;
 /** gRPC's NOT_FOUND. */
 const NOT_FOUND = 5;
@@ -26,9 +29,9 @@ const NOT_FOUND = 5;
 interface Kept {
   readonly token: Uint8Array;
   readonly ttlMs: number;
-  /** By the monotonic clock, in milliseconds. */
+  /** Monotonic clock, in milliseconds. */
   confirmedAt: number;
-  /** The same by the wall clock: the monotonic one stands still while the machine sleeps. */
+  /** The same moment by the wall clock: the monotonic one stands still while the machine sleeps. */
   confirmedWall: number;
   sentAt: number;
   inFlight: boolean;
@@ -38,11 +41,11 @@ interface Kept {
 
 const options = workerData as KeeperOptions;
 const port = parentPort;
-if (port === null) throw new Error('this is a thread of the agent');
+if (port === null) throw new Error('agent/tasks/keeper-thread.ts runs as a worker thread only');
 const kept = new Map<number, Kept>();
 const say = (message: FromKeeper): void => port.postMessage(message);
 const { tunnel } = options;
-// The agent's main thread reports what is wrong with a tunnel; this one leads to the same place.
+// The main thread reports what is wrong with a tunnel; this one leads to the same place, so it reports nothing.
 const engine = tunnel === null ? options : await openEngineTunnel({ ...tunnel, report: () => undefined });
 const connection = Connection.lazy(connectionOptions(engine));
 
@@ -67,7 +70,7 @@ port.on('message', (message: ToKeeper) => {
       if (lease === undefined) break;
       if (message.works) lease.groups.add(message.group);
       else lease.groups.delete(message.group);
-      // Its program was started when the lease was lost already.
+      // The lease was lost before its program started.
       if (lease.lost) kill(lease);
       break;
     }
@@ -115,10 +118,13 @@ async function renew(id: number, lease: Kept): Promise<void> {
   }
 }
 
-/** The agent ends the program in an orderly way; where the lease is about to be another's there is no time for that. */
+/**
+ * Ends a lease. Usually the agent ends the program in an orderly way; a lease that another node may get leaves no
+ * time for that.
+ */
 function lose(id: number, lease: Kept, reason: Lost): void {
   if (lease.lost || !kept.has(id)) return;
-  // One that is being cancelled is kept until its program is dead.
+  // A cancelled lease is renewed until its program is dead.
   if (reason !== 'cancelled') lease.lost = true;
   if (reason === 'gone') kill(lease);
   say({ type: 'lost', id, reason });
@@ -130,7 +136,7 @@ function kill({ groups }: Kept): void {
     try {
       process.kill(-group, 'SIGKILL');
     } catch {
-      // It is dead.
+      // The process group is dead already.
     }
   }
 }

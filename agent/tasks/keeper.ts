@@ -1,24 +1,24 @@
 import { Worker } from 'node:worker_threads';
 import type { FromKeeper, KeeperOptions, Lost, ToKeeper } from './keeper-messages.ts';
 
-/** A lease that is kept. */
+/** A lease that the thread renews. */
 export interface KeptLease {
   /** Epoch ms at which the last confirmed heartbeat was sent. */
   readonly confirmedAt: number;
-  /** Tells that a process group works under it, or does no more. */
+  /** Registers or removes a process group that runs under this lease. */
   group(group: number, works: boolean): void;
-  /** The attempt is over. */
+  /** Ends the renewal: the attempt is over. */
   leave(): void;
 }
 
-/** Keeps leases alive from a thread that the agent's work cannot starve. */
+/** Renews leases from a thread that the agent's other work cannot starve. */
 export class LeaseKeeper {
   readonly #thread: Worker;
   readonly #leases = new Map<number, { lost(reason: Lost): void; confirmedAt: number }>();
   #last = 0;
   #closed = false;
 
-  /** @param onDeath hears that the thread ended although nobody closed it: no lease is kept then */
+  /** @param onDeath called when the thread ended although nobody closed it; no lease is renewed from then on */
   constructor(options: KeeperOptions, onDeath: (error: Error) => void) {
     this.#thread = new Worker(new URL('keeper-thread.ts', import.meta.url), { workerData: options });
     this.#thread.on('message', (message: FromKeeper) => {
@@ -40,9 +40,9 @@ export class LeaseKeeper {
   }
 
   /**
-   * Keeps a lease from now on.
+   * Starts to renew a lease.
    * @param token of the activity, base64
-   * @param lost hears once that it is lost, or that it is to end
+   * @param lost called once, when the lease is lost or the attempt must end
    */
   keep(token: string, ttlMs: number, lost: (reason: Lost) => void): KeptLease {
     this.#last += 1;

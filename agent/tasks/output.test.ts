@@ -22,7 +22,7 @@ const linesOf = (log: Buffer | null): Line[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
 
-it('what is written is sent in order, and is in the log whole', async () => {
+it('sends what is written in order, and keeps all of it in the log', async () => {
   const sent: OutputChunk[] = [];
   const output = new TaskOutput(join(folder, 'a', 'log'), async (chunks) => {
     sent.push(...chunks);
@@ -48,7 +48,7 @@ it('what is written is sent in order, and is in the log whole', async () => {
   expect(existsSync(join(folder, 'a', 'log'))).toBe(false);
 });
 
-it('a control plane that is away is told later, and only once', async () => {
+it('sends later, and only once, to a control plane that was away', async () => {
   const sent: OutputChunk[] = [];
   let away = 2;
   const output = new TaskOutput(join(folder, 'log'), async (chunks) => {
@@ -62,7 +62,7 @@ it('a control plane that is away is told later, and only once', async () => {
   await output.end();
 });
 
-it('more than can be shown is left out there, which it says, and not in the log', async () => {
+it('reports how much is not shown live, and keeps it in the log', async () => {
   const sent: OutputChunk[] = [];
   const { promise: open, resolve: letThrough } = Promise.withResolvers<undefined>();
   const output = new TaskOutput(join(folder, 'log'), async (chunks) => {
@@ -82,7 +82,7 @@ it('more than can be shown is left out there, which it says, and not in the log'
   expect(sent.map(({ seq }) => seq)).toEqual(sent.map((_, index) => index));
 });
 
-it('nothing is sent any more when nobody wants it', async () => {
+it('stops sending when nobody watches', async () => {
   let calls = 0;
   const output = new TaskOutput(join(folder, 'log'), async () => {
     calls += 1;
@@ -95,7 +95,7 @@ it('nothing is sent any more when nobody wants it', async () => {
   expect(calls).toBe(1);
 });
 
-it('a program that wrote nothing has no log', async () => {
+it('makes no log for a program that wrote nothing', async () => {
   const output = new TaskOutput(join(folder, 'log'), async () => await Promise.resolve(true));
   expect(await output.end()).toBeNull();
 });

@@ -3,20 +3,20 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OutputChunk } from '../../contract/tasks/runs.ts';
 
-/** How often what was written is sent, in milliseconds. */
+/** How often new output is sent, in milliseconds. */
 const SEND_MS = 250;
-/** What waits to be sent, in characters; what comes beyond is in the log alone. */
+/** How much output may wait to be sent, in characters. What exceeds it is only in the log. */
 const WAITING_CHARS = 1_000_000;
-/** What is sent at once, in bytes of JSON and in pieces: the control plane takes a megabyte. */
+/** The size of one request, in bytes of JSON and in chunks: the control plane accepts a megabyte. */
 const BATCH_BYTES = 600_000;
 const BATCH_PIECES = 400;
-/** How long the last pieces may take, in milliseconds. */
+/** How long the last chunks may take, in milliseconds. */
 const LAST_MS = 5_000;
 
-/** Sends pieces to the control plane. @returns false when nobody wants them any more; throws when it is to be tried again */
+/** Sends chunks to the control plane. @returns false when nobody watches any longer @throws when it must be tried again */
 export type SendOutput = (chunks: readonly OutputChunk[]) => Promise<boolean>;
 
-/** What a program writes: shown live as far as that goes, and kept whole in a file until the attempt's log is stored. */
+/** The output of a program: shown live as far as possible, and kept whole in a file until the attempt's log is stored. */
 export class TaskOutput {
   readonly #path: string;
   readonly #send: SendOutput;
@@ -28,7 +28,7 @@ export class TaskOutput {
   #isSending = false;
   readonly #closed = new AbortController();
   #wanted = true;
-  /** Lines that the file has not taken yet. */
+  /** Settles when the file holds every line so far. */
   #written: Promise<void> = Promise.resolve();
 
   constructor(path: string, send: SendOutput) {
@@ -36,7 +36,7 @@ export class TaskOutput {
     this.#send = send;
   }
 
-  /** Takes a piece in. */
+  /** Accepts a chunk. */
   write(stream: OutputChunk['stream'], text: string): void {
     if (text === '') return;
     const at = Date.now();
@@ -54,7 +54,7 @@ export class TaskOutput {
   }
 
   /**
-   * Nothing more is written; what was not sent yet is sent beside what follows, for some seconds.
+   * Ends the output. What was not sent yet is sent in the background, for some seconds.
    * @returns the log: JSON lines of time, stream and text; null when nothing was written
    */
   async end(): Promise<Buffer | null> {
@@ -95,7 +95,7 @@ export class TaskOutput {
       }
       await this.#file.appendFile(text);
     } catch {
-      // A disk that is full costs the log, not the run.
+      // A full disk costs the log, not the run.
     }
   }
 
@@ -110,7 +110,7 @@ export class TaskOutput {
     this.#isSending = true;
     let pause = SEND_MS;
     while (this.#wanted) {
-      // Once closed there is nothing to be gathered.
+      // Once closed, there is nothing more to collect.
       if (pause > SEND_MS || !this.#closed.signal.aborted) await this.#pause(pause);
       const batch = this.#nextBatch();
       if (batch.length === 0) break;
@@ -142,7 +142,7 @@ export class TaskOutput {
   }
 }
 
-/** Removes the logs that an agent that was killed left. To be called before any run. */
+/** Removes the logs that a killed agent left. Call it before any run. */
 export async function sweepLogs(dir: string): Promise<void> {
   for (const name of await readdir(dir).catch(() => [])) {
     if (name.endsWith('.jsonl')) await rm(join(dir, name), { force: true });

@@ -1,25 +1,26 @@
 import type { ActivitySlotInfo, CustomSlotSupplier } from '@temporalio/worker';
 import type { TaskSlots } from './slots.ts';
 
-/** Lets one pool's queue be polled only while the node has a free slot, so that what is polled can be run. */
+/** Polls one pool's queue only while the node has a free slot, so that it can run what it polled. */
 interface PoolSlots {
   readonly supplier: CustomSlotSupplier<ActivitySlotInfo>;
-  /** A task that was polled takes a slot of the node's now. */
+  /** Called when a polled task takes one of the node's slots. */
   arrived(): void;
 }
 
-/** What the SDK holds while it polls, and then while it runs what came. */
+/** The SDK holds one while it polls, and then while it runs the task that arrived. */
 interface Permit {
-  /** Whether a slot of the node's was taken for it. */
+  /** Whether the permit took one of the node's slots. */
   hasSlot: boolean;
 }
 
 /**
- * Several pools share a node's slots. A poll of one pool cannot be called back when another pool's task comes, so with several of them
- * a task may come that finds no slot: it is given back at once (`no_slot`). With one pool that cannot be.
+ * Shares a node's slots between several pools. A poll of one pool cannot be withdrawn when another pool's task
+ * arrives. So with several pools a task may find no slot: the node gives it back immediately (`no_slot`). With one
+ * pool that cannot happen.
  */
 export function poolSlots(slots: TaskSlots): PoolSlots {
-  /** Permits that no slot was taken for: of polls that go on, and of tasks that are just arriving. */
+  /** Permits without a slot: of open polls, and of tasks that are just arriving. */
   let spokenFor = 0;
   const arriving: Permit[] = [];
   return {

@@ -32,7 +32,7 @@ afterEach(async () => {
 
 const refused = { code: 'runner_refused', message: 'Not logged in · Please run /login' };
 
-test('the node takes no further task after its program says that it is not signed in, until a run succeeds', async () => {
+test('takes no further task after the program reports that it is not signed in, until a run succeeds', async () => {
   expect(await readiness.obstacles()).toEqual([]);
   readiness.ended(refused);
   expect(await readiness.obstacles()).toEqual([
@@ -43,7 +43,7 @@ test('the node takes no further task after its program says that it is not signe
   expect([await readiness.obstacles(), readiness.work.program]).toEqual([[], null]);
 });
 
-test('the node uses its program again after somebody signs in', async () => {
+test('uses the program again after somebody signs in', async () => {
   readiness.ended(refused);
   expect(readiness.isReady).toBe(false);
   const credentials = join(folder, '.credentials.json');

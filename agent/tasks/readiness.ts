@@ -16,15 +16,18 @@ import type { ObjectStore } from '../../storage/object-store.ts';
 import { openRoutedStore, type StoreRoute } from '../../storage/store-route.ts';
 import { programExists } from '../facts.ts';
 
-/** How long a part may take to answer, in milliseconds. */
+/** How long each check may take, in milliseconds. */
 const PART_DEADLINE_MS = 3_000;
-/** How old a look may be for a task to be claimed on it, in milliseconds. */
+/** How recent a check must be for a task to be claimed on it, in milliseconds. */
 const FRESH_MS = 2_000;
-/** While all is well the looks are this much rarer than heartbeats. */
+/** While all is well, checks are this many times rarer than heartbeats. */
 const RARER_WHEN_WELL = 3;
-/** How long a program that said that it is not signed in is left alone, unless its credentials change before, in milliseconds. */
+/**
+ * How long the node does not use a program that reported that it is not signed in, in milliseconds. A change of its
+ * credentials ends that earlier.
+ */
 const SIGNED_OUT_MS = 10 * 60_000;
-/** How long a sentence may be; the contract takes 500 characters. */
+/** The longest sentence, in characters; the contract allows 500. */
 const MAX_SENTENCE_CHARS = 400;
 
 interface ReadinessOptions {
@@ -32,20 +35,20 @@ interface ReadinessOptions {
   readonly engine: EngineAddress;
   readonly store: StoreRoute;
   readonly command: RunnerCommand;
-  /** Between two looks while something is wrong, in milliseconds. */
+  /** Between two checks while something is wrong, in milliseconds. */
   readonly everyMs: number;
   /** How far this machine's clock is ahead of the control plane's, in milliseconds; null while unknown. */
   readonly clockAheadMs: () => number | null;
-  /** The task queues that workers of this node poll, while Temporal answers. */
+  /** Returns the task queues that workers of this node poll, while Temporal answers. */
   readonly queues: () => string[];
   /** Tasks whose results wait for the object store. */
   readonly waits: () => string[];
-  /** Hears that a look found something else than the one before. */
+  /** Called when a check found something else than the one before. */
   readonly changed: () => void;
   readonly log: Logger;
 }
 
-/** Looks, again and again, whether this node can work: whether Temporal, the object store and its program are there, and its clock is right. */
+/** Checks repeatedly whether this node can work: Temporal, the object store, its program, and its clock. */
 export class Readiness {
   readonly #options: ReadinessOptions;
   readonly #store: ObjectStore;
@@ -53,10 +56,10 @@ export class Readiness {
   #engineProblem: string | null = null;
   #storeProblem: string | null = null;
   #lookedAt = 0;
-  /** What was found at the last look, as text. */
+  /** The result of the last check, as JSON. */
   #told = '';
   #looking: Promise<void> | null = null;
-  /** When the program said that it is not signed in (epoch ms), and what it said. */
+  /** When the program reported that it is not signed in (epoch ms), and its message. */
   #signedOut: { at: number; said: string } | null = null;
   readonly #stopped = new AbortController();
 
@@ -65,7 +68,7 @@ export class Readiness {
     this.#store = openRoutedStore(options.store, { deadlineMs: PART_DEADLINE_MS });
   }
 
-  /** Begins to look. */
+  /** Starts the checks. */
   start(): void {
     void this.#keepLooking();
   }
@@ -77,7 +80,7 @@ export class Readiness {
     await this.#engine?.then((engine) => engine.close()).catch(() => undefined);
   }
 
-  /** What was found at the last look. */
+  /** Returns the result of the last check. */
   get work(): NodeWork {
     return {
       queues: this.#engineProblem === null ? this.#options.queues() : [],
@@ -90,7 +93,7 @@ export class Readiness {
   }
 
   /**
-   * Says why no task may begin here now, looking again when the last look is not fresh.
+   * Returns why no task may begin here now; checks again when the last result is not fresh.
    * @returns sentences for people; none when a task may begin
    */
   async obstacles(): Promise<string[]> {
@@ -98,12 +101,12 @@ export class Readiness {
     return this.#obstacles();
   }
 
-  /** Whether tasks are to be polled for, by the last look. */
+  /** Whether the node should poll for tasks, by the last check. */
   get isReady(): boolean {
     return this.#obstacles().length === 0;
   }
 
-  /** Learns how a run ended: a program that is not signed in would fail every task that it gets. */
+  /** Records how a run ended: a program that is not signed in would fail every task that it gets. */
   ended(error: { code: string; message: string } | null): void {
     const said = error?.code === 'runner_refused' ? error.message : null;
     const before = this.#signedOut;
@@ -134,7 +137,7 @@ export class Readiness {
     }
   }
 
-  /** Looks once; those who ask meanwhile share the look. */
+  /** Runs one check; concurrent callers share it. */
   async #look(): Promise<void> {
     this.#looking ??= this.#lookOnce().finally(() => {
       this.#looking = null;
@@ -151,11 +154,11 @@ export class Readiness {
     this.#engineProblem = engine;
     this.#storeProblem = store;
     this.#lookedAt = Date.now();
-    // Compared with what the last look told: a program may have been installed in between.
+    // Compared with what was last reported: a program may have been installed in between.
     const found = JSON.stringify(this.work);
     if (this.#stopped.signal.aborted || found === this.#told) return;
     this.#told = found;
-    this.#options.log.info(this.work, 'what this node can do has changed');
+    this.#options.log.info(this.work, 'the ability of this node to work has changed');
     this.#options.changed();
   }
 
@@ -174,7 +177,7 @@ export class Readiness {
     }
   }
 
-  /** A program that said that it is not signed in may have been signed in since. */
+  /** Checks whether somebody has signed the program in since it reported that it is not. */
   async #lookAtCredentials(): Promise<void> {
     const signedOut = this.#signedOut;
     if (signedOut === null) return;
@@ -197,7 +200,10 @@ async function problemOf(ask: () => Promise<unknown>): Promise<string | null> {
   }
 }
 
-/** Rounds to ten seconds. Each change of the offset goes to every browser, so a clock that keeps time must give the same figure each time. */
+/**
+ * Rounds to ten seconds. Every browser receives each change of the offset, so a steady clock must give the same
+ * figure each time.
+ */
 const roughly = (ms: number | null): number | null =>
   ms === null ? null : Math.round(ms / 10_000) * 10_000 + 0;
 

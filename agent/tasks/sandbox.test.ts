@@ -28,7 +28,7 @@ const choose = (setting: string): ChosenSandbox =>
     }),
   );
 
-/** Puts this first on the PATH. */
+/** Puts a program first on the PATH. */
 function onPath(name: string, source: string): void {
   const folder = join(home, 'bin');
   mkdirSync(folder, { recursive: true });
@@ -36,7 +36,7 @@ function onPath(name: string, source: string): void {
   vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`);
 }
 
-/** Has the PATH lead to a shell and what a trial needs, but not to bubblewrap. */
+/** Makes the PATH lead to a shell and what a trial needs, but not to bubblewrap. */
 function withoutBubblewrap(): void {
   const folder = join(home, 'bin');
   mkdirSync(folder);
@@ -46,7 +46,7 @@ function withoutBubblewrap(): void {
 
 const addServer = (): void => writeFileSync(join(home, 'stack', 'server.env'), 'RUNTIME_API_KEY=x');
 
-/** As bubblewrap where no namespaces may be made. */
+/** Fails as bubblewrap does where no namespaces may be made. */
 const REFUSED = '#!/bin/sh\necho "bwrap: No permissions to create a new namespace" >&2\nexit 1\n';
 
 describe('the choice of a sandbox', () => {
@@ -88,7 +88,7 @@ describe('the choice of a sandbox', () => {
     expect(told.detail).toContain('MEMBRIDGE_TASK_SANDBOX=none');
   });
 
-  it('takes tasks there once the owner asked for none in so many words', () => {
+  it('takes tasks there once the owner chose "none" explicitly', () => {
     addServer();
     expect(choose('none')).toMatchObject({ sandbox: null, told: { mode: 'none', refuses: false } });
   });
@@ -100,14 +100,14 @@ describe('the choice of a sandbox', () => {
 });
 
 describe('MEMBRIDGE_TASK_PATHS', () => {
-  it('reads whole paths and such below the home folder', () => {
+  it('reads absolute paths, and paths below the home folder', () => {
     const { taskPaths } = readAgentConfig({ MEMBRIDGE_TASK_PATHS: '/srv/data/:~/.codex::' });
     expect(taskPaths).toEqual(['/srv/data', join(home, '.codex')]);
   });
 
   it('refuses other paths', () => {
     expect(() => readAgentConfig({ MEMBRIDGE_TASK_PATHS: 'data' })).toThrow(
-      /MEMBRIDGE_TASK_PATHS.*whole paths/,
+      /MEMBRIDGE_TASK_PATHS.*absolute paths/,
     );
   });
 });

@@ -1,4 +1,4 @@
-/** Where this node's tasks run: in a sandbox, without one, or not at all. */
+/** Chooses where this node's tasks run: in a sandbox, without one, or not at all. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { TaskSandbox } from '../../contract/nodes/nodes.ts';
@@ -7,11 +7,11 @@ import { openSandbox, trySandbox, type Sandbox } from '../../runner/sandbox/sand
 import type { SandboxOptions } from '../../runner/sandbox/view.ts';
 import type { AgentConfig } from '../config.ts';
 
-/** What was chosen at the agent's start; it stays so until the agent starts again. */
+/** The choice made at the agent's start; it holds until the agent restarts. */
 export interface ChosenSandbox {
   /** Null when there is no sandbox: tasks then run as ordinary programs of the agent's user, or are refused. */
   readonly sandbox: Sandbox | null;
-  /** What the control plane and people hear of it. */
+  /** What the control plane and people learn about it. */
   readonly told: TaskSandbox;
 }
 
@@ -31,7 +31,10 @@ type Settings = Pick<
 /** The checkout that this agent runs from. */
 const CHECKOUT = dirname(dirname(import.meta.dirname));
 
-/** The server's keys: beside its data, and so above the folder of an agent that the server's start brings. */
+/**
+ * The file with the server's keys: beside its data, and so above the folder of an agent that `npm start` runs with
+ * the server.
+ */
 const SERVER_KEYS = 'server.env';
 
 const WITHOUT =
@@ -40,8 +43,8 @@ const HOW =
   'Install the package bubblewrap, let the agent\'s user make namespaces ("bwrap --unshare-pid --bind / / true" must succeed), and start the agent again.';
 
 /**
- * Chooses where tasks run, by MEMBRIDGE_TASK_SANDBOX and by a trial. A machine that also has the server's keys runs no task without a
- * sandbox unless its owner asks for that in so many words.
+ * Chooses where tasks run, by MEMBRIDGE_TASK_SANDBOX and by a trial. On a machine that also has the server's keys,
+ * tasks run without a sandbox only if the owner sets that explicitly.
  */
 export function chooseSandbox(config: Settings): ChosenSandbox {
   const { taskSandbox } = config;
@@ -63,7 +66,7 @@ export function chooseSandbox(config: Settings): ChosenSandbox {
   const [server] = serverFolders(config.dataDir);
   if (server === undefined) return without(`There is no sandbox: ${problem}. ${WITHOUT} ${HOW}`, false);
   return without(
-    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${HOW} To run tasks all the same, set MEMBRIDGE_TASK_SANDBOX=none.`,
+    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${HOW} To run tasks anyway, set MEMBRIDGE_TASK_SANDBOX=none.`,
     true,
   );
 }
@@ -72,7 +75,7 @@ function without(detail: string, refuses: boolean): ChosenSandbox {
   return { sandbox: null, told: { mode: 'none', refuses, detail: detail.slice(0, 1_000) } };
 }
 
-/** What sandboxes on this machine are made from; null where there is no bubblewrap. */
+/** Returns the options for sandboxes on this machine; null where there is no bubblewrap. */
 export function sandboxOptions(config: Settings): SandboxOptions | null {
   const bwrap = locateProgram('bwrap', process.env['PATH'] ?? '');
   if (bwrap === null) return null;
@@ -80,7 +83,7 @@ export function sandboxOptions(config: Settings): SandboxOptions | null {
   const stackFolder = process.env['MEMBRIDGE_DATA_DIR'] ?? '';
   const standard = join(home, '.claude-mem');
   const chosen = dirname(config.databasePath);
-  // The folder may be shared, such as the home folder. Then only the database file is hidden.
+  // The folder may hold other things too, such as the home folder. Then only the database file is hidden.
   const memoryFolders = isSharedFolder(chosen, home) ? [standard] : [...new Set([standard, chosen])];
   return {
     bwrap,
@@ -105,7 +108,7 @@ export function sandboxOptions(config: Settings): SandboxOptions | null {
   };
 }
 
-/** Folders with a server's keys: above the agent's own, and where `npm start` keeps them in this checkout. */
+/** Returns folders with a server's keys: above the agent's own, and where `npm start` keeps them in this checkout. */
 function serverFolders(dataDir: string): string[] {
   const folders = [join(CHECKOUT, '.membridge')];
   for (let folder = dirname(dataDir); folder !== dirname(folder); folder = dirname(folder))
@@ -113,7 +116,7 @@ function serverFolders(dataDir: string): string[] {
   return folders.filter((folder) => existsSync(join(folder, SERVER_KEYS)));
 }
 
-/** @returns why a sandbox for a task of this node does not work; null when it does */
+/** Tries the sandbox. @returns why it does not work for a task of this node; null when it does */
 function tryOut(options: SandboxOptions, dataDir: string): string | null {
   const folder = join(dataDir, 'tasks');
   mkdirSync(folder, { recursive: true, mode: 0o700 });

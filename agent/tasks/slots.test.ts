@@ -4,14 +4,14 @@ import { TaskSlots } from './slots.ts';
 
 const never = new AbortController().signal;
 
-/** Whether a promise has settled by the next turn of the event loop. */
+/** Returns whether a promise has settled by the next turn of the event loop. */
 async function settled(promise: Promise<unknown>): Promise<boolean> {
   const open = Symbol('open');
   const next = new Promise((resolve) => setImmediate(() => resolve(open)));
   return (await Promise.race([promise.catch(() => undefined), next])) !== open;
 }
 
-describe('slots', () => {
+describe('task slots', () => {
   it('are given while there are any, and given again when they come back', () => {
     const slots = new TaskSlots(2);
     const first = slots.tryTake();
@@ -39,14 +39,14 @@ describe('slots', () => {
       await expect.poll(() => order.length).toBe(n + 1);
     }
     expect(order).toEqual(['urgent', 'first', 'second', 'late']);
-    // Nobody who waits is overtaken by who only looks.
+    // A caller that only tries does not overtake one that waits.
     const waiting = slots.take(3, 60_000, never);
     back?.();
     expect(slots.tryTake()).toBeNull();
     await waiting;
   });
 
-  it('are not given to who went away, nor lost by that', async () => {
+  it('are not given to a caller that left, and do not get lost', async () => {
     const slots = new TaskSlots(1);
     const back = slots.tryTake();
     const leaving = new AbortController();
@@ -72,7 +72,7 @@ describe('slots', () => {
     expect(slots.tryTake()).not.toBeNull();
   });
 
-  it('are waited for only so long', async () => {
+  it('are awaited only for a limited time', async () => {
     const slots = new TaskSlots(1);
     const back = slots.tryTake();
     expect(await slots.take(3, 20, never)).toBeNull();
@@ -85,14 +85,14 @@ describe('polls of a pool', () => {
   const context = {} as never;
   const permitOf = (permit: unknown) => ({ permit }) as never;
 
-  it('are at most as many as slots are free, also of those that are just arriving', async () => {
+  it('are at most as many as free slots, counting tasks that are just arriving', async () => {
     const slots = new TaskSlots(2);
     const pool = poolSlots(slots);
     const first = await pool.supplier.reserveSlot(context, never);
     const second = await pool.supplier.reserveSlot(context, never);
     const third = pool.supplier.reserveSlot(context, never);
     expect(await settled(third)).toBe(false);
-    // A task came: its permit is spoken for until it has its slot, and then the slot is.
+    // A task arrived: its permit is reserved until it has its slot, and then the slot is taken.
     pool.supplier.markSlotUsed(permitOf(first));
     expect(await settled(third)).toBe(false);
     pool.arrived();
@@ -109,7 +109,7 @@ describe('polls of a pool', () => {
     await fourth;
   });
 
-  it('of two pools share the slots: what arrives too late finds none', async () => {
+  it('share the slots of two pools: a task that arrives too late finds none', async () => {
     const slots = new TaskSlots(1);
     const [one, other] = [poolSlots(slots), poolSlots(slots)];
     const first = await one.supplier.reserveSlot(context, never);

@@ -1,11 +1,11 @@
-/** A task that waits for a slot on this very node. */
+/** A task that waits for a slot on this node. */
 interface Waiting {
   readonly priority: number;
   readonly give: () => void;
   readonly refuse: () => void;
 }
 
-/** How many tasks this node runs at once, and who is next. */
+/** Decides how many tasks this node runs at the same time, and which is next. */
 export class TaskSlots {
   readonly total: number;
   #used = 0;
@@ -23,18 +23,18 @@ export class TaskSlots {
     return this.#used;
   }
 
-  /** Whether there is room beside so many that are spoken for. */
+  /** Returns whether a slot is free beside those that are reserved. */
   hasRoom(spokenFor = 0): boolean {
     return !this.#isClosed && this.#used + this.#waiting.length + spokenFor < this.total;
   }
 
-  /** While a node is drained no task begins; those that run go on. */
+  /** Sets whether the node is drained: then no task begins, and running ones continue. */
   setDrained(drained: boolean): void {
     this.#drained = drained;
     this.#refuseWaiting();
   }
 
-  /** While a node cannot work no task begins, as while it is drained. */
+  /** Sets whether the node cannot work: then no task begins, as while it is drained. */
   setUnable(unable: boolean): void {
     if (unable === this.#unable) return;
     this.#unable = unable;
@@ -51,15 +51,15 @@ export class TaskSlots {
     this.changed();
   }
 
-  /** Takes a slot if one is free. @returns the way to give it back; null when none is */
+  /** Takes a slot if one is free. @returns a function that gives it back; null when none is free */
   tryTake(): (() => void) | null {
     return this.hasRoom() ? this.#take() : null;
   }
 
   /**
-   * Waits for a slot: the most urgent first, then who came first.
+   * Waits for a slot: the highest priority first, then first come, first served.
    * @param ms how long at most
-   * @returns the way to give it back; null when none came in time, or the node is drained meanwhile
+   * @returns a function that gives it back; null when none came free in time, or the node was drained
    * @throws the signal's reason when it is aborted
    */
   async take(priority: number, ms: number, signal: AbortSignal): Promise<(() => void) | null> {
@@ -91,7 +91,7 @@ export class TaskSlots {
     });
   }
 
-  /** Hears of every change. @returns the way to hear no more */
+  /** Calls `hear` on every change. @returns a function that ends that */
   watch(hear: () => void): () => void {
     this.#watching.add(hear);
     return () => this.#watching.delete(hear);
@@ -109,7 +109,7 @@ export class TaskSlots {
     };
   }
 
-  /** Gives free slots to who waits, and tells who watches. */
+  /** Gives free slots to waiting tasks, and calls the watchers. */
   changed(): void {
     while (!this.#isClosed && this.#used < this.total) {
       const next = this.#waiting.shift();

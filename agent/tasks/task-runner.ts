@@ -25,10 +25,10 @@ import type { TaskSlots } from './slots.ts';
 /** How often a cancelled attempt asks Temporal to confirm the cancellation to the SDK, in milliseconds. */
 const BEAT_MS = 500;
 
-/** Heartbeats to the SDK within the life of a lease. */
+/** SDK heartbeats within the life of a lease. */
 const BEATS_A_LIFE = 3;
 
-/** Pause before something that the network kept from happening is tried again, in milliseconds. */
+/** Pause before an operation that failed on the network is tried again, in milliseconds. */
 const AGAIN_MS = 1_000;
 
 export interface TaskRunnerOptions {
@@ -37,9 +37,9 @@ export interface TaskRunnerOptions {
   readonly keeper: LeaseKeeper;
   readonly guard: Guard;
   readonly command: RunnerCommand;
-  /** Names of variables that the program gets from the agent's environment besides the usual ones. */
+  /** Names of variables that the program gets from the agent's environment, besides the usual ones. */
   readonly variables: readonly string[];
-  /** The sandbox that programs run in. Null runs them as ordinary programs of the agent's user. */
+  /** The sandbox for programs. Null runs them as ordinary programs of the agent's user. */
   readonly sandbox: Sandbox | null;
   /** Begins an attempt; see EngineRequests. */
   readonly claim: EngineRequests['claim'];
@@ -50,13 +50,13 @@ export interface TaskRunnerOptions {
   /** The agent's own folder. */
   readonly dataDir: string;
   readonly databasePath: string;
-  /** Shows what programs write; see TaskOutput. */
+  /** Sends what programs write to the control plane; see TaskOutput. */
   readonly sendOutput: (taskId: string, epoch: number, chunks: readonly OutputChunk[]) => Promise<boolean>;
-  /** Says why no task may begin here now; see Readiness. */
+  /** Returns why no task may begin here now; see Readiness. */
   readonly obstacles: () => Promise<string[]>;
-  /** Learns how a run ended. */
+  /** Called with how a run ended. */
   readonly ended: (error: RunError | null) => void;
-  /** Hears that a run began or ended. */
+  /** Called when a run began or ended. */
   readonly changed: () => void;
   readonly log: Logger;
 }
@@ -71,14 +71,14 @@ interface Held {
 export class TaskRunner {
   readonly #options: TaskRunnerOptions;
   readonly #held = new Map<string, Held>();
-  /** Tasks whose results wait for the object store. */
+  /** Tasks that have ended and whose results wait for the object store. */
   readonly #waits = new Set<string>();
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options;
   }
 
-  /** The leases that this node holds, and when each was last confirmed (epoch ms). */
+  /** Returns the leases that this node holds, and when each was last confirmed (epoch ms). */
   leases(): { lease_id: string; confirmed_at: number }[] {
     return [...this.#held.values()].map(({ leaseId, confirmedAt }) => ({
       lease_id: leaseId,
@@ -86,12 +86,12 @@ export class TaskRunner {
     }));
   }
 
-  /** Tasks that have ended and whose results wait for the object store. */
+  /** Returns the tasks that have ended and whose results wait for the object store. */
   waits(): string[] {
     return [...this.#waits];
   }
 
-  /** @param arrived tells the queue that it came from that it takes a slot of the node's now */
+  /** @param arrived called when a task takes one of the node's slots, so that its queue gives up the reserved one */
   port(arrived: () => void): TaskPort {
     return {
       run: async (spec) => {
@@ -113,7 +113,8 @@ export class TaskRunner {
     const onCancel = (): void => end('cancelled');
     context.cancellationSignal.addEventListener('abort', onCancel, { once: true });
     const lease = keeper.keep(context.info.base64TaskToken, spec.ttlMs, end);
-    // The SDK counts heartbeats of its own and ends an activity without any 5 s after the lease's life. It does not see the keeper's.
+    // The SDK does not see the keeper's heartbeats. It ends an activity that sent none of its own for 5 s longer than
+    // the lease's life.
     const beats = setInterval(() => {
       if (lost === null) context.heartbeat();
     }, spec.ttlMs / BEATS_A_LIFE);
@@ -184,17 +185,20 @@ export class TaskRunner {
   }
 
   /**
-   * Looks before the claim whether the result could be told: a task that began here could else neither end here nor begin at another
-   * node without being paid for twice.
+   * Checks before the claim that the result can be reported. Otherwise a task that began here could neither end here
+   * nor begin on another node without being paid for twice.
    */
   async #needAbility(spec: RunSpec): Promise<void> {
     const obstacles = await this.#options.obstacles();
     if (obstacles.length === 0) return;
-    this.#options.log.warn({ task: spec.taskId, obstacles }, 'a task is given back: this node cannot work');
+    this.#options.log.warn({ task: spec.taskId, obstacles }, 'the node gives a task back: it cannot work');
     throw refusal('no_slot', `the node cannot work: ${obstacles.join('; ')}`);
   }
 
-  /** The clone of the task's project, or a folder that belongs to the context: programs find their sessions by it. */
+  /**
+   * Returns the clone of the task's project, or a folder that belongs to the context: programs find their sessions by
+   * the folder.
+   */
   async #workingFolder({ project, contextId }: RunSpec): Promise<string> {
     const { reposBase, dataDir } = this.#options;
     if (project === null) return await contextFolder(dataDir, contextId);
@@ -203,7 +207,7 @@ export class TaskRunner {
     throw refusal('clone_missing', `There is no clone of ${project.name} at ${target.path}.`);
   }
 
-  /** Has the task's workflow mint the lease. Nothing runs without: the answer says that it is recorded. */
+  /** Asks the task's workflow for the lease. No program runs without it: the answer proves that the claim is recorded. */
   async #claim(spec: RunSpec, signal: AbortSignal): Promise<Claimed> {
     for (;;) {
       signal.throwIfAborted();
@@ -241,9 +245,10 @@ export class TaskRunner {
   }
 
   /**
-   * Stores bytes. While the store is away it tries again, for as long as the lease lives but no longer than `storeWaitMs`; the node's
-   * standing shows the wait.
-   * @throws ApplicationFailure store_unavailable, which is not tried again: the program has done its work, and would be paid for twice
+   * Stores bytes. While the store is away it tries again, for as long as the lease lives but at most `storeWaitMs`;
+   * the node's standing shows the wait.
+   * @throws ApplicationFailure store_unavailable, which Temporal does not retry: the program has done its work, and
+   * would be paid for twice
    */
   async #keep(taskId: string, bytes: Buffer | null, signal: AbortSignal): Promise<Blob | null> {
     if (bytes === null || bytes.length === 0) return null;
@@ -260,7 +265,7 @@ export class TaskRunner {
           this.#wait(taskId, false);
           throw refusal(
             'store_unavailable',
-            `The program has ended, but its result could not be stored: ${errorMessage(error)}. Mend that, and queue the task again to run it once more.`,
+            `The program has ended, but its result could not be stored: ${errorMessage(error)}. Repair the store, then queue the task again to run it once more.`,
           );
         }
         this.#wait(taskId, true);
@@ -277,23 +282,23 @@ export class TaskRunner {
   }
 }
 
-/** What is wrong with an answer that is to be a proposal; null when it is one, or is none to be. */
+/** Returns what is wrong with an answer that should be a proposal; null when it is valid, or the task wants none. */
 function badProposal(spec: RunSpec, answer: string | null): RunError | null {
   if (spec.artifactType !== PROPOSAL_TYPE) return null;
   const read = readProposal(answer ?? '');
-  // Asked again, a model may keep to the form.
+  // A second try may keep to the form.
   return read.ok ? null : { code: 'proposal_invalid', message: read.problem, retryable: true };
 }
 
-/** An attempt that this node does not take; the workflow knows the types. */
+/** Makes the failure of an attempt that this node does not take; the workflow knows the types. */
 function refusal(type: string, message: string): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true });
 }
 
-/** How an attempt that was ended is told to the engine. */
+/** Converts the end of a lost attempt into the failure that Temporal receives. */
 async function whatWasLost(lost: Lost, context: Context, error: unknown): Promise<unknown> {
   if (lost === 'cancelled') {
-    // The engine takes a cancellation from an activity that it told of it: it hears of that with a heartbeat.
+    // Temporal accepts a cancellation only after the SDK has seen the request, which a heartbeat brings.
     while (!context.cancellationSignal.aborted) {
       context.heartbeat();
       await sleep(BEAT_MS, undefined, { signal: context.cancellationSignal }).catch(() => undefined);

@@ -9,9 +9,12 @@ import { poolSlots } from './pool-slots.ts';
 import type { TaskSlots } from './slots.ts';
 import type { TaskRunner } from './task-runner.ts';
 
-/** Tasks for this very node that are taken in to wait for a slot. The others wait in the engine. */
+/** The most tasks for this very node that wait here for a slot. Further ones wait in Temporal. */
 const MOST_WAITING = 64;
-/** One open poll for each queue. A poll brings one task, and the next poll starts at once. Each poll counts against the engine's limit. */
+/**
+ * One open poll for each queue: a poll brings one task, and the next poll starts at once. Each poll counts against
+ * Temporal's limit.
+ */
 const ONE_POLL = { type: 'simple-maximum', maximum: 1 } as const;
 /** How long programs may take to end when the agent stops. */
 const SHUTDOWN_GRACE = '100 milliseconds';
@@ -32,7 +35,7 @@ export function startTaskWorkers(options: {
   slots: TaskSlots;
   runner: TaskRunner;
   log: Logger;
-  /** Hears that a worker begins to poll. */
+  /** Called when a worker begins to poll. */
   polls: () => void;
 }): TaskWorker[] {
   const { engine, node, labels, slots, runner, log } = options;

@@ -55,7 +55,7 @@ async function make(prompt: string): Promise<string> {
 const task = async (id: string) => (await test.call('GET', `/api/runtime/llm-tasks/${id}`)).body;
 
 describe('an agent behind the tunnel', () => {
-  it('syncs, and says how it reaches Temporal', async () => {
+  it('syncs, and reports how it reaches Temporal', async () => {
     await expect.poll(async () => (await machine.cli('sync')).code).toBe(0);
     // One for its own queue, one each for the tasks of the node and of the default pool, one for its leases.
     await expect.poll(() => test.plane.deps.gateway.tunnels).toBeGreaterThanOrEqual(3);
@@ -74,7 +74,7 @@ describe('an agent behind the tunnel', () => {
     await expect.poll(pushes).not.toEqual([]);
   });
 
-  it('keeps the lease of a task for longer than it would live alone, also over a cut', async () => {
+  it('renews the lease of a task beyond its life, even across a lost connection', async () => {
     const id = await make('hold long');
     await program.started(id);
     await sleep(2_000);

@@ -15,32 +15,32 @@ import { tunnelUrl } from './tunnel-url.ts';
 
 /** How long the control plane may take to open a WebSocket, in milliseconds. */
 const OPEN_WITHIN_MS = 10_000;
-/** Local connections at once; the gateway takes as many of one node. */
+/** Local connections at the same time; the gateway accepts as many from one node. */
 const MAX_CONNECTIONS = 64;
 
-/** What a tunnel is opened with. */
+/** The options of a tunnel. */
 export interface TunnelOptions {
   /** The control plane's URL, perhaps with a path. */
   readonly serverUrl: string;
   /** The node's own key. */
   readonly agentKey: string;
-  /** Hears why the tunnel does not work, and null once it works again. */
+  /** Called with why the tunnel does not work, and with null once it works again. */
   readonly report: (problem: string | null) => void;
 }
 
-/** A way to Temporal through the control plane. */
+/** A connection to Temporal through the control plane. */
 export interface EngineTunnel {
-  /** host:port on loopback, where Temporal seems to listen. */
+  /** host:port on loopback that stands in for Temporal. */
   readonly address: string;
-  /** Every call must carry it as a bearer token: other users of this machine reach the port too. */
+  /** The bearer token that every call must carry: other users of this machine can reach the port too. */
   readonly secret: string;
   /** Ends every connection. */
   close(): void;
 }
 
 /**
- * Listens on a free port of loopback, and carries each connection to the control plane in a WebSocket of its own. A connection that is made
- * while the control plane is away waits a little, then ends; the SDK makes another.
+ * Listens on a free loopback port, and carries each connection to the control plane in its own WebSocket. While the
+ * control plane is away, a new connection waits a little, then ends; the SDK opens another.
  */
 export async function openEngineTunnel(options: TunnelOptions): Promise<EngineTunnel> {
   const secret = randomBytes(32).toString('base64url');
@@ -62,14 +62,14 @@ export async function openEngineTunnel(options: TunnelOptions): Promise<EngineTu
   };
 }
 
-/** Carries local connections, and knows whether the control plane was there of late. */
+/** Carries local connections, and remembers whether the control plane answered recently. */
 class Carrier {
   readonly #options: TunnelOptions;
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #sockets = new Set<Socket>();
   readonly #closed = new AbortController();
-  /** When tries began to fail, by the monotonic clock in milliseconds; null while they work. */
+  /** When tries began to fail, by the monotonic clock in milliseconds; null while they succeed. */
   #failingSince: number | null = null;
   #problem: string | null = null;
 
@@ -97,7 +97,7 @@ class Carrier {
       maxPayload: MAX_TUNNEL_MESSAGE_BYTES,
       perMessageDeflate: false,
     });
-    // The worker ends connections as it likes; only what ends on the other side is a failure.
+    // The worker may end connections whenever it likes; only an end on the other side is a failure.
     let isOver = false;
     local.once('close', () => {
       isOver = true;

@@ -3,8 +3,9 @@ const FIRST_MS = 500;
 const LAST_MS = 15_000;
 
 /**
- * Returns how long to wait before the next try to open a tunnel, in milliseconds: a random time, up to as long as the outage has lasted.
- * After a restart of the control plane a thousand agents then come back over seconds, not at once.
+ * Returns how long to wait before the next try to open a tunnel, in milliseconds. The time is random, at most as long
+ * as the outage has lasted. So after a restart of the control plane, a thousand agents return over seconds, not all
+ * at once.
  * @param outageMs since the first failure; null when the last try worked
  * @param random from 0 to 1
  */

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Characters of an answer that are looked at. */
+/** How many characters of an answer are read. */
 const MAX_ANSWER_CHARS = 4_096;
 /** How long an answer may take, in milliseconds. */
 const ANSWER_WITHIN_MS = 5_000;
 
-/** Says why the control plane, or something before it, opened no WebSocket. */
+/** Returns why the control plane, or a server in front of it, opened no WebSocket. */
 export async function readRefusal(response: IncomingMessage, serverUrl: string): Promise<string> {
   const status = response.statusCode ?? 0;
   const detail = detailOf(await readStart(response));
@@ -27,12 +27,12 @@ async function readStart(response: IncomingMessage): Promise<string> {
       if (text.length > MAX_ANSWER_CHARS) break;
     }
   } catch {
-    // What came before the break may still say why.
+    // The part that arrived before the break may still say why.
   }
   return text;
 }
 
-/** The sentence in an answer of the control plane; null when something else answered. */
+/** Returns the sentence in an answer of the control plane; null when another server answered. */
 function detailOf(text: string): string | null {
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown };

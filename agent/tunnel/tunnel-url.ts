@@ -1,7 +1,7 @@
 import { ENGINE_TUNNEL_PATH } from '../../contract/nodes/engine-tunnel.ts';
 
 /**
- * Returns where the WebSocket of the tunnel opens.
+ * Returns the address at which the tunnel's WebSocket opens.
  * @param serverUrl the control plane's http(s) URL, perhaps with a path
  */
 export function tunnelUrl(serverUrl: string): string {

@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** What the log says, in the order in which it happened. */
+/** Returns the log's entries, oldest first. */
 async function told(filter: string): Promise<AuditLog[]> {
   const { status, body } = await test.call('GET', `/api/runtime/audit?${filter}`);
   expect(status).toBe(200);
@@ -50,14 +50,14 @@ async function project(body: Record<string, unknown> = {}): Promise<string> {
   return String(answer.body['id']);
 }
 
-describe('the audit log tells of', () => {
+describe('the audit log records', () => {
   it('projects: made, changed, deleted, and by whom, without any secret', async () => {
     const id = await project();
     const path = `/api/runtime/projects/${id}`;
     await test.call('PATCH', path, { body: { name: `renamed ${made}`, tags: ['x'] }, ...asAdmin });
     await test.call('PUT', `${path}/credential`, { body: { kind: 'token', token: TOKEN } });
     await test.call('DELETE', `${path}/credential`);
-    // What is refused is nothing that happened.
+    // A refused request leaves no entry.
     expect((await test.call('PATCH', path, { body: { space: '0123456789abcdef' } })).status).toBe(404);
     await test.call('DELETE', path);
     const entries = await told(`entity_id=${id}`);
@@ -78,7 +78,7 @@ describe('the audit log tells of', () => {
     expect(JSON.stringify(entries)).not.toContain(TOKEN);
   });
 
-  it('clones: made, failed or cancelled, once however often that is recorded; looks at them are none', async () => {
+  it('clones: made, failed or cancelled, once for repeated reports, and no fetches', async () => {
     const { db } = test.plane.deps;
     const id = await project();
     const ref = { projectId: id, node: 'a', workflowId: `clone:${id}:a`, runId: 'run' };
@@ -132,7 +132,7 @@ describe('the audit log tells of', () => {
     ]);
   });
 
-  it('leadership: selected, renewed by a person, run out, released; renewals by the engine are none', async () => {
+  it('leadership: selected, renewed by a person, expired, released, but no renewals by the engine', async () => {
     const id = await project({ primary_node_id: 'a' });
     const cid = canonicalId(`audited ${made}`);
     await test.call('POST', `/projects/${cid}/leadership/select`, {
@@ -170,7 +170,7 @@ describe('the audit log tells of', () => {
     );
   });
 
-  it('nodes: enrolled, enrolled anew, removed', async () => {
+  it('nodes: enrolled, enrolled again, removed', async () => {
     await enrolNode(test, 'comes');
     await enrolNode(test, 'comes');
     await test.call('DELETE', '/api/runtime/workers/comes');
@@ -186,7 +186,7 @@ describe('the audit log tells of', () => {
     ]);
   });
 
-  it('settings and tests of the control plane elsewhere, without the key', async () => {
+  it('settings and tests of the remote control plane, without the key', async () => {
     const key = 'a-key-of-the-other-control-plane';
     await test.call('POST', '/api/runtime/config', {
       body: { membridge_server_url: 'http://127.0.0.1:9', admin_key: key },
@@ -215,7 +215,7 @@ describe('the audit log tells of', () => {
     });
   });
 
-  it('syncs that people asked for, by direction', async () => {
+  it('syncs that people requested, by direction', async () => {
     const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'garden' } });
     const cid = String(body['canonical_id']);
     for (const action of ['push', 'pull', 'sync']) {
@@ -254,7 +254,7 @@ describe('the audit log', () => {
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
 
-  it('is read by pages, the newest first, and by what its entries are of', async () => {
+  it('is listed by pages, newest first, and filtered by entity', async () => {
     await write(Array.from({ length: 5 }, (_, n) => entry(`page ${n}`, { detail: String(n) })));
     const seen: string[] = [];
     let before = '';
@@ -278,7 +278,7 @@ describe('the audit log', () => {
     expect((await test.call('GET', '/api/runtime/audit/export', { headers: {} })).status).toBe(401);
   });
 
-  it('is exported whole and in order, more than is read at a time', async () => {
+  it('is exported whole and in order, beyond one batch', async () => {
     await write(
       Array.from({ length: 2_500 }, (_, n) =>
         entry(`many ${n}`, { detail: String(n), correlation_id: 'many' }),
@@ -301,12 +301,12 @@ describe('the audit log', () => {
     expect((await exportAs('correlation_id=none')).text).toBe('');
   });
 
-  it('as CSV runs nothing in a spreadsheet, and every cell is read back as it was', async () => {
+  it('runs nothing in a spreadsheet when exported as CSV, and keeps every cell', async () => {
     const details = ['=1+1', '+1', '-1', '@SUM(A1)', 'a,b', 'say "no"', "it's", 'plain', ''];
     await write(details.map((detail, n) => entry(`csv ${n}`, { detail, correlation_id: 'csv' })));
     const { text, headers } = await exportAs('correlation_id=csv&format=csv');
     expect(headers.get('Content-Type')).toBe('text/csv; charset=utf-8');
-    // The last three columns are of the chain: a position, a hash and perhaps a signature.
+    // The last three columns belong to the chain: a position, a hash and perhaps a signature.
     const withoutChain = (line: string): string => line.replace(/,\d+,[0-9a-f]{64},[^,]*$/, '');
     const [head, first, second, ...rest] = text.split('\r\n').map(withoutChain);
     expect(head).toBe(
@@ -329,7 +329,7 @@ describe('the audit log', () => {
     );
   });
 
-  it('whose reader leaves in the middle is read no further', async () => {
+  it('stops an export when its reader leaves', async () => {
     const { db } = test.plane.deps;
     for (let each = 0; each < 4; each += 1) {
       await write(
@@ -367,7 +367,7 @@ describe('the audit log', () => {
       await once(response, 'readable');
       request.destroy();
       await ended.promise;
-      // One for where it ends, then one for each batch of 1,000 of 16,000.
+      // One query for the end of the log, then one for each batch of 1,000 out of 16,000.
       expect(queries).toBeGreaterThan(1);
       expect(queries).toBeLessThan(16);
     } finally {
@@ -375,7 +375,7 @@ describe('the audit log', () => {
     }
   });
 
-  it('is not changed and not deleted, by anybody', async () => {
+  it('refuses every change and deletion', async () => {
     const { pool } = test.plane.deps.db;
     for (const statement of [
       "update audit_logs set detail = ''",

@@ -13,14 +13,14 @@ import type { Deps } from '../deps.ts';
 /** How often new entries are chained, in milliseconds. */
 const SEAL_MS = 5_000;
 const BATCH = 1_000;
-/** What the first entry follows on. */
+/** The hash that the first entry follows. */
 export const CHAIN_START = '0'.repeat(64);
 
 type ChainDeps = Pick<Deps, 'config' | 'db'>;
 
 /**
- * The chain's hash at an entry: SHA-256 in hex over the hash before, a line feed, and the entry's nine fields as a JSON array in the order
- * below. docs/security.md says so to those who check an export by themselves.
+ * Returns the chain's hash at an entry: SHA-256 in hex. It covers the previous hash, a line feed, and the entry's
+ * nine fields as a JSON array in the order below. People who check an export themselves find it in docs/security.md.
  */
 export function chainHash(previous: string, entry: AuditLog): string {
   const { id, timestamp, action, entity_type, entity_id, actor, detail, cause, correlation_id } = entry;
@@ -30,14 +30,14 @@ export function chainHash(previous: string, entry: AuditLog): string {
     .digest('hex');
 }
 
-/** What is signed at a link. */
+/** Returns the text that is signed at a link. */
 const signedText = ({ position, hash }: Pick<ChainLink, 'position' | 'hash'>): Buffer =>
   Buffer.from(`membridge-audit/1\n${position}\n${hash}`);
 
 /**
- * Chains every entry that is not in the chain yet. The signature at the end of each batch is by the control plane's signing key: who
- * holds the database alone cannot make another chain.
- * @param options.all looks for entries in the whole log, however old; else among the newest alone
+ * Adds every new entry to the chain. The control plane signs the end of each batch with its signing key. So nobody
+ * can make another chain with access to the database alone.
+ * @param options.all searches the whole log for new entries; otherwise only its newest part
  */
 export async function sealAudit({ config, db }: ChainDeps, { all }: { all: boolean }): Promise<void> {
   const link = (last: ChainLink | null, entries: readonly AuditLog[]): ChainLink[] => {
@@ -53,7 +53,7 @@ export async function sealAudit({ config, db }: ChainDeps, { all }: { all: boole
   while ((await extendAuditChain(db, { limit: BATCH, all, link })) === BATCH);
 }
 
-/** Keeps chaining new entries. @returns the way to end it */
+/** Chains new entries continually. @returns a function that stops it */
 export function watchAudit(deps: Deps): () => void {
   let isBusy = false;
   const seal = async (): Promise<void> => {
@@ -72,8 +72,9 @@ export function watchAudit(deps: Deps): () => void {
 }
 
 /**
- * Checks the whole chain against the log: each entry is as it was when it was chained, none is missing, each signature is ours.
- * @param known an earlier end of the chain; it must still be in it, so that nobody took away the newest entries
+ * Checks the whole chain against the log: no entry was changed or removed since it was chained, and each signature is
+ * ours.
+ * @param known an earlier end of the chain, which must still be in it; so a removal of the newest entries is noticed
  */
 export async function proveAudit(deps: ChainDeps, known: ProveAudit): Promise<AuditProof> {
   await sealAudit(deps, { all: true });

@@ -29,8 +29,9 @@ const toCsv = (entry: ExportedAudit): string => {
 const toJsonLine = (entry: ExportedAudit): string => `${JSON.stringify(entry)}\n`;
 
 /**
- * Sends every entry that matches, the oldest first, a batch at a time and no faster than the client reads.
- * @throws MembridgeError database_unavailable, also in the middle: the connection is cut then, so that nobody takes it for all
+ * Sends every matching entry, oldest first, in batches and no faster than the client reads.
+ * @throws MembridgeError database_unavailable. In the middle of an export it cuts the connection, so that the client
+ * does not take the part for the whole
  */
 export async function exportAudit(
   deps: Pick<Deps, 'config' | 'db'>,
@@ -38,7 +39,7 @@ export async function exportAudit(
   res: Response,
 ): Promise<void> {
   const isCsv = format === 'csv';
-  // The first batch before anything is said: until then an error can still be an answer.
+  // Read the first batch before the headers are sent: until then an error can still become the answer.
   await sealAudit(deps, { all: false });
   const batches = allAudit(deps.db, filter);
   let batch = await batches.next();

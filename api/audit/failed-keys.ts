@@ -3,11 +3,12 @@ import { newEventKey, recordAudit } from '../../db/queries/record-audit.ts';
 import type { Deps } from '../deps.ts';
 import { FAILURES_PER_ADDRESS, type KeyFailure } from '../auth/failed-sign-ins.ts';
 
-/** Entries a minute at most: who has many addresses must not fill the log. */
+/** The most entries a minute: an attacker with many addresses must not fill the log. */
 const ENTRIES_PER_MINUTE = 20;
 
 /**
- * Gives what writes wrong keys into the audit log: the first one of an address in a minute, and when the address is limited.
+ * Makes a function that records wrong keys in the audit log. It records the first one from an address in a minute,
+ * and the moment at which the address is limited.
  */
 export function recordFailedKeys({
   db,
@@ -31,14 +32,14 @@ export function recordFailedKeys({
       entity_id: address,
       actor: 'engine',
       detail: isLimited
-        ? `${count} wrong keys from ${address} in a minute; more are refused unseen until it is over`
+        ? `${count} wrong keys from ${address} in a minute; further ones are refused without a check until the minute is over`
         : `a wrong key or enrolment token from ${address}`,
-      cause: 'a request gave a key that is not right',
+      cause: 'a request used a wrong key',
       correlation_id: address,
       timestamp,
     };
     db.run((sql) => recordAudit(sql, [entry])).catch((error: unknown) =>
-      logger.warn({ address, reason: errorMessage(error) }, 'a wrong key could not be recorded'),
+      logger.warn({ address, reason: errorMessage(error) }, 'the audit log could not record a wrong key'),
     );
   };
 }

@@ -1,11 +1,11 @@
 import type { AuditBy } from '../../db/queries/record-audit.ts';
 import type { Caller } from '../http/route.ts';
 
-/** How logs name who did something. */
+/** Returns how logs name the actor. */
 export const nameOf = (caller: Caller): string =>
   caller.kind === 'browser' ? 'page' : caller.kind === 'admin' ? 'admin' : 'api';
 
-/** Who asked for something, as the audit log tells it. */
+/** Returns who asked for something, as the audit log records it. */
 export const byOf = (caller: Caller): AuditBy => ({
   actor: nameOf(caller),
   cause:

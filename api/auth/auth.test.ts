@@ -25,7 +25,7 @@ const guarded = ROUTES.filter((route) => route.auth !== 'none').map((route) => (
   path: route.path.replace(':cid', '0123456789abcdef').replace(/:\w+/, 'x'),
 }));
 
-test.each(guarded)('$method $path refuses without a key', async ({ method, path }) => {
+test.each(guarded)('$method $path refuses a request without a key', async ({ method, path }) => {
   const answer = await api.call(method.toUpperCase(), path, { headers: {} });
   expect(answer.status).toBe(401);
   expect(answer.body['error']).toBe(answer.body['detail']);
@@ -51,7 +51,7 @@ test.each([
 });
 
 test.each(['X-MEMBRIDGE-ADMIN', 'X-Runtime-API-Key', 'Authorization', 'Cookie'])(
-  'a non-ASCII %s is refused, not an error',
+  'refuses a non-ASCII %s without an internal error',
   async (header) => {
     const value = Buffer.from('Bearer membridge_session=ключ', 'utf8').toString('latin1');
     const status = await new Promise((resolve, reject) => {
@@ -66,7 +66,7 @@ test.each(['X-MEMBRIDGE-ADMIN', 'X-Runtime-API-Key', 'Authorization', 'Cookie'])
   },
 );
 
-test("a node's key works for itself, and no more once the node is removed", async () => {
+test("accepts a node's key for that node, until the node is removed", async () => {
   const { agent_key } = await enrolNode(api, 'node-b');
   const report = { headers: { 'X-MEMBRIDGE-AGENT': agent_key }, body: heartbeat() };
   expect((await api.call('POST', '/api/agent/heartbeat', report)).status).toBe(200);
@@ -74,7 +74,7 @@ test("a node's key works for itself, and no more once the node is removed", asyn
   expect((await api.call('POST', '/api/agent/heartbeat', report)).status).toBe(401);
 });
 
-test("a node's key cannot report for another node in the original way", async () => {
+test("refuses a node's key for a report about another node on the original's path", async () => {
   const answer = await api.call('POST', '/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': nodeKey },
     body: { node_id: 'node-z', canonical_id: '0123456789abcdef' },
@@ -82,7 +82,7 @@ test("a node's key cannot report for another node in the original way", async ()
   expect(answer.status).toBe(403);
 });
 
-test('a request id is taken over when it is one, else made', async () => {
+test('keeps a valid request id, and otherwise makes one', async () => {
   const given = await api.call('GET', '/health', { headers: { 'X-Request-ID': 'abc-1' } });
   expect(given.headers.get('X-Request-ID')).toBe('abc-1');
   const bad = await api.call('GET', '/nowhere', { headers: { 'X-Request-ID': 'a b"<' } });
@@ -90,7 +90,7 @@ test('a request id is taken over when it is one, else made', async () => {
   expect(bad.body['request_id']).toBe(bad.headers.get('X-Request-ID'));
 });
 
-test('a browser signs in, changes things from its own page only, and signs out', async () => {
+test('lets a browser sign in, change things only from its own page, and sign out', async () => {
   const wrong = await api.call('POST', '/api/session', { headers: {}, body: { key: 'wrong' } });
   expect(wrong.status).toBe(401);
   const signedIn = await api.call('POST', '/api/session', { headers: {}, body: { key: RUNTIME_KEY } });
@@ -113,7 +113,7 @@ test('a browser signs in, changes things from its own page only, and signs out',
   expect((await api.call('GET', '/api/runtime/workers', { headers: { Cookie } })).status).toBe(401);
 });
 
-test('the server ends a stream of events within seconds after its browser signed out', async () => {
+test('ends an event stream within seconds after its browser signed out', async () => {
   const signedIn = await api.call('POST', '/api/session', { headers: {}, body: { key: RUNTIME_KEY } });
   const Cookie = (signedIn.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '';
   const stream = await fetch(`${api.plane.url}/api/events`, {
@@ -123,11 +123,11 @@ test('the server ends a stream of events within seconds after its browser signed
   expect(stream.status).toBe(200);
   const out = { headers: { Cookie, Origin: api.plane.url } };
   expect((await api.call('DELETE', '/api/session', out)).status).toBe(200);
-  // Resolves only when the server ends the stream; the time-out above rejects it.
+  // Resolves only when the server ends the stream; otherwise the time-out above rejects it.
   await expect(stream.text()).resolves.toContain('retry:');
 }, 15_000);
 
-test('a changed API or admin key ends every session', () => {
+test('ends every session when the API key or admin key changes', () => {
   const { config } = api.plane.deps;
   const known = sessionHash('cookie', { config });
   expect(sessionHash('cookie', { config: { ...config } })).toBe(known);

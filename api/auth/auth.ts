@@ -11,9 +11,9 @@ import { readSessionCookie } from './session-cookie.ts';
 type AuthDeps = Pick<Deps, 'config' | 'db' | 'failures' | 'now'>;
 
 /**
- * Lets a request in, or not.
- * @throws MembridgeError unauthorized, naming the header that is missing or wrong; too_many_requests after too many wrong keys;
- *   forbidden for a browser's write from another site; database_unavailable
+ * Authenticates a request.
+ * @throws MembridgeError unauthorized, naming the missing or wrong header; too_many_requests after too many wrong
+ * keys; forbidden for a browser's write from another site; database_unavailable
  */
 export async function authenticate(req: Request, auth: RouteAuth, deps: AuthDeps): Promise<Caller> {
   if (auth === 'none') return { kind: 'anyone' };
@@ -21,7 +21,8 @@ export async function authenticate(req: Request, auth: RouteAuth, deps: AuthDeps
 }
 
 /**
- * Does what checks keys, unless too many wrong ones came from the caller's address, and counts them when they are wrong.
+ * Runs a key check, and counts it if the key is wrong. After too many wrong keys from the caller's address it refuses
+ * without a check.
  * @throws MembridgeError too_many_requests; whatever `work` throws
  */
 export async function countFailures<T>(
@@ -39,7 +40,10 @@ export async function countFailures<T>(
   }
 }
 
-/** The keys in a request's headers. A session's cookie is none: it is random, and one that has ended is no attack. */
+/**
+ * Returns the keys in a request's headers. A session cookie does not count: it is random, and an expired one is no
+ * attack.
+ */
 function keysOf(req: Request): string[] {
   const given = [req.get('X-MEMBRIDGE-ADMIN'), runtimeKeyOf(req), req.get('X-MEMBRIDGE-AGENT')];
   return given.filter((key) => key !== undefined);
@@ -98,7 +102,7 @@ function asSharedAgent(req: Request, { config }: AuthDeps): Caller | null {
   return sameSecret(given, config.sharedAgentKey) ? { kind: 'shared-agent' } : null;
 }
 
-/** A node's key has 256 random bits, so it is found by its hash: nothing can be learnt from the time of a look-up. */
+/** A node's key has 256 random bits, so it is looked up by its hash: the time of a look-up reveals nothing. */
 async function asNode(req: Request, { db, failures }: AuthDeps): Promise<Caller | null> {
   const given = req.get('X-MEMBRIDGE-AGENT');
   if (given === undefined) return null;
@@ -118,22 +122,22 @@ async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
 }
 
 /**
- * What the database knows a session by: a hash of its cookie and of the keys that it was made under. A changed key thus ends
- * every session at once, in each control plane that has the new key.
+ * Returns the name under which the database holds a session: a hash of its cookie and of the keys in force when it
+ * was made. So a changed key ends every session at once, in each control plane that has the new key.
  * @param secret the cookie's value
  */
 export function sessionHash(secret: string, deps: Pick<Deps, 'config'>): string {
   return sha256Hex(`${keysHash(deps)}.${secret}`);
 }
 
-/** A hash of the keys that sign browsers in. */
+/** Returns a hash of the keys that sign browsers in. */
 export function keysHash({ config }: Pick<Deps, 'config'>): string {
   return sha256Hex([config.runtimeKey, config.adminKey ?? ''].map(sha256Hex).join('.'));
 }
 
 /**
- * Gives what asks whether a stream's caller may still read: a browser's session may end meanwhile.
- * @throws MembridgeError database_unavailable, by the function that it gives
+ * Makes a function that checks whether a stream's caller may still read: a browser's session may have ended since.
+ * @throws MembridgeError database_unavailable, from the returned function
  */
 export function stillAllowed(
   { sessionHash: idHash }: Caller,
@@ -145,14 +149,15 @@ export function stillAllowed(
   };
 }
 
-/** The hash of a request's session, or null when it has no cookie. */
+/** Returns the hash of a request's session, or null when it has no cookie. */
 export function sessionHashOf(req: Request, deps: Pick<Deps, 'config'>): string | null {
   const secret = readSessionCookie(req, deps.config);
   return secret === null ? null : sessionHash(secret, deps);
 }
 
 /**
- * Refuses a browser's write that another site caused: a browser sends its cookie by itself, but cannot lie about Origin.
+ * Refuses a browser's write that another site caused. A browser sends its cookie automatically, but cannot forge
+ * Origin.
  * @throws MembridgeError forbidden
  */
 export function needOwnOrigin(req: Request, { config }: Pick<Deps, 'config'>): void {

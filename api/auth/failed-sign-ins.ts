@@ -3,26 +3,29 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { Config } from '../config.ts';
 import { sha256Hex } from './secrets.ts';
 
-/** Failures a minute from one address with keys that begin alike. */
+/** The most failures a minute from one address with keys that begin alike. */
 export const FAILURES_PER_KEY = 20;
-/** Failures a minute from one address, whatever the keys. */
+/** The most failures a minute from one address, whatever the keys. */
 export const FAILURES_PER_ADDRESS = 100;
-/** Failures are counted per key prefix of this length. The remaining 10 characters of the shortest allowed key have 59 random bits. */
+/**
+ * The length of the key prefix that failures are counted by. The remaining 10 characters of the shortest allowed key
+ * have 59 random bits.
+ */
 const PREFIX_CHARS = 6;
-/** Keys of nodes that are remembered; more than a control plane has nodes. */
+/** How many keys of nodes are remembered; more than a control plane has nodes. */
 const MAX_KNOWN_KEYS = 10_000;
 
-/** A wrong key: where it came from, and how many came from there in this minute. */
+/** A wrong key: its address, and how many came from there in this minute. */
 export interface KeyFailure {
   readonly address: string;
   readonly count: number;
 }
 
 /**
- * Limits how often wrong keys are tried, on every route and in every header or body that takes one. Two limits work together, so that
- * neither a guesser nor a machine with an old key locks out the people behind the same proxy:
- * one counts the failures of an address with one beginning of a key; the other counts all failures of an address, and then lets in
- * only keys that begin as one of ours, or that a node used before.
+ * Limits wrong keys on every route, and in every header or body that takes a key. Two limits work together, so that
+ * neither an attacker nor a machine with an old key locks out the people behind the same proxy. One counts the
+ * failures of an address with one key prefix. The other counts all failures of an address. Beyond it, only keys are
+ * checked that begin as one of ours, or that a node used before.
  */
 export class FailedSignIns {
   readonly #byKey = counter();
@@ -31,7 +34,7 @@ export class FailedSignIns {
   readonly #knownKeys = new Set<string>();
   readonly #onFailure: (failure: KeyFailure) => void;
 
-  /** @param onFailure hears of each failure */
+  /** @param onFailure called for each failure */
   constructor(
     config: Pick<Config, 'adminKey' | 'runtimeKey' | 'sharedAgentKey'>,
     onFailure: (failure: KeyFailure) => void,
@@ -44,7 +47,7 @@ export class FailedSignIns {
   /**
    * Checks that more keys may be tried.
    * @param address the caller's; addresses of one IPv6 network (/56) count as one
-   * @param keys what the caller gave; none passes always
+   * @param keys the caller's keys; without any, the check passes
    * @throws MembridgeError too_many_requests
    */
   async check(address: string | undefined, keys: readonly string[]): Promise<void> {
@@ -61,7 +64,7 @@ export class FailedSignIns {
     }
   }
 
-  /** Counts keys that were wrong. */
+  /** Counts wrong keys. */
   async count(address: string | undefined, keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return;
     const from = networkOf(address);
@@ -70,13 +73,13 @@ export class FailedSignIns {
     this.#onFailure({ address: from, count: totalHits });
   }
 
-  /** Remembers a node's key that was right, so that failures of others at its address do not keep the node out. */
+  /** Remembers a node's valid key, so that the failures of others at its address do not lock the node out. */
   remember(key: string): void {
     if (this.#knownKeys.size >= MAX_KNOWN_KEYS) this.#knownKeys.clear();
     this.#knownKeys.add(sha256Hex(key));
   }
 
-  /** Ends the timers. */
+  /** Stops the timers. */
   stop(): void {
     this.#byKey.shutdown();
     this.#byAddress.shutdown();

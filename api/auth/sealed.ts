@@ -1,16 +1,17 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 
-/** What the derived key is for; the number changes when the format does. */
+/** The purpose of the derived key; the number changes with the format. */
 const PURPOSE = 'membridge-sealed/1';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Encrypts a secret that the database keeps, so that a dump of it tells nothing. AES-256-GCM under a key that HKDF-SHA-256
- * derives from the control plane's signing key, with a new random nonce each time.
+ * Encrypts a secret for the database, so that a dump of it reveals nothing. Uses AES-256-GCM under a key that
+ * HKDF-SHA-256 derives from the control plane's signing key, with a new random nonce each time.
  * @param key the control plane's signing key (an Ed25519 private key)
- * @param context where the secret belongs, as `setting:admin_key`: it opens nowhere else, so sealed texts cannot be swapped
+ * @param context where the secret belongs, as `setting:admin_key`. It opens only there, so sealed texts cannot be
+ * swapped
  * @returns printable text for a text column
  */
 export function seal(key: KeyObject, text: string, context: string): string {
@@ -22,8 +23,9 @@ export function seal(key: KeyObject, text: string, context: string): string {
 }
 
 /**
- * Opens what `seal` gave.
- * @throws Error when it was sealed under another signing key or for another context, or was changed; it never holds the secret
+ * Opens what `seal` returned.
+ * @throws Error when it was sealed under another signing key or for another context, or was changed; the error never
+ * holds the secret
  */
 export function unseal(key: KeyObject, sealed: string, context: string): string {
   const prefix = `${PURPOSE}:`;
@@ -47,7 +49,10 @@ export function unseal(key: KeyObject, sealed: string, context: string): string 
   }
 }
 
-/** The salt is empty: the signing key is random enough, and a salt would have to be kept beside every sealed text. */
+/**
+ * Derives the key. The salt is empty: the signing key is random enough, and a salt would have to be stored beside
+ * every sealed text.
+ */
 function deriveKey(key: KeyObject): Buffer {
   const secret = key.export({ format: 'der', type: 'pkcs8' });
   return Buffer.from(hkdfSync('sha256', secret, '', PURPOSE, 32));

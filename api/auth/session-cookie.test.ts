@@ -23,7 +23,7 @@ async function signIn(plane: TestPlane, headers: Record<string, string> = {}) {
 const isSignedIn = async (plane: TestPlane, headers: Record<string, string>): Promise<unknown> =>
   (await plane.call('GET', '/api/session', { headers })).body['signed_in'];
 
-test('each server names its cookie differently, since browsers share cookies among the ports of a host', async () => {
+test('names the cookie differently for each server, because browsers share cookies between ports', async () => {
   const [one, other] = [await signIn(plain), await signIn(second)];
   expect(one.name).toMatch(/^membridge_session_[0-9a-f]{8}$/);
   expect(other.name).not.toBe(one.name);
@@ -31,13 +31,13 @@ test('each server names its cookie differently, since browsers share cookies amo
   expect([await isSignedIn(plain, { Cookie }), await isSignedIn(second, { Cookie })]).toEqual([true, true]);
 });
 
-test('a server behind an https proxy sets a cookie for https alone although the proxy speaks plain HTTP to it', async () => {
+test('sets a cookie only for https behind an https proxy, although the proxy itself uses plain HTTP', async () => {
   const { set, pair } = await signIn(proxied);
   expect(set).toMatch(/^__Host-membridge_session_[0-9a-f]{8}=.+; Path=\/;.* Secure/);
   expect(await isSignedIn(proxied, { Cookie: pair })).toBe(true);
 });
 
-test('a sign-in by https leaves the plain address its own cookie', async () => {
+test('keeps the cookie of the plain address after a sign-in by https', async () => {
   const https = { 'X-Forwarded-Proto': 'https' };
   const secure = await signIn(plain, https);
   const open = await signIn(plain);
@@ -47,7 +47,7 @@ test('a sign-in by https leaves the plain address its own cookie', async () => {
   expect(await isSignedIn(plain, { Cookie: open.pair })).toBe(true);
 });
 
-test('no answer asks a browser to use https for the whole host unless the setting says so', async () => {
+test('requires https for the whole host only when the setting says so', async () => {
   for (const path of ['/health', '/', '/docs', '/api/session', '/no/such/path']) {
     const headers = { 'X-Forwarded-Proto': 'https' };
     const asked = (await plain.call('GET', path, { headers })).headers.get('Strict-Transport-Security');
@@ -57,7 +57,7 @@ test('no answer asks a browser to use https for the whole host unless the settin
   expect(headers.get('Strict-Transport-Security')).toBe('max-age=86400');
 });
 
-test('the server keeps an idle connection open for longer than Caddy does', async () => {
+test('keeps an idle connection open for longer than Caddy does', async () => {
   const { headers } = await plain.call('GET', '/health', { headers: {} });
   expect(Number(/timeout=(\d+)/.exec(headers.get('Keep-Alive') ?? '')?.[1])).toBeGreaterThan(120);
 });

@@ -10,11 +10,11 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-test('the API answers that Temporal is busy when a workflow has ten updates under way', async () => {
+test('answers that Temporal is busy when a workflow has ten updates in progress', async () => {
   const { engine } = api.plane.deps;
   const space = { cid: '0123456789abcdef', projectId: 'p', projects: ['*'] };
   const ask = async (number: number): Promise<unknown> =>
-    // No agent serves this node: every request waits.
+    // No agent serves this node, so every request waits.
     await callEngine(
       engine,
       (client) =>
@@ -33,7 +33,7 @@ test('the API answers that Temporal is busy when a workflow has ten updates unde
   expect(new Set(codes)).toEqual(new Set(['engine_busy']));
 });
 
-test('the API answers that Temporal is unavailable when it does not answer', async () => {
+test('answers that Temporal is unavailable when it does not respond', async () => {
   const { engine } = api.plane.deps;
   const address = { address: '127.0.0.1:9', namespace: 'default' };
   const gone = { ...engine, address, client: new Client({ connection: Connection.lazy(address) }) };

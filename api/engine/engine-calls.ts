@@ -7,14 +7,14 @@ import {
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
 import type { Engine } from '../../engine/connect.ts';
 
-/** How long a call to Temporal may take, in milliseconds, before the request is answered 503. */
+/** How long a call to Temporal may take before the request is answered with 503, in milliseconds. */
 const ENGINE_DEADLINE_MS = 8_000;
 
 /**
  * Calls Temporal with a deadline.
- * @param deadlineMs how long the call may take; 8 s unless told
- * @throws MembridgeError engine_unavailable when Temporal does not answer in time; engine_busy when it does, but not to this call;
- *   other errors as they are
+ * @param deadlineMs how long the call may take; 8 s by default
+ * @throws MembridgeError engine_unavailable when Temporal does not answer in time; engine_busy when it answers
+ * others, but not this call; other errors unchanged
  */
 export async function callEngine<T>(
   engine: Engine,
@@ -27,7 +27,7 @@ export async function callEngine<T>(
     if (isOverdue(error) && (await answers(engine))) {
       throw new MembridgeError(
         'engine_busy',
-        `Temporal answers, but not to this within ${deadlineMs / 1_000} s: ten requests for the same thing are the most at a time. Ask again in a few seconds.`,
+        `Temporal answers, but not to this call within ${deadlineMs / 1_000} s: ten requests for the same thing are the most at a time. Ask again in a few seconds.`,
         { cause: error },
       );
     }
@@ -36,13 +36,14 @@ export async function callEngine<T>(
 }
 
 /**
- * Whether the call's time was over. A run of a workflow takes ten updates at a time; the client tries an eleventh again until then.
+ * Returns whether the call ran out of time. A workflow run accepts ten updates at a time; the client retries an
+ * eleventh until then.
  */
 function isOverdue(error: unknown): boolean {
   return error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || findGrpcError(error)?.code === 4;
 }
 
-/** Whether Temporal itself answers within a second. */
+/** Returns whether Temporal itself answers within a second. */
 async function answers({ client }: Engine): Promise<boolean> {
   try {
     await client.withDeadline(Date.now() + 1_000, () => client.workflowService.getSystemInfo({}));
@@ -52,22 +53,22 @@ async function answers({ client }: Engine): Promise<boolean> {
   }
 }
 
-/** Temporal takes 10,000 signals for one run of a workflow, and refuses more with INVALID_ARGUMENT. */
+/** Temporal accepts 10,000 signals for one run of a workflow, and refuses further ones with INVALID_ARGUMENT. */
 const TOO_MANY_SIGNALS = /exceeded workflow execution limit for signal/i;
 
-/** gRPC statuses that mean "Temporal is not there": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
+/** gRPC statuses that mean "Temporal does not answer": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
 const GONE = new Set([1, 4, 14]);
 
 /**
- * Turns an error that means "Temporal does not answer" into MembridgeError engine_unavailable, and one that means "too many
- * messages wait" into too_many_requests; gives others back.
+ * Converts an error that means "Temporal does not answer" into MembridgeError engine_unavailable, and one that means
+ * "too many signals" into too_many_requests. Returns other errors unchanged.
  */
 export function translateEngineError(error: unknown, address = 'TEMPORAL_ADDRESS'): unknown {
   const grpc = findGrpcError(error);
   if (grpc !== null && TOO_MANY_SIGNALS.test(grpc.message)) {
     return new MembridgeError(
       'too_many_requests',
-      'Thousands of requests wait for this node already. They are served together once it is back; ask again then.',
+      'Thousands of requests already wait for this node. It serves them together once it returns; try again then.',
       { cause: error },
     );
   }

@@ -4,7 +4,10 @@ import { entryAbout, recordAudit } from '../../db/queries/record-audit.ts';
 import { EngineGateway } from '../../gateway/gateway.ts';
 import type { Deps } from '../deps.ts';
 
-/** Makes the gateway of this control plane. It hears of removed nodes, changed keys and labels by the events of all control planes. */
+/**
+ * Makes the gateway of this control plane. It learns of removed nodes, changed keys and labels from the events of all
+ * control planes.
+ */
 export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logger' | 'now'>): EngineGateway {
   const { config, db, events, logger, now } = deps;
   const gateway = new EngineGateway({
@@ -12,7 +15,7 @@ export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logge
     signingKey: config.signingKey,
     findAccess: (keyHash) => findNodeAccess(db, { keyHash }),
     refused: ({ node, method, reason }) => {
-      logger.warn({ node, method, reason }, 'an engine call of a node was refused');
+      logger.warn({ node, method, reason }, 'the gateway refused an engine call of a node');
       const told = {
         actor: node,
         detail: `${node} called ${method} through its engine tunnel: ${reason}`,
@@ -20,7 +23,10 @@ export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logge
       };
       const entry = entryAbout({ type: 'worker', id: node }, 'engine_call_refused', told, now());
       db.run((sql) => recordAudit(sql, [entry])).catch((error: unknown) =>
-        logger.warn({ node, reason: errorMessage(error) }, 'a refused engine call could not be recorded'),
+        logger.warn(
+          { node, reason: errorMessage(error) },
+          'the audit log could not record a refused engine call',
+        ),
       );
     },
     failed: (node, error) =>

@@ -30,7 +30,7 @@ test.each<[string, PendingActivity, boolean, string | null]>([
     'tries again',
     { ...waiting, attempt: 2, started: true, failure: 'x', nextAt: null },
     true,
-    'attempt 2 runs; the one before failed: x',
+    'attempt 2 runs; the previous one failed: x',
   ],
 ])('%s', (_name, pending, online, expected) => {
   expect(describePending(pending, { node: 'n', online, now })).toBe(expected);

@@ -2,21 +2,21 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
 import { nodeQueue } from '../../contract/workflows.ts';
 
-/** What Temporal knows of an activity that has not ended. */
+/** What Temporal knows about an activity that has not ended. */
 export interface PendingActivity {
   readonly attempt: number;
   /** Whether a worker has it now. */
   readonly started: boolean;
-  /** What the attempt before said when it failed. */
+  /** The message of the previous attempt's failure. */
   readonly failure: string | null;
   /** When the next attempt is due, epoch ms. */
   readonly nextAt: number | null;
-  /** What it last said with a heartbeat; it is only what it seems once a schema has checked it. */
+  /** The details of its last heartbeat, unchecked. */
   readonly heartbeat: unknown;
 }
 
 /**
- * What an activity on a node waits for, in one sentence; null when it simply runs.
+ * Describes what an activity on a node waits for, in one sentence; null when it simply runs.
  * @param at.now epoch ms
  */
 export function describePending(
@@ -25,7 +25,7 @@ export function describePending(
 ): string | null {
   if (pending.started) {
     if (pending.failure === null) return null;
-    return `attempt ${pending.attempt} runs; the one before failed: ${pending.failure}`;
+    return `attempt ${pending.attempt} runs; the previous one failed: ${pending.failure}`;
   }
   const seconds = pending.nextAt === null ? 0 : Math.ceil((pending.nextAt - at.now) / 1_000);
   if (pending.failure !== null && seconds > 0) {
@@ -36,7 +36,7 @@ export function describePending(
 
 type RawPending = temporal.api.workflow.v1.IPendingActivityInfo;
 
-/** The activity on a node's queue that has been tried most; a server that names no queue counts as the node's. */
+/** Returns the activity on a node's queue with the most attempts; a server that names no queue counts as the node's. */
 export function nodeActivity(all: readonly RawPending[], node: string): PendingActivity | null {
   const [worst] = all
     .filter((raw) => {

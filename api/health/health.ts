@@ -11,7 +11,7 @@ import type { RemoteClient } from '../remote/client.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { VERSION } from '../version.ts';
 
-/** Looks at the parts the control plane stands on; never throws. */
+/** Checks the parts that the control plane depends on; never throws. */
 export interface HealthCheck {
   check(): Promise<RuntimeHealth>;
   close(): void;
@@ -19,7 +19,7 @@ export interface HealthCheck {
 
 /** How long one part may take to answer, in milliseconds. */
 const PART_DEADLINE_MS = 2_000;
-/** How long an answer is given again, in milliseconds: a health check must not become a load. */
+/** How long an answer is reused, in milliseconds, so that health checks cause no load. */
 const CACHE_MS = 2_000;
 
 type Part = z.infer<typeof PartHealth>;
@@ -29,7 +29,7 @@ export function createHealthCheck(deps: {
   config: Config;
   db: Database;
   engine: Engine;
-  /** What became of Temporal's search attributes at start. */
+  /** Whether Temporal added the search attributes at start. */
   attributes: SearchAttributes;
   remote: RemoteClient;
   now: () => number;

@@ -12,17 +12,17 @@ import { statesOf } from '../spaces/space-states.ts';
 export interface Metrics {
   readonly httpSeconds: Histogram<'method' | 'route' | 'status'>;
   readonly sseClients: Gauge;
-  /** Bytes of objects that nodes sent (`up`) and got (`down`). */
+  /** Bytes of objects that nodes sent (`up`) and received (`down`). */
   readonly agentStoreBytes: Counter<'node' | 'direction'>;
   readonly agentStoreRequests: Counter<'node' | 'method' | 'outcome'>;
-  /** All metrics as Prometheus text, the Temporal worker's own included when its address is known. */
+  /** Renders all metrics as Prometheus text, including the Temporal worker's own when its address is known. */
   render(): Promise<string>;
 }
 
-/** How long the worker's metrics may take, in milliseconds. */
+/** How long reading the worker's metrics may take, in milliseconds. */
 const WORKER_METRICS_DEADLINE_MS = 2_000;
 
-/** Makes the metrics of one control plane in a registry of their own. */
+/** Makes the metrics of one control plane in their own registry. */
 export function createMetrics(db: Database, logger: Logger, workerMetricsAddress: string | null): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -103,7 +103,7 @@ export function createMetrics(db: Database, logger: Logger, workerMetricsAddress
         return [];
       });
       for (const row of counts) jobs.set({ status: row.status }, row.jobs);
-      // Old states would be worse than none.
+      // Outdated states would be worse than none.
       await showStates().catch((error: unknown) => {
         memoryStates.reset();
         spaceStates.reset();

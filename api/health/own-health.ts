@@ -5,14 +5,14 @@ import type { Config } from '../config.ts';
 import type { Deps } from '../deps.ts';
 import { VERSION } from '../version.ts';
 
-/** The original's `GET /health`; a runtime alone says that it is one. */
+/** The original's `GET /health`; a runtime-only process names itself as one. */
 export const OwnHealth = z.strictObject({
   ...ControlPlaneHealth.shape,
   status: z.literal('ok'),
   service: z.enum(['membridge-control-plane', 'bloom-runtime']),
 });
 
-/** What this process says of itself. */
+/** Returns this process's report about itself. */
 export async function ownHealth({
   config,
   db,
@@ -28,7 +28,7 @@ export async function ownHealth({
   };
 }
 
-/** What this process calls itself, by its roles. */
+/** Returns the name of this process, by its roles. */
 export function serviceName({ roles }: Pick<Config, 'roles'>): z.infer<typeof OwnHealth>['service'] {
   return roles.has('control') ? 'membridge-control-plane' : 'bloom-runtime';
 }

@@ -16,7 +16,7 @@ import { serveRoute } from './serve-route.ts';
 import { temporalPageRouter } from './temporal-page.ts';
 import { firstSegment, webRouter } from './web.ts';
 
-/** The HTTP side of the control plane. Nothing listens yet. */
+/** Makes the HTTP application of the control plane. It does not listen yet. */
 export function createApp(deps: Deps): Express {
   const app = express();
   const { basePath } = deps.config;
@@ -53,7 +53,10 @@ export function createApp(deps: Deps): Express {
   return app;
 }
 
-/** One line a request, under an id that the caller may give: no header values, no bodies, no query (it may hold ids). */
+/**
+ * Logs one line for each request, under an id that the caller may choose. It logs no header values, bodies or query
+ * (which may hold ids).
+ */
 function requestLog(logger: Logger): RequestHandler {
   return pinoHttp({
     logger,
@@ -72,7 +75,7 @@ function requestLog(logger: Logger): RequestHandler {
       }),
       res: (res: { statusCode: number }) => ({ status: res.statusCode }),
     },
-    // For every 5xx pino-http makes up an error with a stack of its own; errorHandler logs the real one.
+    // For every 5xx pino-http makes an error with its own stack; errorHandler logs the real one.
     customErrorObject: (_req, _res, _error, line: object) => ({ ...line, err: undefined }),
     customLogLevel: (_req, res, error) => {
       if (error !== undefined || res.statusCode >= 500) return 'warn';
@@ -81,7 +84,7 @@ function requestLog(logger: Logger): RequestHandler {
   });
 }
 
-/** Records how long each request took, by its route as declared: a path with ids in it would make endless series. */
+/** Records how long each request took, by its declared route: paths with ids would make endless series. */
 function measure(deps: Deps): RequestHandler {
   return (req, res, next) => {
     const started = performance.now();

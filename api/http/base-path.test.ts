@@ -20,16 +20,16 @@ test.each([
   expect(withoutBasePath(url, '/membridge', 'application/json')).toBe(served);
 });
 
-test('leaves a browser the page of a project where a proxy has taken /membridge off', () => {
+test('leaves a browser the page of a project where a proxy removed the base path', () => {
   expect(withoutBasePath('/membridge/projects/1', '/membridge', BROWSER)).toBe('/membridge/projects/1');
   expect(withoutBasePath('/membridge/docs', '/membridge', BROWSER)).toBe('/docs');
 });
 
-test('leaves every path as it is without a base path', () => {
+test('changes no path without a base path', () => {
   expect(withoutBasePath('/membridge/api/events', '', BROWSER)).toBe('/membridge/api/events');
 });
 
-test('takes no base path that one of our own paths begins with, since it would be taken off that path', () => {
+test('refuses a base path that is the first segment of one of our own paths', () => {
   const roots = ROUTES.map((route) => `/${firstSegment(route.path)}`).filter((root) => root !== '/');
   for (const root of new Set([...roots, '/docs', '/temporal', '/assets', '/signin', '/runtime', '/nodes'])) {
     expect([root, objectToBasePath(root), objectToBasePath(`${root}/x`)]).toEqual([
@@ -40,7 +40,7 @@ test('takes no base path that one of our own paths begins with, since it would b
   }
 });
 
-test.each(['', '/membridge', '/tools/membridge', '/a.b/c_d/~e'])('takes %j as a base path', (path) => {
+test.each(['', '/membridge', '/tools/membridge', '/a.b/c_d/~e'])('accepts %j as a base path', (path) => {
   expect(objectToBasePath(path)).toBeNull();
 });
 

@@ -1,13 +1,16 @@
 /**
- * Where this server is when a proxy shows it below a path of its host: `https://host/membridge/`. MEMBRIDGE_PUBLIC_URL names that path.
- * Some proxies take it off before they pass a request on, others leave it: both are served, and so are callers that reach this
- * server without the proxy.
+ * Serves the control plane behind a proxy that shows it below a path of its host: `https://host/membridge/`.
+ * MEMBRIDGE_PUBLIC_URL names that path. Some proxies remove it before they forward a request, others keep it. Both
+ * work, and so do callers that reach this server without the proxy.
  */
 
-/** A base path is written into HTML and into a cookie: it has only characters that mean nothing there. */
+/** A base path is written into HTML and into a cookie, so it may hold only characters without a meaning there. */
 const SAFE = /^(\/[\w.~-]+)*$/;
 
-/** First segments of paths that this server has itself: behind a proxy that takes a base path off, such a path would lose it twice. */
+/**
+ * First segments of this server's own paths. As a base path, such a segment would be removed twice behind a proxy
+ * that removes it.
+ */
 const TAKEN: ReadonlySet<string> = new Set([
   'agent',
   'agents',
@@ -27,35 +30,38 @@ const TAKEN: ReadonlySet<string> = new Set([
   'ui',
 ]);
 
-/** The one address of the page that looks like a path of the API once a base path of `/membridge` is off. */
+/** The only address of the page that looks like an API path once a base path of `/membridge` is removed. */
 const PAGE_OF_PROJECTS = '/membridge/projects';
 
-/** Gives the path of MEMBRIDGE_PUBLIC_URL: `/membridge`, or '' at the root of its host. @param publicUrl without a slash at its end */
+/**
+ * Returns the path of MEMBRIDGE_PUBLIC_URL: `/membridge`, or '' at the root of its host. @param publicUrl without a
+ * final slash
+ */
 export function basePathOf(publicUrl: string | null): string {
   return publicUrl === null ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
 }
 
-/** Says why a path cannot be a base path, or gives null when it can. */
+/** Returns why a path cannot be a base path; null when it can. */
 export function objectToBasePath(path: string): string | null {
-  if (!SAFE.test(path)) return 'must have a path of letters, digits, "-", "_", "." and "~" alone';
+  if (!SAFE.test(path)) return 'must have a path of only letters, digits, "-", "_", "." and "~"';
   if (!TAKEN.has(path.split('/')[1] ?? '') && !isBelow(path, PAGE_OF_PROJECTS)) return null;
   return `has the path ${path}, which this server uses itself; choose another, such as /membridge`;
 }
 
 /**
- * Takes the base path off what a request asks for, where the proxy left it there.
+ * Removes the base path from a request's address, where the proxy left it there.
  * @param url the request's path with its query
  * @param accept its Accept header
  */
 export function withoutBasePath(url: string, basePath: string, accept: string): string {
   if (basePath === '' || !isBelow(url, basePath)) return url;
-  // The proxy may have taken the base path off already. A browser gets the page then, and a script the API.
+  // The proxy may have removed the base path already. Then a browser gets the page, and a script the API.
   if (isBelow(url, PAGE_OF_PROJECTS) && accept.includes('text/html')) return url;
   const rest = url.slice(basePath.length);
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** Whether a path, perhaps with a query, is another or leads below it. */
+/** Returns whether an address is a path or lies below it. */
 function isBelow(url: string, path: string): boolean {
   return url.startsWith(path) && /^([/?]|$)/.test(url.slice(path.length));
 }

@@ -28,16 +28,16 @@ it('closes the connection of a body that takes too long', async () => {
   await expect(send('POST', '/api/agent/heartbeat', 400)).rejects.toThrow(/hang up|ECONNRESET|EPIPE/);
 });
 
-it('lets a body through that takes a little less', async () => {
+it('accepts a body that takes a little less', async () => {
   expect((await send('POST', '/api/agent/heartbeat', 50)).status).toBe(200);
 });
 
-it('gives uploads of objects more time, and not for ever', async () => {
+it('gives object uploads more time, but not unlimited', async () => {
   expect((await send('PUT', `${STORE_OBJECTS_PATH}key`, 400)).status).toBe(200);
   await expect(send('PUT', `${STORE_OBJECTS_PATH}key`, 1_200)).rejects.toThrow(/hang up|ECONNRESET|EPIPE/);
 });
 
-it('closes the connection soon when a refused body keeps coming', async () => {
+it('closes the connection soon when a refused body keeps arriving', async () => {
   const { port } = server.address() as AddressInfo;
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');

@@ -1,19 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STORE_OBJECTS_PATH } from '../../contract/nodes/agent-store.ts';
 
-/** How long things may take, in milliseconds. */
+/** Time limits, in milliseconds. */
 const TIMES = {
-  /** The body of a request: Node's own default for a server. */
+  /** For a request's body: Node's own default for a server. */
   bodyMs: 300_000,
-  /** The body of an upload of an object: a mirror may have gigabytes. */
+  /** For the body of an object upload: a mirror may have gigabytes. */
   uploadMs: 3_600_000,
-  /** What is left of a body once the request was answered. It is thrown away for a moment, so that its sender gets to read why. */
+  /**
+   * For the rest of a body after the answer. It is discarded for a moment, so that the sender can read why it was
+   * refused.
+   */
   restMs: 2_000,
 };
 
 /**
- * Closes the connection of a request whose body takes too long. Node's `requestTimeout` knows no exception for uploads of objects, which
- * api/store/transfers.ts limits besides.
+ * Closes the connection of a request whose body takes too long. Node's `requestTimeout` allows no exception for
+ * object uploads, which api/store/transfers.ts limits too.
  */
 export function limitBodyTime(req: IncomingMessage, res: ServerResponse, times: typeof TIMES = TIMES): void {
   const isUpload = req.method === 'PUT' && req.url?.startsWith(STORE_OBJECTS_PATH) === true;
@@ -29,7 +32,7 @@ export function limitBodyTime(req: IncomingMessage, res: ServerResponse, times: 
     timer.unref();
   });
   res.once('close', () => {
-    // After an answer the rest of the body may still come.
+    // After an answer the rest of the body may still arrive.
     if (!res.writableFinished) clearTimeout(timer);
   });
 }

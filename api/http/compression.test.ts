@@ -36,7 +36,7 @@ interface Raw {
   readonly bytes: Buffer;
 }
 
-/** Asks without undoing the compression, which fetch would do. */
+/** Requests a path without decompressing the answer, as fetch would. */
 async function raw(path: string, encodings: string): Promise<Raw> {
   return await new Promise((resolve, reject) => {
     const headers = { 'Accept-Encoding': encodings, 'X-Runtime-API-Key': RUNTIME_KEY };
@@ -52,7 +52,7 @@ describe('files of the page', () => {
     ['gzip, deflate, br', 'br', brotliDecompressSync],
     ['gzip', 'gzip', gunzipSync],
     ['br;q=0, gzip', 'gzip', gunzipSync],
-  ])('go to a browser that takes "%s" as %s', async (encodings, encoding, decompress) => {
+  ])('go to a browser that accepts "%s" as %s', async (encodings, encoding, decompress) => {
     const { headers, bytes } = await raw('/assets/page-1a2b.js', encodings);
     expect(headers).toMatchObject({
       'content-encoding': encoding,
@@ -64,7 +64,7 @@ describe('files of the page', () => {
     expect(String(decompress(bytes))).toBe(SCRIPT);
   });
 
-  test('go uncompressed to a browser that takes no encoding', async () => {
+  test('go uncompressed to a browser that accepts no encoding', async () => {
     const { headers, bytes } = await raw('/assets/page-1a2b.js', 'identity');
     expect(headers['content-encoding']).toBeUndefined();
     expect(String(bytes)).toBe(SCRIPT);
@@ -76,7 +76,7 @@ describe('files of the page', () => {
     expect(String(brotliDecompressSync(bytes))).toBe(SCRIPT);
   });
 
-  test('a missing file is 404 and not the page, and no cache keeps that answer', async () => {
+  test('answer 404 for a missing file instead of the page, and no cache keeps that answer', async () => {
     const { status, headers } = await raw('/assets/gone-1a2b.js', 'br');
     expect(status).toBe(404);
     expect(headers['content-type']).toMatch(/^text\/plain/);
@@ -91,13 +91,13 @@ describe('files of the page', () => {
   });
 });
 
-test('answers of the API are compressed', async () => {
+test('compresses answers of the API', async () => {
   const { headers, bytes } = await raw('/api/membridge/spaces', 'gzip');
   expect(headers['content-encoding']).toBe('gzip');
   expect(JSON.parse(String(gunzipSync(bytes)))).toHaveLength(20);
 });
 
-test('a stream of events comes uncompressed, its first line at once', async () => {
+test('sends an event stream uncompressed, its first line immediately', async () => {
   const response = await fetch(`${api.plane.url}/api/events`, {
     headers: { 'Accept-Encoding': 'gzip, br', 'X-Runtime-API-Key': RUNTIME_KEY },
   });

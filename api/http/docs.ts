@@ -27,8 +27,8 @@ const start = (
 `;
 
 /**
- * Serves the description of the API at /openapi.json, a page to read and try it at /docs, and an explanation of every error at
- * /docs/errors: all from here, no CDN.
+ * Serves the API's description at /openapi.json, a page to read and try it at /docs, and an explanation of every error
+ * at /docs/errors. Everything comes from this server; no CDN.
  * @param basePath the path below which browsers find everything, or ''
  */
 export function docsRouter(basePath: string): Router {

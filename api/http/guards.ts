@@ -5,9 +5,9 @@ import { isLoopbackAddress, isOwnHost } from '../../contract/nodes/own-host.ts';
 import type { Config } from '../config.ts';
 
 /**
- * Sets the headers that keep a page from being framed or from loading what is not ours. Strict-Transport-Security is sent only where
- * MEMBRIDGE_HSTS_SECONDS asks for it: a browser keeps it for the whole host name, so it would also close every other service there, and
- * this one's own plain address.
+ * Sets the headers that stop other sites from framing the page, and the page from loading foreign content.
+ * Strict-Transport-Security is sent only where MEMBRIDGE_HSTS_SECONDS asks for it. A browser applies it to the whole
+ * host name, so it would also block other plain-http services there.
  */
 export function securityHeaders({ hstsSeconds }: Pick<Config, 'hstsSeconds'>): RequestHandler {
   return helmet({
@@ -31,8 +31,8 @@ export function securityHeaders({ hstsSeconds }: Pick<Config, 'hstsSeconds'>): R
 }
 
 /**
- * Refuses requests under a foreign name where this server is reached from this machine alone: a website that points its name at
- * 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, names are the proxy's to check.
+ * Refuses requests under a foreign name where only this machine can reach the server. A website that points its name
+ * at 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, the proxy checks names.
  */
 export function needOwnHost({ host, publicUrl, trustProxy }: Config): RequestHandler {
   const isPrivate = isLoopbackAddress(host) && publicUrl === null && trustProxy === 0;

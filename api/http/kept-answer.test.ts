@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { KeptAnswer } from './kept-answer.ts';
 
-/** Counts how often it is computed; each time takes as long as `work` does. */
+/** Makes an answer that counts how often it is computed; each computation takes as long as `work` does. */
 function counter(work: () => Promise<void>): { answer: KeptAnswer<number>; computed: () => number } {
   let computed = 0;
   const answer = new KeptAnswer(async () => {
@@ -19,7 +19,7 @@ test('computes a cheap answer for every reader', async () => {
   expect([await answer.get(), await answer.get(), await answer.get()]).toEqual([1, 2, 3]);
 });
 
-test('gives an expensive answer to many readers, and computes it once for those that come meanwhile', async () => {
+test('shares one computation of an expensive answer between concurrent readers', async () => {
   const { answer, computed } = counter(slow);
   expect(await answer.get()).toBe(1);
   expect(await Promise.all([answer.get(), answer.get()])).toEqual([1, 1]);

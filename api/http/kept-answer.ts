@@ -1,6 +1,6 @@
-/** An answer that takes less time is computed for each request, in milliseconds. */
+/** Answers that take less time than this are computed for each request, in milliseconds. */
 const CHEAP_MS = 25;
-/** An answer is reused for this many times the time that it took. Requests then use a fifth of a core at most. */
+/** An answer is reused for this many times its computing time. So requests use at most a fifth of a core. */
 const GIVEN_AGAIN = 4;
 
 interface Kept<T> {
@@ -9,7 +9,7 @@ interface Kept<T> {
   readonly until: number;
 }
 
-/** Keeps one answer for all readers while it is expensive to compute. */
+/** Shares one answer between all readers while it is expensive to compute. */
 export class KeptAnswer<T> {
   readonly #compute: () => Promise<T>;
   #kept: Kept<T> | null = null;
@@ -20,8 +20,8 @@ export class KeptAnswer<T> {
   }
 
   /**
-   * Computes the answer, or gives a recent one where computing takes long.
-   * @param isCurrent tells whether a kept answer is still right; false computes it again
+   * Computes the answer, or returns a recent one where computing takes long.
+   * @param isCurrent returns whether a stored answer is still right; if not, it is computed again
    * @throws whatever computing throws
    */
   async get(isCurrent: (answer: T) => boolean = () => true): Promise<T> {
@@ -50,7 +50,7 @@ export class KeptAnswer<T> {
 
 const shared = new WeakMap<object, Map<string, KeptAnswer<unknown>>>();
 
-/** The kept answer of a name; each owner has its own. */
+/** Returns the shared answer of a name; each owner has its own. */
 export function keptAnswer<T>(owner: object, name: string, compute: () => Promise<T>): KeptAnswer<T> {
   const answers = shared.get(owner) ?? new Map<string, KeptAnswer<unknown>>();
   shared.set(owner, answers);

@@ -8,26 +8,29 @@ import { getSpace } from '../../db/queries/get-space.ts';
 import type { Deps } from '../deps.ts';
 import { onOriginalAgent } from '../original/original-agent-line.ts';
 
-/** The error of a thing that does not exist, named. */
+/** Makes the error for a thing that does not exist, naming it. */
 export function notFound(what: string, name: string): MembridgeError {
   return new MembridgeError('not_found', `There is no ${what} ${name}.`);
 }
 
-/** The space of a canonical id, also of one that it had before. @throws MembridgeError not_found */
+/** Returns the space of a canonical id, also of a former one. @throws MembridgeError not_found */
 export async function needSpace(deps: Deps, cid: string): Promise<Space> {
   const space = await getSpace(deps.db, { cid });
   if (space === null) throw notFound('space', cid);
   return space;
 }
 
-/** The space of a project's name, also of one that it had before. @throws MembridgeError not_found */
+/** Returns the space of a project's name, also of a former one. @throws MembridgeError not_found */
 export async function needProject(deps: Deps, name: string): Promise<Space> {
   const space = await getSpace(deps.db, { cid: canonicalId(name) });
   if (space === null) throw notFound('project', name);
   return space;
 }
 
-/** A node. @throws MembridgeError not_found; conflict for a machine on the original's agent, which nothing can be asked of */
+/**
+ * Returns a node. @throws MembridgeError not_found; conflict for a machine with the original's agent, which accepts
+ * no requests
+ */
 export async function needNode(deps: Deps, id: string): Promise<Node> {
   const node = await getNode(deps.db, { id, now: deps.now() });
   if (node !== null) return node;

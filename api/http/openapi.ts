@@ -17,7 +17,7 @@ import type { Route, RouteAuth } from './route.ts';
 import { ROUTES } from '../routes/index.ts';
 import { VERSION } from '../version.ts';
 
-/** Schemas that the document names, so that it says each once and refers to it elsewhere. */
+/** Schemas with a name in the document, which describes each once and otherwise refers to it. */
 const NAMED: Readonly<Record<string, z.ZodType>> = {
   Problem: api.Problem,
   Session: api.Session,
@@ -54,7 +54,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   LeadershipEvent,
   ServerEvent,
 };
-// The library's own registry rather than its `.openapi()`, which would have to be in place before the contract is loaded.
+// Uses the library's own registry, because its `.openapi()` would have to be installed before the contract is loaded.
 for (const [refId, schema] of Object.entries(NAMED))
   zodToOpenAPIRegistry.add(schema, { _internal: { refId } });
 
@@ -83,7 +83,7 @@ export function openApiDocument(basePath = ''): ReturnType<OpenApiGeneratorV31['
     in: 'cookie',
     name: 'membridge_session_{instance}',
     description:
-      'The cookie that POST /api/session sets. Each control plane has a name of its own for it, which begins with __Host- over https.',
+      'The cookie that POST /api/session sets. Each control plane has its own name for it, which begins with __Host- over https.',
   });
   scheme('NodeKey', { type: 'apiKey', in: 'header', name: 'X-MEMBRIDGE-AGENT' });
   for (const route of ROUTES) registerRoute(registry, route);
@@ -143,7 +143,7 @@ function success(route: Route): ResponseConfig {
   return { description, content: { 'application/json': { schema: route.response } } };
 }
 
-/** The errors that follow from what a route takes, and those that it names itself. */
+/** Returns the errors that follow from a route's input, and those that the route names itself. */
 function problems(route: Route): Record<string, ResponseConfig> {
   const meanings: Record<number, string> = {
     ...(route.auth === 'none' ? {} : { 401: 'The key is missing or wrong' }),

@@ -11,7 +11,7 @@ import {
 import type { Problem } from '../../contract/http/api.ts';
 import { translateEngineError } from '../engine/engine-calls.ts';
 
-/** A MembridgeError with members that the problem body carries besides the standard ones (RFC 9457 section 3.2). */
+/** A MembridgeError whose problem body has members besides the standard ones (RFC 9457 section 3.2). */
 export class ProblemError extends MembridgeError {
   readonly members: Readonly<Record<string, string>>;
 
@@ -48,9 +48,9 @@ export function basePathOfApp(res: Response): string {
 }
 
 /**
- * The error of a request that a schema refused, naming each field.
+ * Makes the error of a request that a schema refused, naming each field.
  * @param where "body", "query" or "path"
- * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) elsewhere
+ * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) on others
  */
 export function invalidInput(
   where: string,
@@ -68,7 +68,7 @@ export function invalidInput(
   return new MembridgeError(code, `The ${where} is not valid. ${said}`, { fields });
 }
 
-/** Answers what no route took. @param basePath the path below which callers find everything, or '' */
+/** Answers a request that no route took. @param basePath the path below which callers find everything, or '' */
 export const unknownPath =
   (basePath: string): RequestHandler =>
   (req, res) => {
@@ -76,7 +76,7 @@ export const unknownPath =
     sendProblem(res, new MembridgeError('not_found', detail));
   };
 
-/** The last handler. Every error becomes a problem; one that is none of the error table is logged whole and told as internal. */
+/** The last handler. Every error becomes a problem; one outside the error table is logged whole and reported as internal. */
 export function errorHandler(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);
@@ -106,7 +106,7 @@ function toMembridgeError(thrown: unknown): MembridgeError {
   );
 }
 
-/** Errors of Express's own: the JSON parser's (by `type`) and the router's on a path that does not decode. */
+/** Converts Express's own errors: the JSON parser's (by `type`) and the router's on a path that does not decode. */
 function bodyError(error: unknown): MembridgeError | null {
   if (typeof error !== 'object' || error === null) return null;
   const type = 'type' in error ? error.type : '';

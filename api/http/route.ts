@@ -4,12 +4,15 @@ import type { Deps } from '../deps.ts';
 
 /**
  * Who may call a route:
- * `none` anyone; `admin` the admin key; `people` the runtime key, a signed-in browser or the admin key; `node` a node's
- * own key; `heartbeat` the admin key, the original's shared agent key or a node's own key.
+ * - `none`: anyone;
+ * - `admin`: the admin key;
+ * - `people`: the runtime key, a signed-in browser or the admin key;
+ * - `node`: a node's own key;
+ * - `heartbeat`: the admin key, the original's shared agent key or a node's own key.
  */
 export type RouteAuth = 'none' | 'admin' | 'people' | 'node' | 'heartbeat';
 
-/** Who called, once let in. */
+/** The authenticated caller. */
 export interface Caller {
   readonly kind: 'anyone' | 'admin' | 'runtime-key' | 'browser' | 'node' | 'shared-agent';
   /** The node whose key was used. */
@@ -18,7 +21,7 @@ export interface Caller {
   readonly sessionHash?: string;
 }
 
-/** What a handler gets: validated input, who called, and the raw exchange for the few that need it. */
+/** What a handler receives: validated input, the caller, and the raw exchange for the few handlers that need it. */
 export interface Call<P, Q, B> {
   readonly params: P;
   readonly query: Q;
@@ -28,7 +31,7 @@ export interface Call<P, Q, B> {
   readonly res: Response;
 }
 
-/** One route: everything that serving it and documenting it needs, in one place. */
+/** One route: everything for serving and documenting it, in one place. */
 export interface Route {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** Express's form: `/projects/:name`. */
@@ -36,7 +39,7 @@ export interface Route {
   readonly auth: RouteAuth;
   readonly tag: string;
   readonly summary: string;
-  /** What else a caller should know. */
+  /** Further information for callers. */
   readonly description?: string;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
@@ -45,26 +48,26 @@ export interface Route {
   readonly bodyContent?: string;
   /** The status of success. */
   readonly status: number;
-  /** When it answers 202 instead, with the same body: the work goes on. */
+  /** When it answers 202 instead, with the same body: the work continues. */
   readonly accepted?: string;
   /** The body of success; absent when there is none, or when it is not JSON (then `content` names its type). */
   readonly response?: z.ZodType;
   readonly content?: string;
-  /** Statuses of errors that this route can answer with besides those that all can, each with its meaning. */
+  /** Statuses of errors that only some routes answer with, each with its meaning. */
   readonly errors?: Readonly<Record<number, string>>;
-  /** Not counted by the rate limit: agents and streams, which are known and steady. */
+  /** Whether the rate limit does not apply: for agents and streams, which are known and steady. */
   readonly unlimited?: boolean;
-  /** A path of the original's control plane: what is not valid is 422 there, not 400. */
+  /** A path of the original's control plane: invalid input is 422 there, not 400. */
   readonly original?: boolean;
-  /** Requests a minute from one address, besides the limit of all. */
+  /** The most requests a minute from one address, besides the general limit. */
   readonly perMinute?: number;
-  /** Gives the body of success; a handler of a route with `content` writes the response itself. */
+  /** Returns the body of success; a handler of a route with `content` writes the response itself. */
   readonly handle: (call: Call<unknown, unknown, unknown>, deps: Deps) => Promise<unknown>;
 }
 
 type Infer<S> = S extends z.ZodType ? z.infer<S> : undefined;
 
-/** Declares a route with its input's types inferred from its schemas, and its answer's type checked against `response`. */
+/** Declares a route. Infers the input types from its schemas, and checks the answer's type against `response`. */
 export function defineRoute<
   P extends z.ZodObject | undefined = undefined,
   Q extends z.ZodObject | undefined = undefined,

@@ -10,20 +10,23 @@ import type { Route } from './route.ts';
 import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/http/tolerant.ts';
 import { isTolerant } from '../original/original-routes.ts';
 
-/** Express's handler of a declared route: lets the caller in, validates what came, answers what the handler gives. */
+/**
+ * Makes Express's handler of a declared route: it authenticates the caller, validates the input, and sends the
+ * handler's answer.
+ */
 export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
   return async (req, res) => {
-    // Before the body is read: a stranger's megabyte is not worth parsing.
+    // Checked before the body is read: a stranger's megabyte is not worth parsing.
     if (isForAgents(route)) needProtocol(req, res);
     const caller = await authenticate(req, route.auth, deps);
-    // Whoever uses the browser after the session ended must find nothing of it there.
+    // After the session has ended, the next user of the browser must find nothing in its cache.
     res.set('Cache-Control', 'no-store');
     if (route.body !== undefined) await readBody(req, res, parseJson);
     const code = route.original === true ? 'unprocessable' : 'bad_request';
     const ignored: string[] = [];
     const validate = (where: string, schema: z.ZodType | undefined, value: unknown): unknown => {
       if (schema === undefined) return undefined;
-      // Agents may be of another version; people and scripts learn of a misspelt field.
+      // Agents may have another version; people and scripts should learn about a misspelt field.
       const read = isForAgents(route)
         ? { parsed: safeParseLoosely(schema, value), ignored: [] }
         : isTolerant(route)
@@ -41,14 +44,14 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
     if (ignored.length > 0) res.set(IGNORED_HEADER, ignoredNames(ignored));
     const answer = await route.handle({ ...input, caller, req, res }, deps);
     if (route.content !== undefined) return;
-    // A handler may have said 202 instead: the work goes on.
+    // A handler may have set 202 instead: the work continues.
     if (res.statusCode === 200) res.status(route.status);
     if (route.response === undefined) res.end();
     else res.json(answer);
   };
 }
 
-/** Whether a route is one that agents of Membridge call. */
+/** Returns whether Membridge's agents call a route. */
 const isForAgents = ({ path }: Route): boolean => path.startsWith('/api/agent/');
 
 /** Names this control plane's protocol. @throws MembridgeError protocol_unsupported when the agent's is too old */

@@ -8,28 +8,28 @@ import { showClone, showSummary } from '../projects/show.ts';
 import { withTaskUrl } from '../tasks/show.ts';
 import { showProposal } from '../proposals/show.ts';
 
-/** How often an idle stream sends a comment, in milliseconds: proxies cut streams that are silent for long. */
+/** How often an idle stream sends a comment, in milliseconds: proxies cut streams that stay silent. */
 const PING_MS = 15_000;
-/** How often a stream asks whether its caller may still read, in milliseconds. */
+/** How often a stream checks whether its caller may still read, in milliseconds. */
 export const CHECK_MS = 2_000;
-/** How soon a browser comes back after a break, in milliseconds. */
+/** How soon a browser reconnects after a break, in milliseconds. */
 const RECONNECT_MS = 1_000;
-/** A client that has this many bytes unread is cut off; it comes back with Last-Event-ID and misses nothing. */
+/** A client with this many unread bytes is disconnected; it returns with Last-Event-ID and misses nothing. */
 const MAX_UNREAD_BYTES = 256 * 1_024;
-/** Events read at a time during a replay. */
+/** How many events are read at a time during a replay. */
 const REPLAY_BATCH = 500;
 
-/** The streams that are open, so that a shutdown can end them. */
+/** The open streams, so that a shutdown can end them. */
 const openStreams = new WeakMap<Deps['events'], Set<Response>>();
 
-/** Ends every open stream of a hub; browsers come back by themselves. */
+/** Ends every open stream of a hub; browsers reconnect automatically. */
 export function endStreams(hub: Deps['events']): void {
   for (const res of openStreams.get(hub) ?? []) res.end();
 }
 
 /**
- * Serves `GET /api/events`: what came after the client's last event, then everything new, until it leaves.
- * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
+ * Serves `GET /api/events`: the events after the client's last one, then every new event, until it disconnects.
+ * @param stillAllowed checked every two seconds; the stream ends when it returns false (a browser that signed out)
  */
 export async function streamEvents(
   req: Request,
@@ -38,7 +38,7 @@ export async function streamEvents(
   stillAllowed: () => Promise<boolean>,
 ): Promise<void> {
   const after = lastEventId(req);
-  // Subscribed before anything is read, so that what commits meanwhile waits here rather than being lost.
+  // Subscribed before anything is read, so that events that commit during the replay wait here and are not lost.
   const waiting: NumberedEvent[] = [];
   let live = false;
   let sent = deps.events.position;
@@ -53,7 +53,7 @@ export async function streamEvents(
     else waiting.push(event);
   });
   const stopHeartbeats = onHeartbeats(deps, (nodes) => {
-    // A client that reads slowly misses these. It gets the next ones.
+    // A client that reads slowly misses these, and gets the next ones.
     if (live && !res.writableNeedDrain) writeEvent(res, null, { type: 'heartbeats', nodes: [...nodes] });
   });
   const streams = trackStream(res, deps);
@@ -65,7 +65,7 @@ export async function streamEvents(
   const check = setInterval(() => {
     stillAllowed().then(
       (allowed) => allowed || res.end(),
-      () => undefined, // PostgreSQL is away; asked again at the next check.
+      () => undefined, // PostgreSQL is away; the next check tries again.
     );
   }, CHECK_MS);
   res.once('close', () => {
@@ -81,7 +81,7 @@ export async function streamEvents(
   openStream(res);
   if (after === null || isLost(after, range)) {
     sent = Math.max(sent, range.last ?? 0);
-    // An id without data is not an event, but the browser keeps it for Last-Event-ID.
+    // An id without data is no event, but the browser stores it for Last-Event-ID.
     if (after === null) res.write(`id: ${sent}\n\n`);
     else writeEvent(res, sent, { type: 'reset' });
   } else {
@@ -102,21 +102,21 @@ async function replay(
     const batch = await readEvents(deps.db, { after: position(), limit: REPLAY_BATCH });
     for (const event of batch) {
       send(event);
-      // A replay is long by nature: wait for the client instead of cutting it off.
+      // A replay can be long: wait for the client instead of disconnecting it.
       if (res.writableNeedDrain && !(await drained(res))) return;
     }
     if (batch.length < REPLAY_BATCH) return;
   }
 }
 
-/** Has a stream end when the process stops. @returns those of the hub */
+/** Ends a stream when the process stops. @returns the streams of the hub */
 export function trackStream(res: Response, deps: Pick<Deps, 'events'>): Set<Response> {
   const streams = openStreams.get(deps.events) ?? new Set();
   openStreams.set(deps.events, streams.add(res));
   return streams;
 }
 
-/** Waits until a client has read what was written. @returns false when it left */
+/** Waits until a client has read what was written. @returns false when it disconnected */
 export async function drained(res: Response): Promise<boolean> {
   return await new Promise((resolve) => {
     res.once('drain', () => resolve(true));
@@ -124,7 +124,7 @@ export async function drained(res: Response): Promise<boolean> {
   });
 }
 
-/** Whether events after `after` were lost to retention, or `after` is of another database. */
+/** Returns whether retention removed events after `after`, or `after` belongs to another database. */
 function isLost(after: number, { first, last }: { first: number | null; last: number | null }): boolean {
   if (first === null || last === null) return after > 0;
   return after < first - 1 || after > last;
@@ -135,19 +135,19 @@ function lastEventId(req: Request): number | null {
   return typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
 }
 
-/** Begins a stream of server-sent events. */
+/** Starts a stream of server-sent events. */
 export function openStream(res: Response): void {
   res.status(200).set({
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-cache, no-transform',
-    // nginx would otherwise hold the events back until its buffer is full.
+    // Without this, nginx holds the events back until its buffer is full.
     'X-Accel-Buffering': 'no',
   });
   res.flushHeaders();
   res.write(`retry: ${RECONNECT_MS}\n\n`);
 }
 
-/** Writes an event; without a number it leaves the client's position as it is. */
+/** Writes an event; without a number it does not change the client's position. */
 function writeEvent(res: Response, seq: number | null, event: ServerEvent): void {
   res.write(`${seq === null ? '' : `id: ${seq}\n`}data: ${JSON.stringify(event)}\n\n`);
 }

@@ -7,7 +7,7 @@ import { freshNamespace } from '../../test/support/namespace.ts';
 import { parseConfig } from '../config.ts';
 import { startControlPlane } from '../control-plane.ts';
 
-test('a server says what it waits for until everything that it stands on is there', async () => {
+test('answers what it waits for until every part that it needs is available', async () => {
   const parts = inject('parts');
   const database = await freshDatabase(parts.databaseUrl);
   const port = await freePort();

@@ -7,15 +7,15 @@ import type { Logger } from 'pino';
 import { serviceName } from '../health/own-health.ts';
 import { VERSION } from '../version.ts';
 
-/** When a caller should ask again, in seconds. */
+/** How long a caller should wait before it asks again, in seconds. */
 const ASK_AGAIN_SECONDS = 2;
 
-/** What a process that does not serve yet waits for. */
+/** Holds what a starting process waits for. */
 export class Starting {
   #part = 'its settings';
   #reason: string | null = null;
 
-  /** @param part what is waited for; @param reason why it cannot be used yet, where that is known */
+  /** @param part the part that the process waits for; @param reason why it cannot be used yet, where that is known */
   waitFor(part: string, reason: string | null = null): void {
     this.#part = part;
     this.#reason = reason;
@@ -29,14 +29,14 @@ export class Starting {
     return this.#reason;
   }
 
-  /** One sentence for people. */
+  /** Returns one sentence for people. */
   get sentence(): string {
     const why = this.#reason === null ? '' : ` (${this.#reason})`;
-    return `This server is starting and waits for ${this.#part}${why}. Ask again in a few seconds.`;
+    return `This server is starting and waits for ${this.#part}${why}. Try again in a few seconds.`;
   }
 }
 
-/** Makes what answers until everything that the process stands on is there: every request gets 503, with what is waited for. */
+/** Makes the application that answers until the process is ready: every request gets 503, with what the process waits for. */
 export function createStartingApp(config: Config, logger: Logger, starting: Starting): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -54,7 +54,7 @@ export function createStartingApp(config: Config, logger: Logger, starting: Star
         reason: starting.reason,
       });
     } else if (req.method === 'GET' && req.accepts(['application/json', 'text/html']) === 'text/html') {
-      // A person's browser: it asks again until the page is there.
+      // A person's browser: it reloads until the page is there.
       res.status(503).set('Refresh', String(ASK_AGAIN_SECONDS)).type('text/plain');
       res.send(`${starting.sentence}\n`);
     } else {

@@ -11,13 +11,13 @@ beforeAll(async () => {
 });
 afterAll(async () => await plane.stop());
 
-/** The answer of a path as it comes from a proxy that takes the base path off, and from one that leaves it. */
+/** Returns a path's answers through a proxy that removes the base path, and through one that keeps it. */
 async function askBoth(path: string, init: RequestInit = {}): Promise<[Response, Response]> {
   const ask = async (url: string) => await fetch(`${plane.plane.url}${url}`, { redirect: 'manual', ...init });
   return [await ask(path), await ask(`/tools/m${path}`)];
 }
 
-test('the server gives the same answer with and without the base path', async () => {
+test('gives the same answer with and without the base path', async () => {
   for (const path of ['/health', '/docs', '/docs/errors', '/openapi.json', '/api/session', '/no/such/path']) {
     const [without, withIt] = await askBoth(path);
     expect([path, withIt.status, withIt.headers.get('Content-Type')]).toEqual([
@@ -28,7 +28,7 @@ test('the server gives the same answer with and without the base path', async ()
   }
 });
 
-test('addresses in answers have the base path: of the API, of webhooks, of Temporal and of errors', async () => {
+test('puts the base path into addresses of the API, webhooks, Temporal and errors', async () => {
   const { body: document } = await plane.call('GET', '/openapi.json');
   expect(document['servers']).toEqual([{ url: '/tools/m' }]);
   const { body: absent } = await plane.call('GET', '/no/such/path');
@@ -43,7 +43,7 @@ test('addresses in answers have the base path: of the API, of webhooks, of Tempo
   expect(health['temporal_ui']).toBe('https://h.example/tools/m/temporal');
 });
 
-test('redirects lead below the base path, however the request came', async () => {
+test('redirects below the base path, however the request came', async () => {
   for (const answer of await askBoth('/ui'))
     expect(answer.headers.get('Location')).toBe('/tools/m/membridge');
   const browser = { headers: { Accept: 'text/html' } };
@@ -51,7 +51,7 @@ test('redirects lead below the base path, however the request came', async () =>
     expect([answer.status, answer.headers.get('Location')]).toEqual([303, '/tools/m/signin']);
 });
 
-test('Temporal’s page names its files and itself below the base path', async () => {
+test('shows Temporal’s page with addresses below the base path', async () => {
   const html = await (
     await fetch(`${plane.plane.url}/temporal/`, {
       headers: { Accept: 'text/html', 'X-Runtime-API-Key': RUNTIME_KEY },
@@ -61,7 +61,7 @@ test('Temporal’s page names its files and itself below the base path', async (
   expect(html).not.toMatch(/"\/temporal/);
 });
 
-test('the sign-in cookie is sent to the base path alone, and by https alone', async () => {
+test('limits the sign-in cookie to the base path and to https', async () => {
   const { headers } = await plane.call('POST', '/api/session', { headers: {}, body: { key: RUNTIME_KEY } });
   expect(headers.get('Set-Cookie')).toMatch(
     /^__Secure-membridge_session_[0-9a-f]{8}=.+; Path=\/tools\/m;.* Secure/,

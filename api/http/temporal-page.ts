@@ -9,18 +9,18 @@ import { TEMPORAL_PAGE } from '../../contract/names.ts';
 import { authenticate } from '../auth/auth.ts';
 import type { Deps } from '../deps.ts';
 
-/** How long Temporal's page may take to begin its answer, in milliseconds. */
+/** How long Temporal's page may take until its answer begins, in milliseconds. */
 const ANSWER_MS = 30_000;
 
-/** Headers of a request that Temporal's page needs. Cookies and keys of ours are not among them. */
+/** Headers of a request that Temporal's page needs. Our cookies and keys are not among them. */
 const FORWARDED = ['accept', 'accept-language', 'if-none-match', 'if-modified-since', 'user-agent'];
-/** Headers of an answer that are passed on. */
+/** Headers of an answer that are returned. */
 const RETURNED = ['content-type', 'content-length', 'etag', 'last-modified', 'location'];
 
 /**
- * Serves Temporal's own page to people who are signed in, for reading only. Temporal's page knows no login and checks no Host, so it
- * must not be reachable in another way.
- * @param upstream where it is: TEMPORAL_UI_ORIGIN
+ * Serves Temporal's own page to signed-in people, for reading only. Temporal's page has no login and checks no Host,
+ * so it must not be reachable in any other way.
+ * @param upstream its address: TEMPORAL_UI_ORIGIN
  */
 export function temporalPageRouter(upstream: string, deps: Deps): Router {
   const router = Router();
@@ -44,7 +44,7 @@ export function temporalPageRouter(upstream: string, deps: Deps): Router {
   return router;
 }
 
-/** @throws MembridgeError engine_unavailable when Temporal's page does not answer */
+/** Forwards one request. @throws MembridgeError engine_unavailable when Temporal's page does not answer */
 async function forward(upstream: string, basePath: string, req: Request, res: Response): Promise<void> {
   const answer = await ask(upstream, req).catch((cause: unknown) => {
     throw new MembridgeError(
@@ -61,20 +61,20 @@ async function forward(upstream: string, basePath: string, req: Request, res: Re
     if (typeof value === 'string') res.set(name, name === 'location' ? below(basePath, value) : value);
   }
   if (answer.headers['content-type']?.startsWith('text/html') !== true) {
-    // A reader that leaves in the middle ends the answer; nobody is left to tell.
+    // A reader that disconnects ends the answer; no error needs a report.
     await pipeline(answer, res).catch(() => undefined);
     return;
   }
   const html = (await text(answer))
-    // Temporal's page takes every address of its own from these.
+    // Temporal's page derives all its own addresses from these.
     .replaceAll(/"(\/[^"]*)"/g, (_, path: string) => `"${below(basePath, path)}"`)
-    // It names no icon. Browsers would ask the host for one, which may be another program's.
+    // The page names no icon. Browsers would then ask the host for one, which may be another program's.
     .replace(/<head\b[^>]*>/, `$&<link rel="icon" href="${basePath}/favicon.svg" />`);
   res.set('Content-Security-Policy', policyFor(html));
   res.set('Content-Length', String(Buffer.byteLength(html))).end(html);
 }
 
-/** An address of Temporal's page as browsers find it: it knows no base path. */
+/** Returns an address of Temporal's page as browsers find it: the page itself knows no base path. */
 function below(basePath: string, path: string): string {
   return /^\/temporal(\/|$)/.test(path) ? `${basePath}${path}` : path;
 }
@@ -94,8 +94,8 @@ async function ask(upstream: string, req: Request): Promise<IncomingMessage> {
 }
 
 /**
- * The content security policy of one of its HTML pages: its own inline scripts by their hashes, else only what comes from this server.
- * What a workflow holds cannot run as a script that way.
+ * Returns the content security policy of one of its HTML pages. It allows the page's own inline scripts by their
+ * hashes, and otherwise only content from this server. So the content of a workflow cannot run as a script.
  */
 function policyFor(html: string): string {
   const hashes = [...html.matchAll(/<script\b[^>]*>([\s\S]*?)<\/script>/gi)]

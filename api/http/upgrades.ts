@@ -5,10 +5,10 @@ import type { Duplex } from 'node:stream';
 /** How long the caller of a refused upgrade may take to read the answer, in milliseconds. */
 const REFUSAL_MS = 5_000;
 
-/** How long the guards of a request may take, in milliseconds: they ask PostgreSQL for the key. */
+/** How long the guards of a request may take, in milliseconds: they look up the key in PostgreSQL. */
 const DECIDE_MS = 10_000;
 
-/** What an upgrade request left behind for the route that takes it. */
+/** What an upgrade request leaves for the route that takes it. */
 interface WaitingUpgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
@@ -18,14 +18,15 @@ interface WaitingUpgrade {
 
 const waiting = new WeakMap<IncomingMessage, WaitingUpgrade>();
 
-/** Whether a request asks for a WebSocket. */
+/** Returns whether a request asks for a WebSocket. */
 export function isWebSocket({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /**
- * Answers an upgrade request like a plain one, so that the same guards, keys and limits apply. A route takes the connection with
- * `takeUpgrade`; every other answer, such as a refusal, is written to the connection, which then ends.
+ * Answers an upgrade request like a plain one, so that the same guards, keys and limits apply. A route takes the
+ * connection with `takeUpgrade`. Every other answer, such as a refusal, is written to the connection, which then
+ * ends.
  */
 export function answerUpgrade(
   listener: RequestListener,
@@ -36,7 +37,7 @@ export function answerUpgrade(
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   socket.on('error', () => socket.destroy());
-  // Node's HTTP server hands over the very socket that it read from.
+  // Node's HTTP server passes on the same socket that it read from.
   res.assignSocket(socket as Socket);
   const late = setTimeout(() => socket.destroy(), REFUSAL_MS + DECIDE_MS);
   late.unref();
@@ -49,7 +50,7 @@ export function answerUpgrade(
   listener(req, res);
 }
 
-/** Hands over the connection of an upgrade request, which then gets no other answer; null for a plain request. */
+/** Takes the connection of an upgrade request, which then gets no other answer; null for a plain request. */
 export function takeUpgrade(req: IncomingMessage): { socket: Duplex; head: Buffer } | null {
   const upgrade = waiting.get(req);
   if (upgrade === undefined) return null;

@@ -2,17 +2,17 @@ import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import express, { Router, type Request, type RequestHandler, type Response } from 'express';
 
-/** The page's own addresses: the page itself decides what each shows. */
+/** Addresses of the page itself, which decides what each one shows. */
 const PAGES = ['/', '/index.html', '/signin', '/runtime', '/membridge', '/nodes'];
 
 const NOT_BUILT =
   'The web page is not built. Run `npm run build:web`, then reload. The API works without it; its description is at /docs.\n';
 
 /**
- * Serves the built page. A browser that asks for an address which nothing has gets the page too, with status 404: it
- * says so in its own words.
- * @param options.webDir where Vite put it; MEMBRIDGE_WEB_DIR
- * @param options.apiRoots first segments of the API's paths; below them an unknown address is an error of the API
+ * Serves the built page. A browser that asks for an unknown address also gets the page, with status 404; the page
+ * then says so itself.
+ * @param options.webDir where Vite wrote it; MEMBRIDGE_WEB_DIR
+ * @param options.apiRoots first segments of the API's paths; an unknown address below them is an error of the API
  * @param options.basePath the path below which browsers find everything, or ''
  */
 export function webRouter(options: {
@@ -30,17 +30,17 @@ export function webRouter(options: {
       res.status(503).type('text/plain').send(NOT_BUILT);
       return;
     }
-    // The page names its assets by content, so it alone must always be fresh.
+    // The page names its assets by content, so only the page itself must always be fresh.
     res.status(status).type('html').set('Cache-Control', 'no-cache').send(withBasePath(html, basePath));
   };
   const page: RequestHandler = async (_req, res) => await send(res, 200);
   router.get('/ui', (_req, res) => res.redirect(307, `${basePath}/membridge`));
   router.get(PAGES, page);
   router.get(['/runtime/*rest', '/membridge/*rest', '/nodes/*rest'], page);
-  // An asset's name holds a hash of its content: a browser never has to ask for it again.
+  // An asset's name holds a hash of its content, so a browser never needs to request it again.
   const assets = { immutable: true, maxAge: '365d' };
   router.use('/assets', compressedFiles(join(webDir, 'assets'), assets));
-  // A missing asset must not get the page: a browser would run it as a script.
+  // A missing asset must not return the page: a browser would run it as a script.
   router.use('/assets', (_req, res) => {
     res.status(404).type('text/plain').set('Cache-Control', 'no-store').send('There is no such file.\n');
   });
@@ -52,20 +52,23 @@ export function webRouter(options: {
   return router;
 }
 
-/** Tells the page its base path. Vite names its files relative to the page, which is at many addresses: they become whole paths. */
+/**
+ * Writes the base path into the page. Vite names files relative to the page, which has many addresses, so they become
+ * absolute paths.
+ */
 function withBasePath(html: string, basePath: string): string {
   return html
     .replaceAll(/\b(href|src)="\.\//g, `$1="${basePath}/`)
     .replace('name="membridge-base-path" content=""', `name="membridge-base-path" content="${basePath}"`);
 }
 
-/** What the build writes beside each file, the smallest first: encoding and extension. */
+/** The compressed files that the build writes beside each file, smallest first: encoding and extension. */
 const COMPRESSED = [
   ['br', '.br'],
   ['gzip', '.gz'],
 ] as const;
 
-/** Serves the files of a folder. A browser that accepts compression gets the compressed file that the build made. */
+/** Serves the files of a folder. A browser that accepts compression gets the compressed file from the build. */
 function compressedFiles(folder: string, caching: { maxAge: string; immutable?: boolean }): RequestHandler[] {
   const compressed = COMPRESSED.map(([encoding, extension]): RequestHandler => {
     const serve = express.static(folder, {
@@ -90,12 +93,12 @@ function compressedFiles(folder: string, caching: { maxAge: string; immutable?: 
   return [...compressed, express.static(folder, { ...caching, index: false })];
 }
 
-/** The first segment of a path: `jobs` of `/jobs/1`. */
+/** Returns the first segment of a path: `jobs` of `/jobs/1`. */
 export function firstSegment(path: string): string {
   return path.split('/')[1] ?? '';
 }
 
-/** Whether a person's browser asks: scripts take anything, or JSON. */
+/** Returns whether a person's browser sent the request: scripts accept anything, or JSON. */
 function prefersHtml(req: Request): boolean {
   return req.accepts(['application/json', 'text/html']) === 'text/html';
 }

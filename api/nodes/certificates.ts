@@ -3,13 +3,13 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { NodeCertificate } from '../../contract/nodes/nodes.ts';
 import { signCertificate } from '../../memory/format/signing.ts';
 
-/** The public half of a signing key, SPKI DER in base64. */
+/** Returns the public half of a signing key, SPKI DER in base64. */
 export function publicKeyText(signingKey: KeyObject): string {
   return createPublicKey(signingKey).export({ format: 'der', type: 'spki' }).toString('base64');
 }
 
 /**
- * Signs a node's public key: peers trust a segment when its signature fits such a certificate.
+ * Signs a node's public key. Peers trust a segment when its signature fits such a certificate.
  * @param input.publicKey Ed25519, SPKI DER in base64
  * @throws MembridgeError bad_request when it is not such a key
  */

@@ -25,7 +25,7 @@ async function enrol(nodeId: string, withToken: string, publicKey = newPublicKey
   return await api.call('POST', '/api/agent/enrol', { headers: {}, body });
 }
 
-test('an enrolment gives a certificate that the control plane really signed, and where things are', async () => {
+test('returns a certificate that the control plane signed, and the addresses of Temporal and the store', async () => {
   const enrolled = await enrolNode(api, 'signed');
   const { certificate } = enrolled;
   const text = [
@@ -44,7 +44,7 @@ test('an enrolment gives a certificate that the control plane really signed, and
   expect(enrolled.temporal.address).toBe('temporal.example:7233');
 });
 
-test('a token works once', async () => {
+test('accepts a token only once', async () => {
   const once = await token();
   expect((await enrol('once-a', once)).status).toBe(201);
   const again = await enrol('once-b', once);
@@ -52,7 +52,7 @@ test('a token works once', async () => {
   expect(again.body['error']).toContain('used already');
 });
 
-test('an unknown token, and one that has expired, are refused', async () => {
+test('refuses an unknown token, and an expired one', async () => {
   expect((await enrol('late', 'nonsense')).status).toBe(401);
   const late = await token();
   await api.plane.deps.db.pool.query('update enrolment_tokens set expires_at = 1 where used_at is null');
@@ -61,13 +61,13 @@ test('an unknown token, and one that has expired, are refused', async () => {
   expect(answer.body['error']).toContain('expired');
 });
 
-test('a token for one node enrols no other, and is not used up by the attempt', async () => {
+test('refuses a token for another node, and does not use it up', async () => {
   const bound = await token('bound');
   expect((await enrol('other', bound)).status).toBe(403);
   expect((await enrol('bound', bound)).status).toBe(201);
 });
 
-test('an existing node is enrolled again only by a token for it, which revokes the old key', async () => {
+test('enrols an existing node again only with a token for it, and revokes the old key', async () => {
   const first = await enrolNode(api, 'twice');
   const open = await token();
   expect((await enrol('twice', open)).status).toBe(409);
@@ -85,14 +85,14 @@ test.each([
     'an X25519 key',
     generateKeyPairSync('x25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
   ],
-])('%s is not taken for a public key, and the token stays good', async (_name, key) => {
+])('refuses %s as a public key, and keeps the token valid', async (_name, key) => {
   const good = await token();
   const answer = await enrol('keyed', good, key);
   expect(answer.status).toBe(400);
   expect(answer.body['fields']).toMatchObject([{ field: 'public_key' }]);
 });
 
-test('a node is online after its heartbeat and unknown before', async () => {
+test('shows a node as online after its heartbeat and as unknown before', async () => {
   await enrolNode(api, 'silent', false);
   expect((await api.call('GET', '/api/runtime/workers/silent')).body['status']).toBe('unknown');
   await enrolNode(api, 'silent');

@@ -24,7 +24,7 @@ async function report(node: string, body: unknown = heartbeat(node)): Promise<vo
   expect((await api.call('POST', '/api/agent/heartbeat', { headers, body })).status).toBe(200);
 }
 
-/** The blocks of a stream, as they come. */
+/** Yields the blocks of a stream as they arrive. */
 async function* blocks(): AsyncGenerator<string> {
   const abort = new AbortController();
   const response = await fetch(`${api.plane.url}/api/events`, {
@@ -47,15 +47,15 @@ const eventOf = (block: string): ServerEvent | null => {
   const data = /^data: (.*)$/m.exec(block)?.[1];
   return data === undefined ? null : (JSON.parse(data) as ServerEvent);
 };
-/** The number of the newest event in the table: the hub's own position follows it a moment later. */
+/** Returns the number of the newest event in the table: the hub's own position follows it a moment later. */
 const lastEvent = async (): Promise<number> => (await readEventRange(api.plane.deps.db)).last ?? 0;
 const told = async (after: number): Promise<ServerEvent[]> =>
   (await readEvents(api.plane.deps.db, { after, limit: 100 })).map(({ event }) => event);
 
-test('nodes that only say that they are there leave no event, and browsers hear of all of them together', async () => {
+test('stores no event for unchanged heartbeats, and sends browsers all of them together', async () => {
   const before = await lastEvent();
   const stream = blocks();
-  // The position, with which a stream begins.
+  // The position with which a stream begins.
   while (!/^id: \d+$/m.test(String((await stream.next()).value)));
   for (let round = 0; round < 5; round += 1) for (const node of NODES) await report(node);
   const seen = new Set<string>();
@@ -64,7 +64,7 @@ test('nodes that only say that they are there leave no event, and browsers hear 
     const event = eventOf(block);
     if (event?.type !== 'heartbeats') continue;
     messages += 1;
-    // The client's position stays where it is.
+    // The client's position does not change.
     expect(block).not.toMatch(/^id:/m);
     for (const { id } of event.nodes) seen.add(id);
     if (NODES.every((node) => seen.has(node))) break;
@@ -73,7 +73,7 @@ test('nodes that only say that they are there leave no event, and browsers hear 
   expect(await told(before)).toEqual([]);
 });
 
-test('browsers get the whole node when it reports something new', async () => {
+test('sends browsers the whole node when it reports something new', async () => {
   const before = await lastEvent();
   const usual = heartbeat('node-a');
   await report('node-a', { ...usual, facts: { ...usual.facts, agent_version: '2.0.0' } });
@@ -85,7 +85,7 @@ test('browsers get the whole node when it reports something new', async () => {
   ]);
 });
 
-test('browsers get the whole node when it returns', async () => {
+test('sends browsers the whole node when it returns', async () => {
   const before = await lastEvent();
   await api.plane.deps.db.pool.query(
     `update nodes set online = false, last_heartbeat = last_heartbeat - 60000 where id = 'node-b'`,
@@ -94,7 +94,7 @@ test('browsers get the whole node when it returns', async () => {
   expect(await told(before)).toMatchObject([{ type: 'node', node: { id: 'node-b', status: 'online' } }]);
 });
 
-test('the control plane takes a newer agent’s heartbeat without the new fields, and its answer names the protocol', async () => {
+test('accepts the heartbeat of a newer agent without its new fields, and names the protocol in the answer', async () => {
   const beat = heartbeat('node-a');
   const capabilities = { ...beat.facts.capabilities, gpus: 2 };
   const body = { ...beat, mood: 'fine', facts: { ...beat.facts, added: { deep: true }, capabilities } };
@@ -105,14 +105,14 @@ test('the control plane takes a newer agent’s heartbeat without the new fields
   expect(JSON.stringify(nodes)).not.toMatch(/gpus|mood|added/);
 });
 
-test('the control plane refuses an agent whose protocol is too old, and says what to do', async () => {
+test('refuses an agent whose protocol is too old, and says what to do', async () => {
   const headers = { 'X-MEMBRIDGE-AGENT': keys.get('node-a') ?? '', 'X-MEMBRIDGE-PROTOCOL': '0' };
   const answer = await api.call('POST', '/api/agent/heartbeat', { headers, body: heartbeat('node-a') });
   expect([answer.status, answer.body['code']]).toEqual([426, 'protocol_unsupported']);
   expect(answer.body['detail']).toContain('Upgrade Membridge on this machine');
 });
 
-test('the control plane still refuses a field that a person misspelled', async () => {
+test('still refuses a field that a person misspelled', async () => {
   const answer = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node: 'x' } });
   expect(answer.status).toBe(400);
 });

@@ -1,7 +1,7 @@
 import { listHeartbeats } from '../../db/queries/record-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 
-/** How often browsers hear which nodes reported, in milliseconds. */
+/** How often browsers learn which nodes reported, in milliseconds. */
 const TELL_MS = 1_000;
 /** The longest time between a heartbeat and the commit of its transaction, in milliseconds. */
 const COMMIT_MS = 5_000;
@@ -9,7 +9,7 @@ const COMMIT_MS = 5_000;
 export type Heartbeats = readonly { readonly id: string; readonly at: number }[];
 type Listener = (beats: Heartbeats) => void;
 
-/** Tells all streams of a process which nodes reported: one query a second, however many browsers listen. */
+/** Sends all streams of a process the nodes that reported: one query a second, however many browsers listen. */
 class Pulse {
   readonly #deps: Pick<Deps, 'db' | 'now' | 'logger'>;
   readonly #listeners = new Set<Listener>();
@@ -21,7 +21,7 @@ class Pulse {
     this.#deps = deps;
   }
 
-  /** Adds a listener; the result removes it. */
+  /** Adds a listener. @returns a function that removes it */
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     if (this.#timer === null) {
@@ -58,7 +58,7 @@ class Pulse {
 
 const pulses = new WeakMap<Deps['events'], Pulse>();
 
-/** Calls a listener once a second with the nodes that reported since, while any did; the result ends that. */
+/** Calls a listener once a second with the nodes that reported since, if any. @returns a function that stops it */
 export function onHeartbeats(deps: Deps, listener: Listener): () => void {
   const pulse = pulses.get(deps.events) ?? new Pulse(deps);
   pulses.set(deps.events, pulse);

@@ -5,7 +5,7 @@ import { signalWorkflow } from '../../engine/signal-workflow.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
-/** Tells the workflow of every space that a node is back, so that it is caught up. Errors are logged, never thrown. */
+/** Signals the workflow of every space that a node is back, so that the node catches up. Errors are logged, never thrown. */
 export async function announceReturn(deps: Deps, node: string): Promise<void> {
   try {
     for (const { cid } of await listSpaceConfigs(deps.db)) {
@@ -15,6 +15,9 @@ export async function announceReturn(deps: Deps, node: string): Promise<void> {
       );
     }
   } catch (error) {
-    deps.logger.warn({ node, reason: errorMessage(error) }, 'spaces could not be told that a node is back');
+    deps.logger.warn(
+      { node, reason: errorMessage(error) },
+      'the workflows of spaces did not learn that a node is back',
+    );
   }
 }

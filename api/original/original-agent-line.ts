@@ -2,9 +2,9 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { Deps } from '../deps.ts';
 
 /**
- * What to paste on a machine that runs the original's agent, so that it takes part. Its token is made on the page, or by
- * `POST /api/runtime/enrolment-tokens`.
- * @param name what the machine calls itself: anything at all, so only what a node may be called is put into the line
+ * Returns the command to paste on a machine with the original's agent, so that it joins. People make the token on the
+ * page, or with `POST /api/runtime/enrolment-tokens`.
+ * @param name the machine's own name, which may be any text; only a valid node id is put into the line
  */
 export function moveLine(name: string, { config }: Pick<Deps, 'config'>): string {
   const id = name.replaceAll(/[^A-Za-z0-9_.-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
@@ -16,7 +16,7 @@ export function moveLine(name: string, { config }: Pick<Deps, 'config'>): string
   return `${settings.join(' ')} ./install.sh agent`;
 }
 
-/** The refusal of what a machine on the original's agent cannot be asked for: nobody calls agents by their URL. */
+/** Makes the refusal of a request to a machine with the original's agent: nobody calls such agents by their URL. */
 export function onOriginalAgent(name: string, deps: Pick<Deps, 'config'>): MembridgeError {
   return new MembridgeError(
     'conflict',

@@ -3,8 +3,9 @@ import { getLeadership } from '../../db/queries/record-leadership.ts';
 import type { Deps } from '../deps.ts';
 
 /**
- * What a node is to a project, as the answer to the original's heartbeat tells it; unknown while nobody is primary.
- * @param input.cid the project's canonical id; node the one that reports
+ * Returns the role of a node in a project, as the answer to the original's heartbeat names it; unknown while there is
+ * no primary.
+ * @param input.cid the project's canonical id; node the reporting one
  */
 export async function roleOf(
   deps: Pick<Deps, 'db' | 'now'>,

@@ -1,6 +1,6 @@
 import type { Route } from '../http/route.ts';
 
-/** The routes of the original's runtime. As there, what it does not know in a body or query is dropped. */
+/** The routes of the original's runtime. As there, unknown fields of a body or query are dropped. */
 const ORIGINAL_RUNTIME: ReadonlySet<string> = new Set([
   'get /api/runtime/config',
   'post /api/runtime/config',
@@ -27,7 +27,7 @@ const ORIGINAL_RUNTIME: ReadonlySet<string> = new Set([
   'post /api/membridge/projects/:cid/leadership/select',
 ]);
 
-/** Whether a route ignores unknown fields, as the original's routes do. */
+/** Returns whether a route ignores unknown fields, as the original's routes do. */
 export function isTolerant({ method, path }: Pick<Route, 'method' | 'path'>): boolean {
   return ORIGINAL_RUNTIME.has(`${method} ${path}`);
 }

@@ -27,8 +27,8 @@ import type { Caller } from '../http/route.ts';
 
 /**
  * Makes a managed project. Nothing is cloned yet.
- * @throws MembridgeError bad_request naming the field; not_found for a node or space that is not there; conflict when the name
- *   is taken; engine_unavailable when it has a schedule that cannot be made, and then there is no project either
+ * @throws MembridgeError bad_request naming the field; not_found for an unknown node or space; conflict when the name
+ * is taken; engine_unavailable when its schedule cannot be made, and then there is no project either
  */
 export async function addProject(
   deps: Deps,
@@ -65,9 +65,10 @@ export async function addProject(
 }
 
 /**
- * Changes a project. A new name gives it a new canonical id, and leaves the one before as an alias; clones stay where they are.
- * @throws MembridgeError as addProject; nothing is changed when a schedule means nothing. When the engine is away the settings may
- *   be kept, and the same call may be made again
+ * Changes a project. A new name gives it a new canonical id, and leaves the former one as an alias; clones stay where
+ * they are.
+ * @throws MembridgeError as addProject; an invalid schedule changes nothing. When Temporal is away the settings may
+ * be saved, and the same call may be repeated
  */
 export async function changeProject(
   deps: Deps,
@@ -82,7 +83,7 @@ export async function changeProject(
   if (given.repo_url !== undefined) change.repo_url = given.repo_url;
   if (given.primary_node_id === null) change.primary_node_id = null;
   if (given.new_nodes === true && project.new_nodes) delete change.new_nodes_since;
-  // First what the engine may find wrong: nothing is kept then.
+  // Applied first, because Temporal may refuse them: then nothing is saved.
   const {
     fetch_schedule = project.fetch_schedule,
     memory_schedule = project.memory_schedule,
@@ -117,12 +118,13 @@ export async function changeProject(
 const next = (schedule: { cron: string } | null): ManagedProject['fetch_schedule'] =>
   schedule === null ? null : { cron: schedule.cron, next_at: null };
 
-/** How long a primary's lease is that a project was given without saying how long, in seconds: the original's default. */
+/** The default length of a primary's lease, in seconds: the original's. */
 const LEASE_SECONDS = 3_600;
 
 /**
- * A project's primary node is the one that was last selected for its canonical id: one truth, with an epoch.
- * @param node the new one; null: nobody is to be; undefined: nothing changes
+ * Sets a project's primary. It is the node that was last selected for the project's canonical id: one source of
+ * truth, with a leadership epoch.
+ * @param node the new one; null: none; undefined: no change
  */
 async function lead(
   deps: Deps,
@@ -150,7 +152,10 @@ export async function leadFirst(
   if (project.primary_node_id === null) await lead(deps, project, node, caller);
 }
 
-/** A renamed project keeps its primary and its epochs, unless a memory space of the old name has them. */
+/**
+ * Moves the primary and its leadership epochs to a renamed project's new id, unless a memory space of the old name
+ * has them.
+ */
 async function takeLeadershipAlong(
   deps: Deps,
   before: ManagedProject,
@@ -164,7 +169,10 @@ async function takeLeadershipAlong(
   await renameLeadership(deps.db, { from, to });
 }
 
-/** Has the leadership of a project's id run, and those of its former ids end; so that a call that is made again also ends that. */
+/**
+ * Starts the leadership of a project's id, and ends those of its former ids. A repeated call also ends what the first
+ * one left.
+ */
 async function tendLeaderships(deps: Deps, project: ManagedProject): Promise<void> {
   const now = deps.now();
   const led = await getLeadership(deps.db, { cid: project.canonical_id, now });
@@ -181,7 +189,7 @@ async function tendLeaderships(deps: Deps, project: ManagedProject): Promise<voi
 
 /**
  * Ends everything that a project does, and removes it. The clones on the nodes stay.
- * @throws MembridgeError engine_unavailable, and then the project is still there
+ * @throws MembridgeError engine_unavailable, and then the project still exists
  */
 export async function removeProject(deps: Deps, project: ManagedProject, caller: Caller): Promise<void> {
   const { id, canonical_id: cid } = project;
@@ -193,20 +201,20 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
   const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
   if (!isSpace) await release(deps, cid, nameOf(caller));
   const nodes = await deleteProject(deps.db, { id, now: deps.now(), by: byOf(caller) });
-  // The project is gone by now, whatever becomes of this: its workflows find that out by themselves.
+  // The project is gone by now, even if this fails: its workflows then notice that themselves.
   await callEngine(deps.engine, async (client) => {
     if (!isSpace) await closeLeadership(client, cid);
-    // What was asked for while this went on.
+    // Also cancel what was requested during the removal.
     for (const node of nodes ?? []) await cancelClone(client, id, node);
   }).catch((error: unknown) => {
     deps.logger.warn(
       { project: id, reason: errorMessage(error) },
-      'a deleted project could not be tidied up after',
+      'leftovers of a deleted project could not be cleaned up',
     );
   });
 }
 
-/** Makes the engine's schedules what a project says. @throws MembridgeError bad_request for a cron that means nothing */
+/** Sets Temporal's schedules to a project's settings. @throws MembridgeError bad_request for an invalid cron expression */
 export async function applySchedules(deps: Deps, project: ProjectFacts): Promise<void> {
   const wanted = {
     fetch: project.fetch_schedule,
@@ -218,9 +226,9 @@ export async function applySchedules(deps: Deps, project: ProjectFacts): Promise
     try {
       await callEngine(deps.engine, (client) => setSchedule(client, { kind, project, cron }));
     } catch (error) {
-      // The SDK's form of what the engine finds wrong with an expression.
+      // The SDK throws a TypeError when Temporal refuses an expression.
       if (!(error instanceof TypeError)) throw error;
-      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is no schedule: ${error.message}`);
+      throw badField(`${kind}_schedule`, `"${cron ?? ''}" is not a schedule: ${error.message}`);
     }
   }
 }
@@ -245,7 +253,7 @@ function columnsOf(given: UpdateManagedProject, now: number): ProjectChange {
   };
 }
 
-/** What the schema cannot see: allowed hosts, and whether what is named is there. */
+/** Checks what the schema cannot see: allowed hosts, and whether named nodes and spaces exist. */
 async function check(deps: Deps, given: UpdateManagedProject): Promise<void> {
   if (given.repo_url !== undefined) {
     const { host } = parseGitUrl(given.repo_url);

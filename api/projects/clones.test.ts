@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Some projects, each with a clone on every node of a large fleet and a propagation to all of them. */
+/** Makes some projects, each with a clone on every node of a large fleet and a propagation to all of them. */
 async function seed(): Promise<void> {
   const { pool } = test.plane.deps.db;
   const own = ['id', 'name', 'canonical_id', 'propagation'];
@@ -83,7 +83,7 @@ describe('the list of projects', () => {
     expect(JSON.stringify(projects).length / PROJECTS).toBeLessThan(2_000);
   });
 
-  it('says of each project what the project itself says', async () => {
+  it('shows each project as the project itself does', async () => {
     const { nodes, ...project } = await whole();
     const summary = (await list()).find((each) => each.id === id);
     expect(nodes).toHaveLength(NODES);
@@ -104,7 +104,7 @@ describe('the clones of a project', () => {
     expect(rows).toEqual((await whole()).nodes);
   });
 
-  it('are chosen by status and by a part of the node’s name', async () => {
+  it('are filtered by status and by a part of the node’s name', async () => {
     const { rows, next } = await clones('status=failed&q=NODE-000');
     expect(rows.map(({ node_id }) => node_id)).toEqual(['node-0001', 'node-0006']);
     expect(next).toBeNull();
@@ -117,7 +117,7 @@ describe('the clones of a project', () => {
   });
 });
 
-it('events of a project name none of its clones, and those of a clone carry the new counts', async () => {
+it('names no clones in events of a project, and sends the new counts in those of a clone', async () => {
   const { db, events } = test.plane.deps;
   const after = events.position;
   await test.call('PATCH', `/api/runtime/projects/${id}`, { body: { tags: ['red'] } });

@@ -19,7 +19,7 @@ import { sshKeyFingerprint } from './ssh-key.ts';
 const contextOf = (projectId: string): string => `project:${projectId}:credential`;
 
 /**
- * Keeps a project's credential, sealed.
+ * Stores a project's credential, sealed.
  * @throws MembridgeError bad_request when it cannot fit the repository's address or is no key; not_found
  */
 export async function putCredential(
@@ -58,11 +58,11 @@ export async function removeCredential(
 }
 
 /**
- * What a node needs to reach a project's repository. It is given to nodes that were asked to clone it, over their own
- * authenticated connection, and enters no workflow.
- * @param input.repoUrl the address that the node is about to ask
- * @throws MembridgeError not_found when this node has no part in the project; conflict when that is not its address any more;
- *   internal when the seal does not open
+ * Returns what a node needs to reach a project's repository. Only nodes that were asked to clone it receive it, over
+ * their own authenticated connection; it enters no workflow.
+ * @param input.repoUrl the address that the node is about to contact
+ * @throws MembridgeError not_found when this node has no part in the project; conflict when the project has another
+ * address now; internal when the seal does not open
  */
 export async function credentialForNode(
   deps: Deps,
@@ -70,11 +70,12 @@ export async function credentialForNode(
 ): Promise<NodeCredential> {
   const found = await getSealedCredential(deps.db, input);
   if (found === null) throw notFound('project', input.projectId);
-  // What waited for its node may be of an earlier address: a secret goes where it was given for, and nowhere else.
+  // A request that waited for its node may hold an earlier address. A secret goes only to the origin that it was set
+  // for.
   if (originOf(input.repoUrl) !== originOf(found.repoUrl)) {
     throw new MembridgeError(
       'conflict',
-      `The project's repository is at ${originOf(found.repoUrl)} by now, not at ${originOf(input.repoUrl)}: clone it again.`,
+      `The project's repository is now at ${originOf(found.repoUrl)}, not at ${originOf(input.repoUrl)}: clone it again.`,
     );
   }
   if (found.sealed === null) return { credential: null, known_hosts: found.knownHosts };
@@ -83,7 +84,10 @@ export async function credentialForNode(
   return { credential: PutCredential.parse(JSON.parse(text)), known_hosts: found.knownHosts };
 }
 
-/** The entry of a credential that a node got: one a day for each node and project, since a node asks before every fetch. */
+/**
+ * Makes the audit entry for a credential that a node received. There is one a day for each node and project, because
+ * a node asks before every fetch.
+ */
 function givenEntry({ projectId, node }: { projectId: string; node: string }, now: number): NewAudit {
   const day = new Date(now).toISOString().slice(0, 10);
   return {
@@ -115,7 +119,7 @@ async function changed(
 function infoOf(credential: PutCredential, now: number): CredentialInfo {
   if (credential.kind === 'token') {
     const { token, username } = credential;
-    // Four characters tell tokens apart; of a short one they would be too much of it.
+    // The last four characters tell tokens apart; for a short token they would reveal too much.
     return { kind: 'token', username, hint: token.length >= 16 ? `…${token.slice(-4)}` : '…', set_at: now };
   }
   try {

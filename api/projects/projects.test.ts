@@ -61,7 +61,7 @@ describe('managed projects', () => {
     expect(again.body['error']).toContain(`A project named ${String(name)} exists`);
   });
 
-  it('of two made at once with one name, one is', async () => {
+  it('are made only once when requests with one name arrive together', async () => {
     const body = { name: 'at once', repo_url: REPO };
     const answers = await Promise.all(
       [1, 2, 3].map(() => test.call('POST', '/api/runtime/projects', { body })),
@@ -80,7 +80,7 @@ describe('managed projects', () => {
     [{ branch: '--orphan' }, 'branch'],
     [{ fetch_schedule: { cron: 'every day' } }, 'fetch_schedule.cron'],
     [{ fetch_schedule: { cron: '99 * * * *' } }, 'fetch_schedule'],
-  ])('%j is refused, naming the field', async (given, field) => {
+  ])('refuses %j, naming the field', async (given, field) => {
     const before = (await test.call('GET', '/api/runtime/projects')).body;
     const { status, body } = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'bad', repo_url: REPO, ...given },
@@ -90,7 +90,7 @@ describe('managed projects', () => {
     expect((await test.call('GET', '/api/runtime/projects')).body).toEqual(before);
   });
 
-  it('an address with a token is refused with the way to do it right, and the token is not repeated', async () => {
+  it('refuses an address with a token, says what to do instead, and does not repeat the token', async () => {
     const { status, body } = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'secret', repo_url: `https://${TOKEN}@git.example.org/a` },
     });
@@ -99,7 +99,7 @@ describe('managed projects', () => {
     expect(JSON.stringify(body)).not.toContain(TOKEN);
   });
 
-  it('a primary that is not there yet is taken, and named when it should clone', async () => {
+  it('accepts an unknown primary, and names it when it should clone', async () => {
     const later = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'for later', repo_url: REPO, primary_node_id: 'not here yet' },
     });
@@ -110,14 +110,14 @@ describe('managed projects', () => {
     expect([clone.status, clone.body['error']]).toEqual([404, 'There is no node not here yet.']);
   });
 
-  it('a space that is not there is named', async () => {
+  it('names a space that does not exist', async () => {
     const nowhere = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'p', repo_url: REPO, space: '0123456789abcdef' },
     });
     expect(nowhere.status).toBe(404);
   });
 
-  it('a rename keeps the old canonical id as an alias, under which nothing else may begin', async () => {
+  it('keeps the old canonical id as an alias after a rename, and reserves it', async () => {
     const project = await create({ name: 'old name' });
     const { body } = await test.call('PATCH', `/api/runtime/projects/${String(project['id'])}`, {
       body: { name: 'new name' },
@@ -141,7 +141,7 @@ describe('managed projects', () => {
     });
   });
 
-  it('clone without a node and without a primary says what is missing', async () => {
+  it('refuses a clone without a node and without a primary, and says what is missing', async () => {
     const { id } = await create();
     const { status, body } = await test.call('POST', `/api/runtime/projects/${String(id)}/clone`, {
       body: {},
@@ -188,7 +188,7 @@ describe('a credential', () => {
     expect((await test.call('GET', forNode, asNode)).body).toMatchObject({ credential: null });
   });
 
-  it('is not given for another address than the project’s', async () => {
+  it('is not sent for another address than the project’s', async () => {
     const { id } = await create();
     await test.call('PUT', `/api/runtime/projects/${String(id)}/credential`, {
       body: { kind: 'token', token: TOKEN },
@@ -216,7 +216,7 @@ describe('a credential', () => {
   });
 
   it.each(['http://git.example.org/a', 'https://git.example.org:8443/a', 'https://x.internal.example.org/a'])(
-    'goes when the address becomes %s',
+    'is dropped when the address becomes %s',
     async (repo_url) => {
       const { id } = await create();
       const path = `/api/runtime/projects/${String(id)}`;
@@ -225,7 +225,7 @@ describe('a credential', () => {
     },
   );
 
-  it('an ssh key is known by its fingerprint; one that cannot be used is refused without repeating it', async () => {
+  it('shows an ssh key by its fingerprint, and refuses an unusable one without repeating it', async () => {
     const { id } = await create({ repo_url: 'git@git.example.org:team/garden.git' });
     const path = `/api/runtime/projects/${String(id)}/credential`;
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -260,14 +260,14 @@ describe('a credential', () => {
 });
 
 describe('schedules', () => {
-  it('that mean nothing change nothing, so that the control plane starts again', async () => {
+  it('with an invalid cron change nothing, so that the control plane can restart', async () => {
     const { id } = await create({ fetch_schedule: { cron: '0 3 * * *' } });
     const { status } = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
       body: { fetch_schedule: { cron: '99 * * * *' }, tags: ['x'] },
     });
     expect(status).toBe(400);
     expect(await get(id)).toMatchObject({ fetch_schedule: { cron: '0 3 * * *' }, tags: [] });
-    // A name that is taken leaves the schedule as it was, too.
+    // A taken name also leaves the schedule unchanged.
     const { name } = await create();
     const taken = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
       body: { fetch_schedule: { cron: '30 3 * * *' }, name },
@@ -314,7 +314,7 @@ describe('leadership', () => {
     const promoted = await select(cid, 'b');
     expect(promoted.body).toMatchObject({ ok: true, primary_node_id: 'b', epoch: 2, lease_seconds: 3_600 });
     expect(await get(project['id'])).toMatchObject({ primary_node_id: 'b' });
-    // The same node again only renews.
+    // The same node again only renews the lease.
     expect((await select(cid, 'b', 60)).body).toMatchObject({ epoch: 2, lease_seconds: 60 });
     expect((await of(cid))['events']).toMatchObject([
       { epoch: 2, event: 'selected', primary_node_id: 'b' },
@@ -322,7 +322,7 @@ describe('leadership', () => {
     ]);
   });
 
-  it('is written as the original’s lease', async () => {
+  it('is stored as the original’s lease', async () => {
     const { canonical_id: cid } = await create({ primary_node_id: 'a' });
     const key = `projects/${String(cid)}/leadership/lease.json`;
     await expect.poll(() => test.plane.deps.store.get(key), { timeout: 15_000 }).not.toBeNull();
@@ -335,7 +335,7 @@ describe('leadership', () => {
     });
   });
 
-  it('many promotions at once have epochs of their own, each with one primary', async () => {
+  it('gives concurrent promotions different epochs, each with one primary', async () => {
     const { canonical_id } = await create();
     const cid = String(canonical_id);
     const { client } = test.plane.deps.engine;
@@ -367,7 +367,7 @@ describe('leadership', () => {
     );
   });
 
-  it('goes along with a rename, ends when nobody is to be primary, and its epochs never begin again', async () => {
+  it('follows a rename, ends when the primary is removed, and never repeats an epoch', async () => {
     const project = await create({ primary_node_id: 'a' });
     const path = `/api/runtime/projects/${String(project['id'])}`;
     const renamed = await test.call('PATCH', path, { body: { name: 'led elsewhere' } });
@@ -402,14 +402,14 @@ describe('leadership', () => {
     });
   });
 
-  it('takes a lease of ten seconds or more, and refuses an id that could lead out of its folder', async () => {
+  it('accepts a lease of ten seconds or more, and refuses an id that could leave its folder', async () => {
     const { canonical_id } = await create();
     expect((await select(String(canonical_id), 'a', 10)).body).toMatchObject({ lease_seconds: 10 });
     expect((await select(String(canonical_id), 'a', 9)).status).toBe(400);
     for (const id of ['..', 'a%2Fb', '%2e%2e']) expect((await select(id, 'a')).status).not.toBe(200);
   });
 
-  it('continues the epochs of a lease that the original left in the bucket, also when it took over since', async () => {
+  it('continues the epochs of a lease that the original left in the bucket, also when the original took over since', async () => {
     const cid = 'fedcba9876543210';
     const key = `projects/${cid}/leadership/lease.json`;
     const leave = (epoch: number) =>

@@ -21,7 +21,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-/** A project with a clone on the node, and its push webhook. */
+/** Makes a project with a clone on the node, and its push webhook. */
 async function makeProject(body: Record<string, unknown> = {}): Promise<{ id: string; secret: string }> {
   made += 1;
   const given = { name: `pushed ${made}`, repo_url: 'https://git.example.org/a', ...body };
@@ -56,7 +56,7 @@ describe('a push webhook', () => {
     ['GitLab', (secret: string) => ({ 'X-Gitlab-Token': secret, 'X-Gitlab-Event': 'Push Hook' })],
     ['Gitea', (secret: string) => ({ 'X-Gitea-Signature': sign(secret), 'X-Gitea-Event': 'push' })],
     ['Forgejo', (secret: string) => ({ 'X-Forgejo-Signature': sign(secret), 'X-Forgejo-Event': 'push' })],
-  ])('has the clones follow when %s calls', async (_forge, headers) => {
+  ])('updates the clones when %s calls', async (_forge, headers) => {
     const { id, secret } = await makeProject();
     const before = node.begun.clone;
     node.hold();
@@ -124,7 +124,7 @@ describe('a push webhook', () => {
   });
 });
 
-it('a schedule updates the clones that are there, and makes none', async () => {
+it('updates existing clones on a schedule, and makes no new ones', async () => {
   const { id } = await makeProject({ update_schedule: { cron: '0 3 1 1 *' } });
   const before = node.begun.clone;
   node.hold();
@@ -141,7 +141,7 @@ it('a schedule updates the clones that are there, and makes none', async () => {
   expect((await test.call('PATCH', `/api/runtime/projects/${id}`, off)).body['update_schedule']).toBeNull();
 });
 
-it('calls without end are refused for a minute', async () => {
+it('refuses endless calls for a minute', async () => {
   const { id } = await makeProject();
   const statuses = new Set<number>();
   for (let call = 0; call < 70; call += 1) statuses.add((await push(id, {})).status);

@@ -1,4 +1,4 @@
-/** Forges tell of pushes, and the clones on nodes that are online follow. */
+/** Push webhooks: a forge reports a push, and the clones on online nodes are updated. */
 import { createHmac, type Hmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Request } from 'express';
@@ -15,21 +15,21 @@ import { seal, unseal } from '../auth/sealed.ts';
 import { randomSecret, sameSecret } from '../auth/secrets.ts';
 import { acceptPropagation, needManagedProject } from './requests.ts';
 
-/** What GitHub sends at most, in bytes. */
+/** The largest body that GitHub sends, in bytes. */
 const MAX_BYTES = 25 * 1024 * 1024;
 
-/** How many clones are updated at once after a push. */
+/** How many clones are updated at the same time after a push. */
 const CONCURRENCY = 8;
 
 const contextOf = (projectId: string): string => `project:${projectId}:push-webhook`;
 
-/** The headers that forges sign with, as hex of HMAC-SHA256 over the body: GitHub; Gitea, Forgejo and Gogs. */
+/** The headers in which forges send HMAC-SHA256 of the body, in hex: GitHub; Gitea, Forgejo and Gogs. */
 const SIGNATURES = ['x-hub-signature-256', 'x-gitea-signature', 'x-forgejo-signature', 'x-gogs-signature'];
-/** GitLab sends the secret itself. */
+/** The header in which GitLab sends the secret itself. */
 const TOKEN = 'x-gitlab-token';
 const EVENTS = ['x-github-event', 'x-gitea-event', 'x-forgejo-event', 'x-gogs-event', 'x-gitlab-event'];
 
-/** Makes a new secret for a project's push webhook; the one before is no longer valid. @returns what is shown once */
+/** Makes a new secret for a project's push webhook; the former one is no longer valid. @returns what is shown once */
 export async function makePushWebhook(
   deps: Deps,
   project: ManagedProject,
@@ -47,16 +47,16 @@ export async function makePushWebhook(
   return { path, url: publicUrl === null ? null : `${publicUrl}${path}`, secret, made_at };
 }
 
-/** Takes a project's push webhook away: calls of forges are refused from now on. */
+/** Removes a project's push webhook: later calls of forges are refused. */
 export async function removePushWebhook(deps: Deps, project: ManagedProject, caller: Caller): Promise<void> {
   const change = { push_secret: null, push_secret_at: null };
   await updateProject(deps.db, { id: project.id, change, now: deps.now(), by: byOf(caller) });
 }
 
 /**
- * Takes a forge's call: checks that it knows the project's secret, and has the clones follow.
- * @throws MembridgeError unauthorized with what is wrong about the signature; not_found when there is no such project or it has no
- *   webhook; too_large; forbidden when the project's host is no longer allowed
+ * Handles a forge's call: checks that it knows the project's secret, and updates the clones.
+ * @throws MembridgeError unauthorized, saying what is wrong with the signature; not_found when there is no such
+ * project or it has no webhook; too_large; forbidden when the project's host is no longer allowed
  */
 export async function takePush(
   deps: Deps,
@@ -80,7 +80,7 @@ export async function takePush(
   return { status: asked === null ? 'ignored' : 'updating' };
 }
 
-/** Why a call is not taken for the forge's; null when it is. The body is read once, and not kept. */
+/** Returns why a call does not come from the forge; null when it does. The body is read once, and not kept. */
 async function whyUnknown(req: Request, secret: string): Promise<string | null> {
   const given = SIGNATURES.map((name) => headerOf(req.headers, name)).filter((each) => each !== null);
   const token = headerOf(req.headers, TOKEN);

@@ -21,7 +21,7 @@ import type { Deps } from '../deps.ts';
 import { callEngine, translateEngineError } from '../engine/engine-calls.ts';
 import { needNode, notFound } from '../http/not-found.ts';
 
-/** A managed project by its id. @throws MembridgeError not_found */
+/** Returns a managed project by its id. @throws MembridgeError not_found */
 export async function needManagedProject(deps: Deps, id: string): Promise<ManagedProject> {
   const project = await getProject(deps.db, { id });
   if (project === null) throw notFound('project', id);
@@ -29,7 +29,7 @@ export async function needManagedProject(deps: Deps, id: string): Promise<Manage
 }
 
 /**
- * The node that is to do something with a project: the one that is named, or its primary.
+ * Returns the node that must do something with a project: the named one, or its primary.
  * @throws MembridgeError bad_request when none is named and there is no primary; not_found
  */
 export async function needTargetNode(
@@ -44,7 +44,7 @@ export async function needTargetNode(
   });
 }
 
-/** A list of allowed hosts that was made shorter since the project was made holds for it, too. */
+/** Refuses a project whose host was removed from the list of allowed hosts after the project was made. */
 function refuseForbiddenHost(deps: Deps, project: ManagedProject): void {
   const { host } = parseGitUrl(project.repo_url);
   if (isAllowedHost(host, deps.config.gitHosts)) return;
@@ -55,9 +55,10 @@ function refuseForbiddenHost(deps: Deps, project: ManagedProject): void {
 }
 
 /**
- * Asks one node to clone a project, or to bring its clone up to date. From here on the engine loses it no more.
- * @param nodeId the primary where none is named
- * @throws MembridgeError bad_request when no node is named and there is no primary; not_found; forbidden; engine_unavailable
+ * Asks one node to clone a project, or to update its clone. Once this resolves, the request survives a crash.
+ * @param nodeId the primary when none is named
+ * @throws MembridgeError bad_request when no node is named and there is no primary; not_found; forbidden;
+ * engine_unavailable
  */
 export async function acceptClone(
   deps: Deps,
@@ -74,8 +75,8 @@ export async function acceptClone(
 }
 
 /**
- * Asks one node to make its clone as the remote.
- * @param input.commit the commit that the clone was shown at
+ * Asks one node to make its clone equal to the remote.
+ * @param input.commit the commit that the page showed
  * @throws MembridgeError not_found when the node has no part in the project; forbidden; engine_unavailable
  */
 export async function acceptReset(
@@ -97,7 +98,7 @@ export async function acceptReset(
 
 /**
  * Waits until a clone's workflow has ended.
- * @returns how it ended, or null when it has not within `waitMs` milliseconds
+ * @returns how it ended, or null when it has not ended within `waitMs` milliseconds
  */
 export async function waitForClone(
   deps: Deps,
@@ -113,7 +114,7 @@ export async function waitForClone(
 }
 
 /**
- * Has many nodes clone or look at a project.
+ * Asks many nodes to clone or fetch a project.
  * @returns the workflow, or null when there is no node to do it
  */
 export async function acceptPropagation(
@@ -140,8 +141,8 @@ export async function waitForPropagation(
 }
 
 /**
- * A workflow's result; null when it was cancelled or failed, which PostgreSQL tells more of.
- * @throws MembridgeError engine_unavailable when the engine goes away meanwhile: nobody knows then how it ended
+ * Returns a workflow's result; null when it was cancelled or failed, on which PostgreSQL has more details.
+ * @throws MembridgeError engine_unavailable when Temporal goes away during the wait: then nobody knows how it ended
  */
 async function resultOf(deps: Deps, ref: WorkflowRef, waitMs: number): Promise<unknown> {
   const stop = new AbortController();
@@ -172,17 +173,18 @@ export async function cancelProject(
   });
 }
 
-/** Asks a node that enrolled after a project wanted new nodes to clone it. */
+/** Asks a newly enrolled node to clone a project that wants new nodes. */
 export async function joinNode(deps: Deps, input: { projectId: string; node: string }): Promise<void> {
   const project = await needManagedProject(deps, input.projectId);
   refuseForbiddenHost(deps, project);
   const workflowId = cloneProjectId(input.projectId, input.node);
-  // First, so that it is not asked twice; should asking fail, the row says so in a moment, and the page offers to clone.
+  // Recorded first, so that the node is not asked twice. If asking fails, the row shows that soon, and the page
+  // offers to clone.
   if (!(await recordCloneAsked(deps.db, { ...input, workflowId, now: deps.now() }))) return;
   await acceptClone(deps, project, input.node);
 }
 
-/** Cancels everything that one node does with any project: it is about to be removed. */
+/** Cancels everything that one node does with any project, before the node is removed. */
 export async function cancelNodeClones(deps: Deps, node: string): Promise<void> {
   const open = (await listOpenClones(deps.db)).filter(({ node_id }) => node_id === node);
   await callEngine(deps.engine, async (client) => {

@@ -25,12 +25,13 @@ import {
 import { leadFirst } from './change.ts';
 import { showClone } from './show.ts';
 
-/** The status of an answer that says that the work goes on. */
+/** The status of an answer which says that the work continues. */
 const ACCEPTED = 202;
 
 /**
  * Clones on one node, and waits for the end as the original did.
- * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in time
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in
+ * time
  */
 export async function clone(
   deps: Deps,
@@ -44,8 +45,9 @@ export async function clone(
 }
 
 /**
- * Makes one node's clone as its remote, and waits for the end.
- * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in time
+ * Makes one node's clone equal to its remote, and waits for the end.
+ * @throws ProblemError with the code of what went wrong on the node; clone_timeout when the work has not ended in
+ * time
  */
 export async function reset(
   deps: Deps,
@@ -57,14 +59,14 @@ export async function reset(
   return await answer(deps, { project, ref, wait: body.wait, isReset: true }, res);
 }
 
-/** Answers at once, or when the work on a clone has ended. */
+/** Answers immediately, or when the work on a clone has ended. */
 async function answer(
   deps: Deps,
   of: {
     project: ManagedProject;
     ref: Awaited<ReturnType<typeof acceptClone>>;
     wait: boolean;
-    /** What failed left the clone as it was, so its status does not say so. */
+    /** Whether the work is a reset. A failed reset leaves the clone, and so its status, as it was. */
     isReset?: boolean;
   },
   res: Response,
@@ -73,7 +75,8 @@ async function answer(
   const { node, workflowId } = ref;
   const hadClone = project.nodes.some((each) => each.node_id === node && each.commit !== null);
   const action = hadClone ? 'pull' : 'clone';
-  // A caller that does not wait hears only that the request was taken. The project shows the result, however soon it is there.
+  // A caller that does not wait learns only that the request was accepted. The project shows the result, however soon
+  // it arrives.
   const status = wait ? await waitForClone(deps, project.id, ref, deps.syncWaitMs) : null;
   if (status === null && wait) {
     throw new ProblemError(
@@ -91,7 +94,7 @@ async function answer(
   if (status.clone_status === 'pending' || status.clone_status === 'cloning') {
     throw new ProblemError(
       'clone_timeout',
-      `The clone of ${project.name} on ${node} goes on: ${status.detail}.`,
+      `The clone of ${project.name} on ${node} continues: ${status.detail}.`,
       { workflow_id: workflowId, node },
     );
   }
@@ -108,7 +111,7 @@ async function answer(
 
 type CloneAnswer = z.input<typeof CloneProjectResponse>['result'];
 
-/** A clone as it stands, with what the original's agent answered, which its control plane passed on. */
+/** Returns a clone's state with the fields of the original's agent, which the original's control plane passed on. */
 function answerOf(
   deps: Deps,
   project: ManagedProject,
@@ -121,7 +124,10 @@ function answerOf(
   return { ...showClone(deps, status), ...original };
 }
 
-/** Has many nodes do something with a project, and waits for the end as the original did; what failed is told, not thrown. */
+/**
+ * Asks many nodes to do something with a project, and waits for the end as the original did. Failures are reported,
+ * not thrown.
+ */
 export async function propagate(
   deps: Deps,
   project: ManagedProject,

@@ -9,7 +9,10 @@ import { nextRun, type ScheduleKind } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
-/** How long Temporal may take to say when a schedule is due, in milliseconds: the project is shown without it then. */
+/**
+ * How long Temporal may take to report when a schedule runs next, in milliseconds; after that the project is shown
+ * without it.
+ */
 const SCHEDULE_DEADLINE_MS = 2_000;
 
 const urlOf = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): string | null =>
@@ -20,19 +23,19 @@ const urlOf = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): 
         runId: ref.run_id,
       });
 
-/** A clone with the address of its history in the Temporal UI. */
+/** Adds the address of a clone's history in the Temporal UI. */
 export function showClone(deps: Deps, status: ProjectNodeStatus): ProjectNodeStatus {
   return { ...status, history_url: urlOf(deps, status) };
 }
 
-/** A project's summary with the address of its propagation's history. */
+/** Adds the address of its propagation's history to a project's summary. */
 export function showSummary(deps: Deps, project: ProjectSummary): ProjectSummary {
   const { propagation } = project;
   if (propagation === null) return project;
   return { ...project, propagation: { ...propagation, history_url: urlOf(deps, propagation) } };
 }
 
-/** A project with the addresses of its histories. */
+/** Adds the addresses of its histories to a project. */
 export function showProject(deps: Deps, project: ManagedProject): ManagedProject {
   const { propagation } = project;
   return {
@@ -42,7 +45,7 @@ export function showProject(deps: Deps, project: ManagedProject): ManagedProject
   };
 }
 
-/** When the schedules of a project are due next, as the engine says; without the times where it does not answer. */
+/** Returns when the schedules of a project run next, according to Temporal; without the times when it does not answer. */
 export async function showSchedules(
   deps: Deps,
   project: Pick<ManagedProject, 'id' | 'fetch_schedule' | 'memory_schedule' | 'update_schedule'>,
@@ -57,7 +60,7 @@ export async function showSchedules(
       );
       return { ...schedule, next_at: at };
     } catch (error) {
-      deps.logger.debug({ err: error, project: project.id }, 'a schedule could not be asked for');
+      deps.logger.debug({ err: error, project: project.id }, 'Temporal did not describe a schedule');
       return schedule;
     }
   };
@@ -68,7 +71,7 @@ export async function showSchedules(
   };
 }
 
-/** A project with the addresses of its histories, and when its schedules are due. */
+/** Returns a project with the addresses of its histories, and when its schedules run next. */
 export async function showProjectWhole(deps: Deps, project: ManagedProject): Promise<ManagedProject> {
   const { fetch, memory, update } = await showSchedules(deps, project);
   const due = { fetch_schedule: fetch, memory_schedule: memory, update_schedule: update };

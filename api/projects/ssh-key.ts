@@ -4,16 +4,17 @@ const BEGIN = '-----BEGIN OPENSSH PRIVATE KEY-----';
 const MAGIC = 'openssh-key-v1\0';
 
 /**
- * The fingerprint of a private key, as `ssh-keygen -l` prints it: `SHA256:` and the digest of the public half.
+ * Returns the fingerprint of a private key, as `ssh-keygen -l` prints it: `SHA256:` and the digest of the public
+ * half.
  * @param text the key file: OpenSSH's own format, or PEM for RSA and ECDSA
- * @throws Error saying what is wrong with it; it never repeats any of the key
+ * @throws Error saying what is wrong with it; it never repeats any part of the key
  */
 export function sshKeyFingerprint(text: string): string {
   const blob = text.trimStart().startsWith(BEGIN) ? publicBlobOfOpenssh(text) : publicBlobOfPem(text);
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** PROTOCOL.key of OpenSSH: magic, cipher, kdf, kdf options, number of keys, then the public half in clear. */
+/** Reads PROTOCOL.key of OpenSSH: magic, cipher, kdf, kdf options, number of keys, then the public half in plain. */
 function publicBlobOfOpenssh(text: string): Buffer {
   const body = Buffer.from(text.replaceAll(/-----[A-Z ]+-----|\s/g, ''), 'base64');
   if (body.subarray(0, MAGIC.length).toString('latin1') !== MAGIC)
@@ -68,7 +69,7 @@ function counted(bytes: Buffer): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** RFC 4251: a number whose first bit is set gets a zero byte, so that it is not negative. */
+/** Encodes a number by RFC 4251: one whose first bit is set gets a zero byte, so that it is not negative. */
 function number(text: string | undefined): Buffer {
   const bytes = bytesOf(text);
   return counted((bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes);

@@ -17,24 +17,24 @@ import { callEngine } from '../engine/engine-calls.ts';
 import { describePending, nodeActivity } from '../engine/pending-activity.ts';
 import { joinNode } from './requests.ts';
 
-/** How often clones that are under way are looked at, in milliseconds: as often as an agent's heartbeat tells of them. */
+/** How often running clones are checked, in milliseconds: as often as an agent's heartbeat reports them. */
 const LOOK_MS = 1_000;
-/** How often one that waits for a node which is away is looked at. */
+/** How often a clone that waits for an absent node is checked. */
 const AWAY_MS = 10_000;
-/** How often propagations and nodes that are to join are looked at. */
+/** How often propagations, and nodes that should join, are checked. */
 const SLOW_MS = 5_000;
-/** How many workflows are asked for at once. */
+/** How many workflows are described at the same time. */
 const AT_ONCE = 8;
 /** How long Temporal may take to describe one. */
 const DESCRIBE_MS = 3_000;
-/** A workflow that has ended writes so itself, in a moment; after this it never will (it was terminated). */
+/** A workflow that ends records that itself within this time. After it, the workflow was terminated and never will. */
 const SILENT_MS = 10_000;
 
 /**
- * Shows how far clones are, from the heartbeats of their activities, and what those that wait wait for. It also notices
- * workflows that ended without a word (somebody terminated them), so that nothing shows as cloning for ever, and has nodes
- * that enrolled lately join the projects that want them.
- * @returns the way to end it
+ * Shows the progress of clones from the heartbeats of their activities, and what waiting clones wait for. It also
+ * detects workflows that somebody terminated, so that nothing shows as cloning forever. And it asks newly enrolled
+ * nodes to join the projects that want them.
+ * @returns a function that stops it
  */
 export function watchProjects(deps: Deps): () => void {
   const lookedAt = new Map<string, number>();
@@ -59,12 +59,12 @@ export function watchProjects(deps: Deps): () => void {
         await Promise.all(
           due.slice(at, at + AT_ONCE).map(async (status) => {
             lookedAt.set(status.id, now);
-            // What one of them has to say must not keep the others from being shown.
+            // A failure for one clone must not keep the others from being shown.
             await lookAtClone(deps, status, live.has(status.node_id)).catch((error: unknown) => {
               const { project_id, node_id } = status;
               deps.logger.warn(
                 { project_id, node_id, reason: errorMessage(error) },
-                'a clone was not looked at',
+                'a clone was not checked',
               );
             });
           }),
@@ -76,7 +76,7 @@ export function watchProjects(deps: Deps): () => void {
         await joinMissing(deps);
       }
     } catch (error) {
-      deps.logger.warn({ reason: errorMessage(error) }, 'clones could not be looked at');
+      deps.logger.warn({ reason: errorMessage(error) }, 'clones could not be checked');
     } finally {
       if (!stopped) timer = setTimeout(() => void look(), LOOK_MS);
     }
@@ -102,7 +102,7 @@ async function lookAtClone(deps: Deps, was: ProjectNodeStatus, online: boolean):
     };
     const message = `Its workflow ${how} without a result; clone it again.`;
     const outcome = { kind: 'failed' as const, code: 'clone_failed', message };
-    // Told first: once it is recorded, nobody looks at it any more.
+    // Notified first: once the end is recorded, nobody checks this clone again.
     await callEngine(deps.engine, (client) =>
       tellFailed(client, { projectId: was.project_id, node: was.node_id, error: message }),
     );
@@ -148,7 +148,7 @@ async function joinMissing(deps: Deps): Promise<void> {
   }
 }
 
-/** A workflow's run as Temporal knows it; null when it knows none. */
+/** Describes a workflow's run; null when Temporal knows none. */
 async function describe(deps: Deps, { workflow_id, run_id }: { workflow_id: string; run_id: string }) {
   try {
     return await callEngine(

@@ -13,12 +13,12 @@ import { notFound } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
- * Approves a proposal: from here on its workflow has a node commit it.
+ * Approves a proposal: its workflow then has a node commit it.
  * @param input.expectedVersion the commit that the branch must be at; undefined: the proposal's own
- * @param input.treeHash the tree that was looked at: exactly this is committed, or nothing
- * @returns the proposal as it is by now
- * @throws MembridgeError not_found; conflict naming its status when that does not allow it, or the tree that is shown when another one
- *   was named; engine_unavailable
+ * @param input.treeHash the tree that the person looked at: exactly this is committed, or nothing
+ * @returns the proposal after the approval
+ * @throws MembridgeError not_found; conflict naming its status when that forbids an approval, or the shown tree when
+ * another one was named; engine_unavailable
  */
 export async function approve(
   deps: Deps,
@@ -52,7 +52,7 @@ export async function approve(
 
 /**
  * Rejects a proposal for good.
- * @throws MembridgeError not_found; conflict naming its status when it is not pending any more
+ * @throws MembridgeError not_found; conflict naming its status when it is no longer pending
  */
 export async function reject(
   deps: Deps,

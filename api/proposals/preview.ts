@@ -9,22 +9,22 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { notFound } from '../http/not-found.ts';
 
-/** What failed is tried again when somebody looks, but not sooner than this, in milliseconds. */
+/** How long a failed preview stays before somebody's look makes it again, in milliseconds. */
 const RETRY_MS = 30_000;
 
-/** How long asking for a diff may hold up who only looks, in milliseconds. */
+/** How long requesting a diff may delay a reader, in milliseconds. */
 const ASK_MS = 2_000;
 
-/** A packed diff is at most so large, in bytes, whatever is in the database. */
+/** The largest packed diff that is accepted from the database, in bytes. */
 const MAX_DIFF_BYTES = 16 * 1_048_576;
 
 type Kept = NonNullable<Awaited<ReturnType<typeof getPreview>>>;
 
 /**
- * The tree that a node made of a proposal, and git's own diff. Asks a node where there is none, or where what there is cannot be approved
- * any more since the branch has moved.
- * @param options.canBeMade whether what it proposes is still there
- * @param options.isAsked make it again, whatever there is
+ * Returns the tree that a node built from a proposal, and git's own diff. Asks a node when there is none, or when the
+ * branch has moved, so that the present one can no longer be approved.
+ * @param options.canBeMade whether the proposal's content still exists
+ * @param options.isAsked make it again in any case
  */
 export async function showPreview(
   deps: Deps,
@@ -53,7 +53,7 @@ export async function showPreview(
 }
 
 /**
- * Has a node make the diff again, over the branch as it is now.
+ * Asks a node to make the diff again, over the present branch.
  * @throws MembridgeError not_found
  */
 export async function remakePreview(deps: Deps, id: string): Promise<ProposalPreview> {
@@ -63,7 +63,7 @@ export async function remakePreview(deps: Deps, id: string): Promise<ProposalPre
     canBeMade: found.blob !== null,
     isAsked: true,
   });
-  return preview ?? { ...NONE, state: 'failed', detail: 'What it proposes is not kept any more.' };
+  return preview ?? { ...NONE, state: 'failed', detail: 'The store no longer has its content.' };
 }
 
 const NONE = {

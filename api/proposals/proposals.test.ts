@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** A project of a name of its own, which is cloned nowhere. */
+/** Makes a project with a unique name, of which no clone exists. */
 async function project(): Promise<string> {
   made += 1;
   const { body } = await test.call('POST', '/api/runtime/projects', {
@@ -37,7 +37,7 @@ const audit = async (id: string): Promise<Record<string, unknown>[]> => {
 };
 
 describe('proposals', () => {
-  it('wait for a person, with the patch or the text that a worker gave', async () => {
+  it('wait for a person, with the worker’s patch or text', async () => {
     const id = await project();
     const patch = await propose(test.plane.deps, id, `As asked:\n\`\`\`diff\n${DIFF}\`\`\`\n`);
     const shown = await get(patch);
@@ -47,7 +47,7 @@ describe('proposals', () => {
       kind: 'patch',
       path: null,
       content: DIFF,
-      // Only git's own diff is shown as one, and no node can make it here.
+      // Only git's own diff is shown as a diff, and no node can make one here.
       diff: null,
       preview: { state: 'making', tree: null },
       history_url: null,
@@ -64,7 +64,7 @@ describe('proposals', () => {
     expect((await test.call('GET', path(file), { headers: {} })).status).toBe(401);
   });
 
-  it('are still shown when what they propose was removed', async () => {
+  it('are still shown when their content was removed', async () => {
     const id = await propose(test.plane.deps, await project(), DIFF);
     const { rows } = await test.plane.deps.db.pool.query<{ sha256: string }>(
       'select sha256 from runtime_artifacts a join proposals p on p.artifact_id = a.id where p.id = $1',
@@ -112,7 +112,7 @@ describe('proposals', () => {
     expect(rows).toHaveLength(1);
   });
 
-  it('are listed by pages, the newest first, also those of one moment', async () => {
+  it('are listed by pages, newest first, also those of one moment', async () => {
     const id = await project();
     const other = await project();
     const all: string[] = [];
@@ -141,7 +141,7 @@ describe('proposals', () => {
     expect((await test.call('GET', '/api/runtime/proposals?status=unheard-of')).status).toBe(400);
   });
 
-  it('that are rejected stay so: nothing else is done with them', async () => {
+  it('stay rejected, and refuse every other step', async () => {
     const id = await propose(test.plane.deps, await project(), DIFF);
     const { status, body } = await test.call('POST', path(id, '/reject'), {
       headers: { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY },
@@ -166,7 +166,7 @@ describe('proposals', () => {
     expect((await test.call('POST', path('prop_none', '/reject'), { body: {} })).status).toBe(404);
   });
 
-  it('expire after 72 h, and are not approved then, also before anybody noticed', async () => {
+  it('expire after 72 h, and refuse an approval even before the sweep', async () => {
     const { db, now } = test.plane.deps;
     const projectId = await project();
     const old = await propose(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS });
@@ -192,7 +192,7 @@ describe('proposals', () => {
     ]);
   });
 
-  it('of several who reject at the same moment, one does', async () => {
+  it('accept only one of several simultaneous rejections', async () => {
     const id = await propose(test.plane.deps, await project(), DIFF);
     const decide = (what: string) => test.call('POST', path(id, what), { body: {} });
     const answers = await Promise.all(['/reject', '/reject', '/reject', '/reject'].map(decide));
@@ -203,7 +203,7 @@ describe('proposals', () => {
     expect(decided).toHaveLength(1);
   });
 
-  it('a step that was recorded is not recorded again, and one that is not allowed changes nothing', async () => {
+  it('record a step only once, and ignore a forbidden one', async () => {
     const { db } = test.plane.deps;
     const id = await propose(test.plane.deps, await project(), DIFF);
     const approve = { step: 'approve', by: 'api', runId: 'run' } as const;

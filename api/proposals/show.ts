@@ -9,7 +9,7 @@ import type { Deps } from '../deps.ts';
 import { notFound } from '../http/not-found.ts';
 import { showPreview } from './preview.ts';
 
-/** A proposal with the address of its history in the Temporal UI, once somebody approved it. */
+/** Adds the address of a proposal's history in the Temporal UI, once somebody approved it. */
 export function showProposal({ config }: Pick<Deps, 'config'>, proposal: Proposal): Proposal {
   const { workflow_id: workflowId, run_id: runId } = proposal;
   if (runId === '') return proposal;
@@ -20,8 +20,8 @@ export function showProposal({ config }: Pick<Deps, 'config'>, proposal: Proposa
 }
 
 /**
- * A proposal with what it would change: the worker's text, and git's own diff of the tree that a node made. Where there is none yet, a
- * node is asked for it.
+ * Returns a proposal with the changes that it would make: the worker's text, and git's own diff of the tree that a
+ * node built. When there is none yet, it asks a node for one.
  * @throws MembridgeError not_found; store_unavailable
  */
 export async function showProposalWhole(deps: Deps, id: string): Promise<ShownProposal> {
@@ -35,7 +35,7 @@ export async function showProposalWhole(deps: Deps, id: string): Promise<ShownPr
   return { ...proposal, content, ...shown };
 }
 
-/** What the worker proposes; null when it is gone, or reads as no proposal. */
+/** Returns the worker's proposed content; null when it is gone, or is not a proposal. */
 async function readContent({ store }: Deps, blob: Blob | null): Promise<string | null> {
   if (blob === null) return null;
   try {

@@ -7,32 +7,32 @@ import { describeOutcome } from '../../engine/describe-outcome.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
-/** How often, in milliseconds. */
+/** How often the sweep runs, in milliseconds. */
 const SWEEP_MS = 60_000;
 
-/** A workflow that has ended writes so itself, in a moment; after this it never will (it was terminated). */
+/** A workflow that ends records that itself within this time. After it, the workflow was terminated and never will. */
 const SILENT_MS = 30_000;
 
 /** How long Temporal may take to describe one workflow. */
 const DESCRIBE_MS = 3_000;
 
 /**
- * Keeps expiring proposals that nobody decided on, and noticing those whose workflow ended without a word.
- * @returns the way to end it
+ * Expires undecided proposals, and detects those whose workflow somebody terminated.
+ * @returns a function that stops it
  */
 export function watchProposals(deps: Deps): () => void {
   const timer = setInterval(() => void sweepProposals(deps), SWEEP_MS);
   return () => clearInterval(timer);
 }
 
-/** One round of it. Never throws: what could not be done is tried at the next one. */
+/** Runs one round. Never throws: the next round repeats what failed. */
 export async function sweepProposals(deps: Deps): Promise<void> {
   try {
     const ended = await expireProposals(deps.db, { now: deps.now() });
     if (ended > 0) deps.logger.info({ proposals: ended }, 'proposals expired');
     for (const proposal of await listOpenProposals(deps.db)) await lookAt(deps, proposal);
   } catch (error) {
-    deps.logger.warn({ reason: errorMessage(error) }, 'proposals could not be looked at');
+    deps.logger.warn({ reason: errorMessage(error) }, 'proposals could not be checked');
   }
 }
 

@@ -12,8 +12,9 @@ export interface RemoteAnswer {
 }
 
 /**
- * How one try ended. `busy` and `unreachable` say that the server is not there (429 apart: it is, and asks for time);
- * `refused` that it is there, but what it says is not for us; `aborted` that nobody waits for the answer any more.
+ * How one try ended. `busy` and `unreachable` mean that the server is not available (except for 429: it is, and asks
+ * for time). `refused`: it is available, but its answer is unusable. `aborted`: nobody waits for the answer any
+ * longer.
  */
 export type Attempt =
   | { readonly kind: 'answered'; readonly answer: RemoteAnswer }
@@ -22,7 +23,7 @@ export type Attempt =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'aborted' };
 
-/** One request as it goes out. */
+/** One request as it is sent. */
 export interface Outgoing {
   readonly url: string;
   readonly method: string;
@@ -32,9 +33,9 @@ export interface Outgoing {
 }
 
 /**
- * Asks once. Never throws.
+ * Tries once. Never throws.
  * @param deadlineMs for everything, the body included
- * @param caller aborts when nobody waits for the answer any more
+ * @param caller aborts when nobody waits for the answer any longer
  */
 export async function attempt(
   outgoing: Outgoing,
@@ -47,7 +48,7 @@ export async function attempt(
     const response = await fetch(url, {
       method,
       headers,
-      // The admin key goes to the host that was set, and to no other that this one names.
+      // The admin key goes only to the configured host, not to another one that it redirects to.
       redirect: 'manual',
       signal: caller === undefined ? deadline : AbortSignal.any([deadline, caller]),
       ...(body === null ? {} : { body }),
@@ -94,7 +95,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What fetch says is always "fetch failed"; the reason is underneath, and of several addresses each has its own. */
+/**
+ * Returns the reason of a failed fetch. Its message is always "fetch failed"; the causes below it name the reason,
+ * one for each address.
+ */
 function networkReason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof AggregateError && cause.errors.length > 0) return errorMessage(cause.errors[0]);

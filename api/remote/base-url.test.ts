@@ -7,7 +7,7 @@ test.each([
   ['https://plane.example/', 'https://plane.example'],
   ['https://example.org/membridge//', 'https://example.org/membridge'],
   ['http://[::1]:8000', 'http://[::1]:8000'],
-])('%s is the address %s', (text, expected) => {
+])('reads %s as the address %s', (text, expected) => {
   expect(parseBaseUrl(text)).toBe(expected);
 });
 
@@ -20,18 +20,18 @@ test.each([
   'https://plane.example/?key=1',
   'https://plane.example/#x',
   'http://',
-])('%j is no address of a control plane', (text) => {
+])('refuses %j as the address of a control plane', (text) => {
   expect(parseBaseUrl(text)).toBeNull();
 });
 
 test.each(['', '.', '..', '../agents', 'a/b', 'a\\b', '\n', 'a\u0000', '\ud800'])(
-  'the segment %j is refused',
+  'refuses the segment %j',
   (segment) => {
     expect(() => joinSegments('http://h', ['projects', segment])).toThrow(/cannot be part of a path/);
   },
 );
 
-test('whatever a segment holds, it stays one of the path, and comes back as it was', () => {
+test('keeps any segment as one part of the path, and decodes it unchanged', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', minLength: 1 }), (segment) => {
       let joined = '';
@@ -47,6 +47,6 @@ test('whatever a segment holds, it stays one of the path, and comes back as it w
   );
 });
 
-test('what is encoded already is encoded again, and so cannot become a way up', () => {
+test('encodes an encoded segment again, so that it cannot lead upwards', () => {
   expect(joinSegments('http://h', ['%2e%2e', '..%2fagents'])).toBe('http://h/%252e%252e/..%252fagents');
 });

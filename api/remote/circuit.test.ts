@@ -4,33 +4,33 @@ import { CLOSED, admit, afterAbandoned, afterFailure, afterSuccess, type Circuit
 
 const rules = { threshold: 3, cooldownMs: 1_000 };
 
-/** The circuit after so many failures in a row, all at one moment. */
+/** Returns the circuit after a number of consecutive failures, all at one moment. */
 function failing(times: number, now: number): Circuit {
   let circuit = CLOSED;
   for (let n = 0; n < times; n += 1) circuit = afterFailure(circuit, false, now, rules);
   return circuit;
 }
 
-test('it opens after as many failures in a row as the rules say, and not before', () => {
+test('opens after exactly as many consecutive failures as the rules say', () => {
   expect(failing(2, 0)).toEqual({ kind: 'closed', failures: 2 });
   expect(failing(3, 5)).toEqual({ kind: 'open', failures: 3, until: 1_005 });
   expect(admit(failing(2, 0), 0)).toMatchObject({ allowed: true, probe: false });
   expect(admit(failing(3, 0), 999).allowed).toBe(false);
 });
 
-test('a success in between begins the count anew', () => {
+test('restarts the count after a success', () => {
   expect(afterSuccess()).toEqual(CLOSED);
 });
 
 describe('after its time', () => {
   const probing = admit(failing(3, 0), 1_000);
 
-  test('one call may look, and no other while it does', () => {
+  test('lets one call probe, and no other meanwhile', () => {
     expect(probing).toMatchObject({ allowed: true, probe: true, circuit: { kind: 'half-open' } });
     expect(admit(probing.circuit, 99_999).allowed).toBe(false);
   });
 
-  test('a failure of that one opens it again', () => {
+  test('opens again when the probe fails', () => {
     expect(afterFailure(probing.circuit, true, 1_200, rules)).toEqual({
       kind: 'open',
       failures: 4,
@@ -38,19 +38,19 @@ describe('after its time', () => {
     });
   });
 
-  test('a failure of a call that began before changes nothing', () => {
+  test('ignores the failure of a call that began before', () => {
     expect(afterFailure(probing.circuit, false, 1_200, rules)).toEqual(probing.circuit);
     expect(afterFailure(failing(3, 0), false, 500, rules)).toEqual(failing(3, 0));
   });
 
-  test('when nobody waits for that one any more, the next call may look at once', () => {
+  test('lets the next call probe immediately when the probe was abandoned', () => {
     const left = afterAbandoned(probing.circuit, true, 1_300);
     expect(admit(left, 1_300)).toMatchObject({ allowed: true, probe: true });
     expect(afterAbandoned(CLOSED, false, 0)).toEqual(CLOSED);
   });
 });
 
-test('whatever happens: at most one call looks, an open one lets none through before its time, and one success closes it', () => {
+test('allows at most one probe, none while open, and closes after one success, for any sequence', () => {
   const step = fc.record({
     what: fc.constantFrom('call', 'success', 'failure', 'abandon'),
     passes: fc.integer({ min: 0, max: 2_000 }),
@@ -59,7 +59,7 @@ test('whatever happens: at most one call looks, an open one lets none through be
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       let circuit = CLOSED;
       let now = 0;
-      // Calls under way, each with whether it is the one that looks.
+      // Running calls, each with whether it is the probe.
       const calls: boolean[] = [];
       for (const { what, passes } of steps) {
         now += passes;
@@ -78,9 +78,9 @@ test('whatever happens: at most one call looks, an open one lets none through be
         if (what === 'failure') circuit = afterFailure(circuit, probe, now, rules);
         if (what === 'abandon') circuit = afterAbandoned(circuit, probe, now);
         if (what === 'success') expect(admit(circuit, now).allowed).toBe(true);
-        // It never waits for a call that is not there.
+        // While half-open, there is a probe to wait for.
         if (circuit.kind === 'half-open') expect(calls).toContain(true);
-        // Once another call closed it, the end of the one that looked decides nothing more.
+        // Once another call closed it, the end of the probe decides nothing.
         else if (what === 'success') calls.fill(false);
       }
     }),

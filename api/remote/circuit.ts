@@ -1,8 +1,8 @@
 import { assertNever } from '../../contract/http/primitives.ts';
 
 /**
- * A circuit breaker as data: what is known of a server that may be away. `closed` lets every call through; `open` none
- * until a moment; `half-open` one, whose end decides. Moments are epoch ms.
+ * A circuit breaker as data, for a server that may be away. `closed` lets every call through. `open` lets none
+ * through until a moment. `half-open` lets one through, the probe, whose result decides. Moments are epoch ms.
  */
 export type Circuit =
   | { readonly kind: 'closed'; readonly failures: number }
@@ -13,21 +13,21 @@ export type Circuit =
 export interface CircuitRules {
   /** Consecutive failures that open it. */
   readonly threshold: number;
-  /** How long it stays open before one call may look again, in milliseconds. */
+  /** How long it stays open before one call may probe again, in milliseconds. */
   readonly cooldownMs: number;
 }
 
-/** A circuit of which nothing is known yet. */
+/** A circuit about which nothing is known yet. */
 export const CLOSED: Circuit = { kind: 'closed', failures: 0 };
 
-/** What a call meets: whether it may go, and whether it is the one that looks again. */
+/** Whether a call may be sent, and whether it is the probe. */
 export interface Admission {
   readonly circuit: Circuit;
   readonly allowed: boolean;
   readonly probe: boolean;
 }
 
-/** Asks for one call at a moment. */
+/** Asks to send one call at a moment. */
 export function admit(circuit: Circuit, now: number): Admission {
   switch (circuit.kind) {
     case 'closed':
@@ -43,14 +43,14 @@ export function admit(circuit: Circuit, now: number): Admission {
   }
 }
 
-/** A call was answered: whatever was thought of the server, it is there. */
+/** Records an answered call: the server is available. */
 export function afterSuccess(): Circuit {
   return CLOSED;
 }
 
 /**
- * A call failed.
- * @param probe whether it was the one that looked again; others that end late change nothing once the circuit is not closed
+ * Records a failed call.
+ * @param probe whether it was the probe; the late end of another call changes nothing once the circuit is not closed
  */
 export function afterFailure(circuit: Circuit, probe: boolean, now: number, rules: CircuitRules): Circuit {
   if (circuit.kind !== 'closed' && !probe) return circuit;
@@ -59,7 +59,7 @@ export function afterFailure(circuit: Circuit, probe: boolean, now: number, rule
   return { kind: 'open', failures, until: now + rules.cooldownMs };
 }
 
-/** A call ended without telling anything: its caller went away. After a probe, the next call may look. */
+/** Records a call that ended without a result, because its caller disconnected. After a probe, the next call may probe. */
 export function afterAbandoned(circuit: Circuit, probe: boolean, now: number): Circuit {
   return probe && circuit.kind === 'half-open'
     ? { kind: 'open', failures: circuit.failures, until: now }

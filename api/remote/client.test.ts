@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** A server that answers in turn, the last one for ever, and what it was asked. */
+/** Starts a server that gives the answers in turn, the last one forever, and records the requests. */
 async function serve(...answers: Answer[]): Promise<{ url: string; asked: IncomingMessage[] }> {
   const asked: IncomingMessage[] = [];
   const server = createServer((req, res) => {
@@ -35,13 +35,13 @@ const json =
 const hang: Answer = () => undefined;
 const reset: Answer = (res) => void res.destroy();
 
-/** No chance in the delays, and short times. */
+/** Rules without randomness in the delays, and with short times. */
 const quick = { random: () => 0, attemptMs: 400, totalMs: 3_000, threshold: 5, cooldownMs: 300 };
 const GET: RemoteCall = { method: 'GET', segments: ['projects'] };
 const POST: RemoteCall = { method: 'POST', segments: ['projects'], body: { name: 'a' } };
 const KEY = 'the-admin-key';
 
-test('a call goes out with the key, the request id, the query and the body, and gives the answer', async () => {
+test('sends the key, the request id, the query and the body, and returns the answer', async () => {
   const { url, asked } = await serve(json(201, { name: 'a' }));
   const client = createRemoteClient(quick);
   const answer = await client.call(
@@ -59,7 +59,7 @@ test('a call goes out with the key, the request id, the query and the body, and 
   expect(client.state()).toMatchObject({ connected: true, consecutiveFailures: 0, circuit: 'closed' });
 });
 
-test('a GET is tried again after a broken connection and after 503, and then succeeds', async () => {
+test('repeats a GET after a broken connection and after 503', async () => {
   const { url, asked } = await serve(reset, json(503), json(200, []));
   const began = Date.now();
   const answer = await createRemoteClient(quick).call({ url, adminKey: KEY }, GET);
@@ -69,7 +69,7 @@ test('a GET is tried again after a broken connection and after 503, and then suc
 });
 
 test.each(['POST', 'PUT', 'PATCH', 'DELETE'] as const)(
-  'a %s is sent once, however it ends',
+  'sends a %s only once, however it ends',
   async (method) => {
     const { url, asked } = await serve(reset);
     const call = createRemoteClient(quick).call({ url, adminKey: KEY }, { ...POST, method });
@@ -78,7 +78,7 @@ test.each(['POST', 'PUT', 'PATCH', 'DELETE'] as const)(
   },
 );
 
-test('Retry-After is waited when there is time for it, and given back when there is not', async () => {
+test('waits for Retry-After when there is time, and otherwise returns it', async () => {
   const slow = await serve(json(429, {}, { 'Retry-After': '1' }), json(200));
   const began = Date.now();
   expect((await createRemoteClient(quick).call({ url: slow.url, adminKey: KEY }, GET)).status).toBe(200);
@@ -89,7 +89,7 @@ test('Retry-After is waited when there is time for it, and given back when there
   expect(never.asked).toHaveLength(1);
 });
 
-test('statuses that will not change are given back at once', async () => {
+test('returns final statuses immediately', async () => {
   for (const status of [400, 404, 409, 422, 500]) {
     const { url, asked } = await serve(json(status, { detail: 'no' }));
     const answer = await createRemoteClient(quick).call({ url, adminKey: KEY }, GET);
@@ -98,7 +98,7 @@ test('statuses that will not change are given back at once', async () => {
   }
 });
 
-test('a server that is silent, or stops in the middle, costs no more than the deadlines', async () => {
+test('keeps the deadlines when a server is silent or stops in the middle', async () => {
   const half: Answer = (res) => void res.writeHead(200).write('[');
   for (const answer of [hang, half]) {
     const { url } = await serve(answer);
@@ -109,7 +109,7 @@ test('a server that is silent, or stops in the middle, costs no more than the de
   }
 });
 
-test('a redirect is not followed: the key reaches no other host', async () => {
+test('follows no redirect, so that the key reaches no other host', async () => {
   const other = await serve(json(200));
   const { url } = await serve(json(307, {}, { Location: other.url }));
   const call = createRemoteClient(quick).call({ url, adminKey: KEY }, POST);
@@ -118,7 +118,7 @@ test('a redirect is not followed: the key reaches no other host', async () => {
   expect(other.asked).toHaveLength(0);
 });
 
-test('an answer that is too large is not read to its end, whether its length is told or not', async () => {
+test('stops reading an answer that is too large, with or without a length', async () => {
   const endless: Answer = (res) => {
     const send = (): void => {
       while (!res.destroyed && res.write(' '.repeat(65_536)));
@@ -133,14 +133,14 @@ test('an answer that is too large is not read to its end, whether its length is 
   }
 });
 
-test('an answer that is not JSON is refused, and nothing of it is told', async () => {
+test('refuses an answer that is not JSON, and shows nothing of it', async () => {
   const { url } = await serve((res) => void res.end('<html>inner secrets</html>'));
   const call = createRemoteClient(quick).call({ url, adminKey: KEY }, GET);
   await expect(call).rejects.toThrow(/is not JSON/);
   await expect(call).rejects.not.toThrow(/secrets/);
 });
 
-test('a key that is not taken is told as that, not as a caller who is not signed in', async () => {
+test('reports a refused key as such, not as a missing sign-in', async () => {
   const { url } = await serve(json(401, { detail: 'Unauthorized' }));
   const client = createRemoteClient(quick);
   const call = client.call({ url, adminKey: KEY }, GET);
@@ -151,7 +151,7 @@ test('a key that is not taken is told as that, not as a caller who is not signed
   await expect(client.call({ url, adminKey: null }, GET)).rejects.toThrow(/none is set/);
 });
 
-test('the circuit opens, spares the server, looks again with one call, and closes', async () => {
+test('opens the circuit, spares the server, probes with one call, and closes it', async () => {
   const { url, asked } = await serve(...Array.from({ length: 5 }, () => reset), json(200, []));
   const client = createRemoteClient(quick);
   const target = { url, adminKey: KEY };
@@ -173,7 +173,7 @@ test('the circuit opens, spares the server, looks again with one call, and close
   expect(client.state()).toMatchObject({ circuit: 'closed', consecutiveFailures: 0, connected: true });
 });
 
-test('a call by hand is tried once although the circuit is open, and closes it', async () => {
+test('tries a manual call once although the circuit is open, and closes it', async () => {
   const { url, asked } = await serve(reset, json(200));
   const client = createRemoteClient({ ...quick, threshold: 1, cooldownMs: 60_000 });
   const target = { url, adminKey: KEY };
@@ -184,7 +184,7 @@ test('a call by hand is tried once although the circuit is open, and closes it',
   expect(client.state().circuit).toBe('closed');
 });
 
-test('a caller who goes away ends the call, and the circuit does not count it', async () => {
+test('ends the call when the caller disconnects, and does not count it', async () => {
   const { url, asked } = await serve(hang);
   const client = createRemoteClient({ ...quick, threshold: 1, attemptMs: 5_000 });
   const gone = new AbortController();
@@ -198,7 +198,7 @@ test('a caller who goes away ends the call, and the circuit does not count it', 
   expect(client.state()).toMatchObject({ circuit: 'closed', consecutiveFailures: 0 });
 });
 
-test('another address, or another key, begins anew', async () => {
+test('forgets the circuit for another address or another key', async () => {
   const down = await serve(reset);
   const client = createRemoteClient({ ...quick, threshold: 1, cooldownMs: 60_000 });
   await expect(client.call({ url: down.url, adminKey: KEY }, POST)).rejects.toThrow(/does not answer/);

@@ -7,37 +7,38 @@ import { delayBeforeRetry } from './retry.ts';
 
 /** The control plane to ask. */
 export interface RemoteTarget {
-  /** As parseBaseUrl gives it. */
+  /** In the form of parseBaseUrl. */
   readonly url: string;
   readonly adminKey: string | null;
 }
 
-/** One call to it. */
+/** One call to a control plane. */
 export interface RemoteCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** The path, each segment as it is, not encoded. */
+  /** The path's segments, not encoded. */
   readonly segments: readonly string[];
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly requestId?: string;
-  /** Aborts when nobody waits for the answer any more. */
+  /** Aborts when nobody waits for the answer any longer. */
   readonly signal?: AbortSignal;
-  /** A person asks for this one: it is tried once, whatever the circuit says. */
+  /** A person asks for this call: it is tried once, even when the circuit is open. */
   readonly byHand?: boolean;
 }
 
-/** The client of a control plane elsewhere. */
+/** The client of a remote control plane. */
 export interface RemoteClient {
   /**
-   * @returns its answer, also one that says no
-   * @throws MembridgeError control_plane_unreachable; control_plane_refused when what answers is no control plane, or does
-   *   not take the admin key; bad_request for a segment that cannot be one; the signal's reason when it aborts
+   * Makes a call.
+   * @returns its answer, also one that refuses
+   * @throws MembridgeError control_plane_unreachable; control_plane_refused when the server is no control plane, or
+   * refuses the admin key; bad_request for an invalid segment; the signal's reason when it aborts
    */
   call(target: RemoteTarget, call: RemoteCall): Promise<RemoteAnswer>;
   state(): RemoteState;
 }
 
-/** How the client waits and counts. */
+/** The client's deadlines, and the rules of its circuit. */
 interface RemoteRules {
   /** For one try, in milliseconds. */
   readonly attemptMs: number;
@@ -57,10 +58,10 @@ const RULES: RemoteRules = {
   random: Math.random,
 };
 
-/** How a process that passes calls on names itself to the next, in the header Via. */
+/** The name of a forwarding process in the header Via. */
 export const VIA = 'membridge-runtime';
 
-/** Makes a client. What it learnt it forgets when another address or key is set. */
+/** Makes a client. It forgets what it learned when another address or key is set. */
 export function createRemoteClient(given: Partial<RemoteRules> = {}): RemoteClient {
   const rules = { ...RULES, ...given };
   let asked: RemoteTarget = { url: '', adminKey: null };
@@ -94,7 +95,7 @@ export function createRemoteClient(given: Partial<RemoteRules> = {}): RemoteClie
         random: rules.random(),
       });
       if (call.byHand === true || known.circuit().kind !== 'closed') return result;
-      // A wait that leaves no time for the try after it would only keep the caller waiting.
+      // A wait that leaves no time for the next try would only delay the caller.
       if (delay === null || Date.now() + delay >= ends) return result;
       await pause(delay, call.signal);
     }
@@ -130,7 +131,7 @@ function outgoingOf(target: RemoteTarget, call: RemoteCall): Outgoing {
   };
 }
 
-/** The answer that a call ended with. @throws as RemoteClient.call does */
+/** Returns the answer that a call ended with. @throws as RemoteClient.call does */
 function usable(
   known: Connection,
   target: RemoteTarget,
@@ -144,10 +145,10 @@ function usable(
     throw refused(target.url, result.reason);
   }
   const { answer } = result;
-  // Given back as it is, a browser would take it for the end of its own session here.
+  // Returned unchanged, a browser would read it as the end of its own session here.
   if (answer.status !== 401 && answer.status !== 403) return answer;
   const reason =
-    target.adminKey === null ? 'it wants an admin key and none is set' : 'it does not take the admin key';
+    target.adminKey === null ? 'it requires an admin key, and none is set' : 'it does not take the admin key';
   known.note(reason);
   throw refused(target.url, `${reason}; set its MEMBRIDGE_ADMIN_KEY under Runtime, Settings`);
 }

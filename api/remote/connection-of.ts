@@ -2,7 +2,7 @@ import type { ControlPlaneConnection } from '../../contract/runtime-config.ts';
 import type { Config } from '../config.ts';
 import type { RemoteClient } from './client.ts';
 
-/** How the connection to the control plane is. A process that is its own is always connected. */
+/** Returns the state of the connection to the control plane. A process that is its own control plane is always connected. */
 export function connectionOf({
   config,
   remote,

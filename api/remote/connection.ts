@@ -10,32 +10,32 @@ import {
   type CircuitRules,
 } from './circuit.ts';
 
-/** What is known of the connection, as the health check and the page show it. */
+/** The state of the connection, as the health check and the page show it. */
 export interface RemoteState {
   readonly consecutiveFailures: number;
   /** Epoch ms of the last answer. */
   readonly lastSuccess: number | null;
   readonly lastError: string | null;
-  /** Whether the last call was answered, and the admin key taken. */
+  /** Whether the last call was answered, and the admin key accepted. */
   readonly connected: boolean;
   readonly circuit: Circuit['kind'];
 }
 
-/** What one address taught so far. */
+/** What is known about one address so far. */
 export interface Connection {
   readonly url: string;
-  /** Asks whether a try may go now. */
+  /** Asks whether a try may be sent now. */
   admit(now: number): Admission;
-  /** Keeps what a try taught. @param probe whether it was the one that looks again */
+  /** Records the result of a try. @param probe whether it was the probe */
   learn(result: Attempt, probe: boolean, now: number): void;
-  /** Keeps why an answer was of no use. */
+  /** Records why an answer was unusable. */
   note(reason: string): void;
-  /** The circuit as it is. */
+  /** Returns the present circuit. */
   circuit(): Circuit;
   state(): RemoteState;
 }
 
-/** Begins with an address of which nothing is known. */
+/** Starts with an address about which nothing is known. */
 export function openConnection(url: string, rules: CircuitRules): Connection {
   let circuit = CLOSED;
   let lastSuccess: number | null = null;
@@ -78,7 +78,7 @@ export function openConnection(url: string, rules: CircuitRules): Connection {
   };
 }
 
-/** Why a try says that the server is away, or null when it is there: 429 asks for time, and is an answer. */
+/** Returns why a try shows that the server is away; null when it is available: 429 asks for time, but is an answer. */
 function whyAway(result: Exclude<Attempt, { kind: 'aborted' }>): string | null {
   if (result.kind === 'unreachable') return result.reason;
   if (result.kind === 'busy' && result.answer.status !== 429) return `it answers ${result.answer.status}`;

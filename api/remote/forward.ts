@@ -8,10 +8,10 @@ import { abortOnDisconnect } from './abort-on-disconnect.ts';
 import { VIA } from './client.ts';
 import { needTarget, readTarget } from './kept-target.ts';
 
-/** What the original's control plane serves as well, there without the family's prefix. */
+/** Paths that the original's control plane serves too, without the prefix /api/membridge. */
 const ORIGINAL = /^\/api\/membridge(\/(health|projects)\b.*)$/;
 
-/** A route that lets in and validates as it does here, and whose answer the control plane elsewhere gives. */
+/** Wraps a route that authenticates and validates here, and whose answer comes from the remote control plane. */
 export function forwarded(route: Route): Route {
   return {
     ...route,
@@ -49,13 +49,16 @@ async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps
   }
 }
 
-/** Whether the control plane has no such path, and so did nothing: the original's. One of ours gives every error a code. */
+/**
+ * Returns whether the control plane has no such path, and so did nothing: then it is the original's. Ours gives every
+ * error a code.
+ */
 function isUnknownThere({ status, body }: RemoteAnswer): boolean {
   const isOurs = typeof body === 'object' && body !== null && 'code' in body;
   return (status === 404 || status === 405) && !isOurs;
 }
 
-/** The segments of a path with its parameters in their places. */
+/** Returns the segments of a path with its parameters filled in. */
 function segmentsOf(path: string, params: Readonly<Record<string, string>> = {}): string[] {
   const segments = path.split('/').slice(1);
   return segments.map((segment) => (segment.startsWith(':') ? (params[segment.slice(1)] ?? '') : segment));
@@ -78,7 +81,7 @@ function send({ res }: Call<unknown, unknown, unknown>, answer: RemoteAnswer): v
   else res.json(body);
 }
 
-/** Returns an error in our form, but for its `type`: the original's control plane says no more than `detail`. */
+/** Converts an error into our form, except for its `type`: the original's control plane sends only `detail`. */
 function problemOf(status: number, body: unknown, requestId: string): Record<string, unknown> {
   const given = typeof body === 'object' && body !== null ? { ...body } : {};
   if ('code' in given && 'error' in given) return { ...given, request_id: requestId };

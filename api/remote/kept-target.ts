@@ -7,30 +7,30 @@ import { seal, unseal } from '../auth/sealed.ts';
 import { parseBaseUrl } from './base-url.ts';
 import type { RemoteTarget } from './client.ts';
 
-/** The original's names. `admin_key` is sealed. */
+/** The names of the settings, which are the original's. `admin_key` is sealed. */
 const KEYS = ['membridge_server_url', 'admin_key', 'last_test', 'last_test_error'] as const;
-/** What the key is sealed for. */
+/** The context for which the key is sealed. */
 const CONTEXT = 'setting:admin_key';
 
 type KeepDeps = Pick<Deps, 'config' | 'db'>;
 
-/** The control plane elsewhere as it is set: by people, else by the environment. */
+/** The remote control plane as people set it, or otherwise the environment. */
 export interface KeptTarget {
   readonly url: string | null;
   readonly adminKey: string | null;
   /** Why a key that people set cannot be used. */
   readonly adminKeyProblem: string | null;
-  /** The last test of the connection: when, epoch ms, and what failed. */
+  /** The last test of the connection: its time in epoch ms, and its error. */
   readonly lastTest: { readonly at: number; readonly error: string | null } | null;
 }
 
-/** Reads what is set. Another process may have set it, so it is read anew each time. */
+/** Reads the settings. Another process may have changed them, so nothing is cached. */
 export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> {
   const kept = await readSettings(db, { keys: KEYS });
   const lastTest = testOf(kept.last_test, kept.last_test_error);
   const common = { url: kept.membridge_server_url ?? config.controlPlaneUrl, lastTest };
-  // A control plane's own key opens no other one: only a runtime alone has this name for the one elsewhere; and it is for the address
-  // that the environment names.
+  // MEMBRIDGE_ADMIN_KEY names the remote control plane's key only in a runtime-only process, and only for the address
+  // from the environment. In other processes it is the process's own key, which no other control plane accepts.
   const isTheirs = common.url !== null && originOf(common.url) === originOf(config.controlPlaneUrl);
   const fromEnvironment = config.roles.has('control') || !isTheirs ? null : config.adminKey;
   if (kept.admin_key === undefined || kept.admin_key === '')
@@ -50,9 +50,9 @@ const originOf = (url: string | null): string | null =>
   url !== null && URL.canParse(url) ? new URL(url).origin : null;
 
 /**
- * Sets the address, the key, or both; what is not given stays as it is. But a key is for the place that it was given for: an address
- * with another origin and no new key forgets it. The last test was of something else then.
- * @throws MembridgeError bad_request for an address that is none
+ * Sets the address, the key, or both; an absent field does not change. A key is valid only for the origin that it was
+ * set for: an address with another origin and no new key drops it. The result of the last test is dropped as well.
+ * @throws MembridgeError bad_request for an invalid address
  */
 export async function saveTarget(
   { config, db, now }: KeepDeps & Pick<Deps, 'now'>,
@@ -71,7 +71,7 @@ export async function saveTarget(
     ...(url === undefined ? [] : [`membridge_server_url ${url}`]),
     ...(input.adminKey === undefined ? [] : ['admin_key']),
   ];
-  const detail = `${set.join(' and ')} set${moves && input.adminKey === undefined ? '; the key of the address before was forgotten' : ''}`;
+  const detail = `${set.join(' and ')} set${moves && input.adminKey === undefined ? '; the key of the former address was dropped' : ''}`;
   await writeSettings(db, {
     audit: configEntry('config_updated', detail, input.by, now()),
     values: {
@@ -85,7 +85,7 @@ export async function saveTarget(
   });
 }
 
-/** Keeps what a test found. */
+/** Stores the result of a test. */
 export async function saveTest(
   { db }: KeepDeps,
   test: { at: number; error: string | null; by: AuditBy },
@@ -98,7 +98,7 @@ export async function saveTest(
 }
 
 /**
- * What to ask.
+ * Returns the control plane to call.
  * @throws MembridgeError control_plane_refused when no address is set, or the key cannot be opened
  */
 export function needTarget(kept: KeptTarget): RemoteTarget {
@@ -112,7 +112,7 @@ export function needTarget(kept: KeptTarget): RemoteTarget {
   return { url: kept.url, adminKey: kept.adminKey };
 }
 
-/** A key as it may be shown: nothing of a short one. */
+/** Returns a key as it may be shown: nothing of a short one. */
 export function maskKey(key: string | null): string {
   if (key === null) return '';
   return key.length <= 8 ? '****' : `${key.slice(0, 4)}****${key.slice(-4)}`;

@@ -37,7 +37,7 @@ const people = { 'X-Runtime-API-Key': OTHER_KEY };
 const ask = async (method: string, path: string, body?: unknown) =>
   await runtime.call(method, path, { headers: people, body });
 
-describe('a runtime alone', () => {
+describe('a runtime-only process', () => {
   test('passes spaces, jobs and projects on, and answers as the control plane does', async () => {
     const made = await ask('POST', '/api/membridge/spaces', { name: 'far', projects: ['*'] });
     const cid = canonicalId('far');
@@ -64,14 +64,14 @@ describe('a runtime alone', () => {
     expect((await ask('DELETE', `/api/membridge/spaces/${cid}`)).status).toBe(204);
   });
 
-  test('gives errors back as the control plane tells them', async () => {
+  test('returns the errors of the control plane unchanged', async () => {
     const missing = await ask('GET', '/api/membridge/spaces/0123456789abcdef');
     expect(missing).toMatchObject({ status: 404, body: { code: 'not_found' } });
     expect(missing.headers.get('Content-Type')).toMatch(/problem\+json/);
     expect(missing.body['error']).toContain('0123456789abcdef');
   });
 
-  test('lets nobody in who is not let in here, and refuses here what is not valid', async () => {
+  test('authenticates callers itself, and validates their input itself', async () => {
     for (const headers of [{}, { 'X-Runtime-API-Key': RUNTIME_KEY }]) {
       expect((await runtime.call('GET', '/api/membridge/spaces', { headers })).status).toBe(401);
     }
@@ -98,7 +98,7 @@ describe('a runtime alone', () => {
         ...(method === 'POST' ? { body: {} } : {}),
       });
       expect(answer.status).toBe(404);
-      expect(answer.body['error']).toMatch(/runtime alone \(MEMBRIDGE_ROLES/);
+      expect(answer.body['error']).toMatch(/only a runtime \(MEMBRIDGE_ROLES/);
     }
     expect((await ask('GET', '/api/runtime/workers')).status).toBe(200);
     expect((await runtime.call('GET', '/health', { headers: {} })).body['service']).toBe('bloom-runtime');
@@ -116,19 +116,19 @@ describe('a runtime alone', () => {
     });
   });
 
-  test('refuses to go round in circles', async () => {
+  test('refuses to forward in a circle', async () => {
     const headers = { ...people, Via: '1.1 membridge-runtime' };
     const answer = await runtime.call('GET', '/api/membridge/spaces', { headers });
     expect(answer).toMatchObject({ status: 502, body: { code: 'control_plane_refused' } });
   });
 });
 
-describe('a control plane alone', () => {
+describe('a control-plane-only process', () => {
   test('serves nothing of the runtime but its health, and no page', async () => {
     for (const path of ['/api/runtime/workers', '/api/runtime/stats', '/api/runtime/config']) {
       const answer = await control.call('GET', path);
       expect(answer.status).toBe(404);
-      expect(answer.body['error']).toMatch(/control plane alone/);
+      expect(answer.body['error']).toMatch(/only a control plane/);
     }
     expect((await control.call('GET', '/runtime', { headers: { Accept: 'text/html' } })).status).toBe(404);
     const { status, body } = await control.call('GET', '/api/runtime/health', { headers: {} });
@@ -149,7 +149,7 @@ describe('the settings of the connection', () => {
     });
   });
 
-  test('an address alone keeps the key, and a key alone the address; the key is sealed and never shown', async () => {
+  test('keeps the key with a new address, and the address with a new key; seals the key and never shows it', async () => {
     const key = 'another-admin-key';
     const url = `${control.plane.url}/`;
     const first = await ask('POST', '/api/runtime/config', { membridge_server_url: url, admin_key: key });
@@ -180,7 +180,7 @@ describe('the settings of the connection', () => {
     expect(JSON.stringify(kept)).not.toContain(ADMIN_KEY);
   });
 
-  test('an address elsewhere forgets the key: it is sent where it was given for, and nowhere else', async () => {
+  test('drop the key for an address with another origin', async () => {
     const seen: (string | undefined)[] = [];
     const elsewhere = createServer((request, response) => {
       seen.push(request.headers['x-membridge-admin'] as string | undefined);
@@ -210,7 +210,7 @@ describe('the settings of the connection', () => {
     [{ admin_key: 'line\nbreak' }, 'admin_key'],
     [{ admin_key: '' }, 'body'],
     [{}, 'body'],
-  ])('%j is refused, and changes nothing', async (body, field) => {
+  ])('refuse %j, and change nothing', async (body, field) => {
     const before = await config();
     const answer = await ask('POST', '/api/runtime/config', body);
     expect(answer.status).toBe(400);
@@ -218,7 +218,7 @@ describe('the settings of the connection', () => {
     expect((await config())['membridge_server_url']).toBe(before['membridge_server_url']);
   });
 
-  test('a test says nothing of what another server answers', async () => {
+  test('reveal nothing of another server’s answer in a test', async () => {
     const { url, close } = await serve('{"status":"ok","secret":"s3cr3t"}');
     await ask('POST', '/api/runtime/config', { membridge_server_url: url });
     const answer = await ask('POST', '/api/runtime/test-connection');
@@ -233,7 +233,7 @@ describe('the settings of the connection', () => {
     });
   });
 
-  test('a control plane of the original is asked on its own paths when it has not ours, and its errors are told in words', async () => {
+  test('call an original control plane on its own paths, and report its errors in words', async () => {
     const asked: string[] = [];
     const { url, close } = await serve('{"detail":"Project not found"}', 404, (req) => {
       asked.push(`${req.method} ${req.url}`);
@@ -254,7 +254,7 @@ describe('the settings of the connection', () => {
     await close();
   });
 
-  test('a caller who goes away ends the call to the control plane', async () => {
+  test('end the call to the control plane when the caller disconnects', async () => {
     const arrived = Promise.withResolvers<IncomingMessage>();
     const { url, close } = await serve(null, 200, (req) => arrived.resolve(req));
     await ask('POST', '/api/runtime/config', { membridge_server_url: url });
@@ -268,7 +268,7 @@ describe('the settings of the connection', () => {
     await close();
   });
 
-  test('no more than 20 tests a minute', async () => {
+  test('allow at most 20 tests a minute', async () => {
     const statuses = [];
     for (let n = 0; n < 21; n += 1) statuses.push((await ask('POST', '/api/runtime/test-connection')).status);
     expect(statuses.at(-1)).toBe(429);
@@ -276,7 +276,7 @@ describe('the settings of the connection', () => {
   });
 });
 
-test('a process of both roles is its own control plane; what is set is kept and tested, not used', async () => {
+test('keeps and tests the settings in a process of both roles, but does not use them', async () => {
   const both = await startTestPlane();
   try {
     expect((await both.call('GET', '/api/runtime/config')).body).toMatchObject({
@@ -300,7 +300,7 @@ test('a process of both roles is its own control plane; what is set is kept and 
   }
 });
 
-/** Some other server. With the body null it never answers. */
+/** Starts another server. With the body null it never answers. */
 async function serve(
   body: string | null,
   status = 200,

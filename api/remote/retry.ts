@@ -1,23 +1,24 @@
-/** Tries after the first one. */
+/** How many tries follow the first one. */
 const RETRIES = 3;
 const FIRST_DELAY_MS = 500;
-/** The part of a delay that chance adds at most, so that many callers do not come back at once. */
+/** The largest random part of a delay, so that many callers do not return at the same moment. */
 const JITTER = 0.3;
 
-/** Statuses that say "not now": an answer to the same question may come a moment later. */
+/** Temporary statuses: the same request may succeed a moment later. */
 const BUSY = new Set([429, 502, 503, 504]);
 
-/** Whether a status is worth another try. */
+/** Returns whether a status is worth another try. */
 export function isBusy(status: number): boolean {
   return BUSY.has(status);
 }
 
 /**
- * How long to wait before a try, in milliseconds: 500 × 2^n and up to 30 % more, or as long as the server asked for.
+ * Returns how long to wait before a try, in milliseconds: 500 × 2^n and up to 30 % more, or as long as the server
+ * asked for.
  * @param attempt tries made so far, from 1
- * @param method only GET and HEAD change nothing wherever they end, so only they are repeated
+ * @param method only GET and HEAD never change anything, so only they are repeated
  * @param random 0 to 1
- * @returns null when there is to be no other try
+ * @returns null when there is no further try
  */
 export function delayBeforeRetry(input: {
   method: string;
@@ -33,12 +34,12 @@ export function delayBeforeRetry(input: {
 
 /**
  * Reads a Retry-After header: seconds, or a date.
- * @returns milliseconds from `now`, or null when there is none that can be read
+ * @returns milliseconds from `now`, or null when it is missing or unreadable
  */
 export function parseRetryAfter(header: string | null, now: number): number | null {
   if (header === null) return null;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1_000;
-  // Date.parse alone takes nearly anything for a date.
+  // Date.parse without this check accepts almost any text as a date.
   const at = /^[A-Z][a-z]{2}, .* GMT$/.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }

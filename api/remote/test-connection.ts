@@ -8,9 +8,9 @@ import { refused } from './errors.ts';
 import { needTarget, readTarget, saveTest } from './kept-target.ts';
 
 /**
- * Asks the control plane that is set how it is, and whether it takes the key, and keeps what came of it. Of its answers only
- * the fields of a control plane's health are given back: this is no way to read what some other server says.
- * @param signal aborts when nobody waits for the answer any more
+ * Asks the configured control plane for its health, checks that it accepts the key, and stores the result. Only the
+ * fields of a control plane's health are returned, so that nobody can read another server's answers through this.
+ * @param signal aborts when nobody waits for the answer any longer
  */
 export async function testConnection(
   deps: Pick<Deps, 'config' | 'db' | 'now' | 'remote'>,
@@ -40,7 +40,7 @@ async function look(
 }
 
 /**
- * Whether a control plane answers and takes the key.
+ * Checks that a control plane answers and accepts the key.
  * @throws MembridgeError control_plane_unreachable or control_plane_refused
  */
 export async function askHealth(
@@ -52,9 +52,9 @@ export async function askHealth(
   const { status, body } = await remote.call(target, { ...call, segments: ['health'] });
   const health = ControlPlaneHealth.safeParse(body);
   if (!health.success) {
-    throw refused(target.url, `it is no control plane of Membridge (GET /health answers ${status})`);
+    throw refused(target.url, `it is not a control plane of Membridge (GET /health answers ${status})`);
   }
-  // Anyone may ask for the health; the key is looked at here.
+  // The health needs no key; this second call checks the key.
   const projects = await remote.call(target, { ...call, segments: ['projects'] });
   if (projects.status !== 200) throw refused(target.url, `GET /projects answers ${projects.status}`);
   return health.data;

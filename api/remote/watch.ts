@@ -3,10 +3,10 @@ import type { Deps } from '../deps.ts';
 import { needTarget, readTarget } from './kept-target.ts';
 import { askHealth } from './test-connection.ts';
 
-/** How often a runtime alone asks how its control plane is, in milliseconds: what it shows stays true without visitors. */
+/** How often a runtime-only process checks its control plane, in milliseconds, so that its page is right without visitors. */
 const WATCH_MS = 30_000;
 
-/** Watches the connection to the control plane from now on, and says when it changes. Gives how to stop. */
+/** Watches the connection to the control plane, and logs its changes. @returns a function that stops it */
 export function watchRemote(deps: Deps): () => void {
   const { logger, remote } = deps;
   let was: boolean | null = null;
@@ -18,7 +18,8 @@ export function watchRemote(deps: Deps): () => void {
       await askHealth(remote, needTarget(target));
     } catch (error) {
       reason = error instanceof MembridgeError ? error.message : 'unexpected';
-      if (!(error instanceof MembridgeError)) logger.error({ err: error }, 'watching the control plane');
+      if (!(error instanceof MembridgeError))
+        logger.error({ err: error }, 'the watch of the control plane failed');
     }
     const connected = reason === null;
     if (was === connected) return;

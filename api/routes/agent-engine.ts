@@ -26,7 +26,7 @@ export const agentEngineRoutes = [
       if (upgrade === null) {
         throw new MembridgeError(
           'bad_request',
-          `${ENGINE_TUNNEL_PATH} takes WebSockets, and this request asks for none. A proxy between the agent and the control plane takes the header Upgrade away: have it pass WebSockets on.`,
+          `${ENGINE_TUNNEL_PATH} accepts only WebSockets, and this request asks for none. A proxy between the agent and the control plane removes the header Upgrade: configure it to forward WebSockets.`,
         );
       }
       deps.gateway.accept({ req, ...upgrade }, { ...access, keyHash }, secret);

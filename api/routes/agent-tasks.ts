@@ -9,16 +9,16 @@ import { nameOf } from '../auth/actor.ts';
 
 const Id = z.strictObject({ id: z.string() });
 
-/** What agents tell of tasks, and what is asked of nodes that run them. */
+/** What agents report about tasks, and what people set for nodes that run them. */
 export const agentTaskRoutes = [
   defineRoute({
     method: 'post',
     path: '/api/agent/tasks/:id/output',
     auth: 'node',
     tag: 'Agent',
-    summary: 'A node tells what the program of its task writes',
+    summary: 'Report the output of a task’s program, as its node',
     description:
-      'Pieces that are there already are left out. The answer says whether more is wanted: not once the lease is lost.',
+      'Chunks that were stored before are ignored. The answer says whether the node should send more; after a lost lease it should not.',
     params: Id,
     body: z.strictObject({
       epoch: z.number().int().positive(),
@@ -36,8 +36,8 @@ export const agentTaskRoutes = [
     path: '/api/runtime/workers/:id/drain',
     auth: 'people',
     tag: 'Nodes',
-    summary: 'Have a node be given no new tasks, or be given them again',
-    description: 'Tasks that run go on. It shows on the node within one heartbeat.',
+    summary: 'Drain a node, or give it new tasks again',
+    description: 'Running tasks continue. The node follows within one heartbeat.',
     params: Id,
     body: z.strictObject({ drained: z.boolean() }),
     status: 200,

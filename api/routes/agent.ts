@@ -23,7 +23,7 @@ import { randomSecret, sha256Hex } from '../auth/secrets.ts';
 
 const tag = 'Agent';
 
-/** The keys that an agent says it has. */
+/** Returns the ids of the keys that an agent named. */
 function sealingKeysOf(req: Request): string[] | undefined {
   const given = req.get(SEALING_HEADER);
   return given !== undefined && /^[0-9a-f]{16}(,[0-9a-f]{16}){0,99}$/.test(given)
@@ -31,7 +31,7 @@ function sealingKeysOf(req: Request): string[] | undefined {
     : undefined;
 }
 
-/** Returns what agents connect to. Addresses and keys that they need not have are left out. */
+/** Returns the addresses and keys that agents connect with. Those that they need not have are left out. */
 function connectionOf({ agents, engine, store }: Config): AgentConnection {
   const { namespace } = engine;
   return {
@@ -50,8 +50,8 @@ export const agentRoutes = [
     path: '/api/agent/enrol',
     auth: 'none',
     tag,
-    summary: 'A machine enrols itself with a one-time token',
-    description: 'The answer holds everything an agent needs, and is given this once.',
+    summary: 'Enrol a machine with a one-time token',
+    description: 'The answer holds everything that an agent needs. It is sent only this once.',
     body: EnrolRequest,
     status: 201,
     response: EnrolResponse,
@@ -94,8 +94,8 @@ export const agentRoutes = [
     path: '/api/agent/connection',
     auth: 'node',
     tag,
-    summary: 'Where Temporal and the object store are for a node',
-    description: 'An agent asks at each start, so that addresses and keys may change after it was enrolled.',
+    summary: 'Get the addresses of Temporal and the object store for a node',
+    description: 'An agent asks at each start, so addresses and keys may change after its enrolment.',
     status: 200,
     response: AgentConnection,
     handle: (_request, { config }) => Promise.resolve(connectionOf(config)),
@@ -105,7 +105,7 @@ export const agentRoutes = [
     path: '/api/agent/heartbeat',
     auth: 'node',
     tag,
-    summary: 'A node reports; the answer names the spaces it takes part in',
+    summary: 'Report a node; the answer names the spaces that it takes part in',
     body: AgentHeartbeat,
     status: 200,
     response: AgentHeartbeatResponse,
@@ -122,12 +122,12 @@ export const agentRoutes = [
       if (recorded === null) {
         throw new MembridgeError('unauthorized', `Node ${node} was removed; enrol it again.`);
       }
-      // Not waited for: a heartbeat must not depend on Temporal. Errors are logged there.
+      // Not awaited: a heartbeat must not depend on Temporal. announceReturn logs its errors.
       if (recorded.returned) void announceReturn(deps, node);
       await touchLeases(deps.db, { node, leases: body.leases });
       const spaces = await listNodeSpaceConfigs(deps.db, { node, allowed: body.facts.spaces });
       const told = req.get(MEMBERSHIP_HEADER);
-      // An agent of 0.4 does not ask, and would refuse an answer with a field that it does not know.
+      // An agent of 0.4 names no membership, and would refuse an answer with an unknown field.
       const membership = told === undefined ? undefined : await currentMembership(deps);
       return {
         ok: true as const,

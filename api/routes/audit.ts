@@ -13,9 +13,9 @@ export const auditRoutes = [
     path: '/api/runtime/audit',
     auth: 'people',
     tag,
-    summary: 'What was done, by whom and why, the newest first',
+    summary: 'List audit entries: what was done, by whom and why, newest first',
     description:
-      'Entries are written in the transaction of the change that they tell of, and PostgreSQL refuses to change or delete them. Where there are more, the header X-Next-Cursor is the "before" of the next page.',
+      'Each entry is written in the transaction of the change that it records, and PostgreSQL refuses to change or delete it. When there are more, the header X-Next-Cursor is the "before" of the next page.',
     query: ListAudit,
     status: 200,
     response: z.array(AuditLog),
@@ -30,7 +30,7 @@ export const auditRoutes = [
     path: '/api/runtime/audit/export',
     auth: 'people',
     tag,
-    summary: 'Every entry that matches as a file, the oldest first',
+    summary: 'Export every matching entry as a file, oldest first',
     description:
       'jsonl has one entry a line. In csv, a cell that a spreadsheet would run as a formula begins with an apostrophe.',
     query: ExportAudit,
@@ -43,9 +43,9 @@ export const auditRoutes = [
     path: '/api/runtime/audit/proof',
     auth: 'people',
     tag,
-    summary: 'Check that nobody changed or removed an entry',
+    summary: 'Prove that nobody changed or removed an entry',
     description:
-      'Each entry is chained to the one before by a hash, and the server signs the end of the chain. Keep entries and hash of an answer in a safe place; given later as position and hash, they prove that the newest entries were not taken away.',
+      'A hash chains each entry to the previous one, and the server signs the end of the chain. Keep entries and hash of an answer in a safe place. Sent later as position and hash, they prove that nobody removed the newest entries.',
     query: ProveAudit,
     status: 200,
     response: AuditProof,

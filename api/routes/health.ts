@@ -8,7 +8,7 @@ export const healthRoutes = [
     path: '/health',
     auth: 'none',
     tag: 'Health',
-    summary: 'Whether this process serves',
+    summary: 'Get whether this process is ready',
     status: 200,
     response: OwnHealth,
     handle: async (_call, deps) => await ownHealth(deps),
@@ -29,7 +29,7 @@ export const healthRoutes = [
     auth: 'none',
     tag: 'Health',
     summary:
-      'PostgreSQL, Temporal and the object store, each really asked, and the connection to the control plane; always 200',
+      'Get the health of PostgreSQL, Temporal, the object store and the connection to the control plane; always 200',
     status: 200,
     response: RuntimeHealth,
     handle: async (_call, deps) => await deps.health.check(),

@@ -25,7 +25,7 @@ import { taskRoutes } from './tasks.ts';
 import { webhookRoutes } from './webhooks.ts';
 import { workerRoutes } from './workers.ts';
 
-/** Every route of the API; Express and the OpenAPI document are both made from this list. */
+/** Every route of the API. Express and the OpenAPI document are both made from this list. */
 export const ROUTES: readonly Route[] = [
   ...healthRoutes,
   ...sessionRoutes,

@@ -24,7 +24,7 @@ async function show(deps: Deps, id: string): Promise<Job> {
   return withHistoryUrl(await withLiveDetail(job, deps), deps.config);
 }
 
-/** What the original knew from running a script; here the detail says it. */
+/** Returns a job in the original's form. The original knew a script's output; here the detail replaces it. */
 function asOriginal(job: Job): z.input<typeof OriginalJob> {
   const { status, detail } = job;
   const returncode = { completed: 0, failed: 1, pending: null, running: null }[status];
@@ -40,7 +40,7 @@ function asOriginal(job: Job): z.input<typeof OriginalJob> {
 }
 
 const newest = 'The newest sync jobs';
-const one = 'One sync job; while it runs, with what it waits for at this moment';
+const one = 'One sync job; while it runs, with what it waits for now';
 const errors = { 404: 'There is no such job' };
 
 export const jobRoutes = [

@@ -8,11 +8,11 @@ import { defineRoute } from '../http/route.ts';
 
 const Cid = z.strictObject({ cid: LedId });
 
-/** The original's fields beside ours. */
+/** The original's fields, besides ours. */
 const Shown = z.strictObject({
   ...Leadership.shape,
   preferred_primary: ReportedId.nullable(),
-  /** Whether a person is to choose a primary. */
+  /** Whether a person must choose a primary. */
   needs_ui_selection: z.boolean(),
   node_count: z.number().int(),
   nodes: z.array(OriginalProjectNode),
@@ -37,7 +37,7 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     auth,
     tag,
     original,
-    summary: 'Who is primary of a space or project, until when, and how that came about',
+    summary: 'Get the primary of a space or project, its lease, and the history of changes',
     params: Cid,
     status: 200,
     response: Shown,
@@ -62,12 +62,12 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     original,
     summary: 'Make a node primary, or renew its lease',
     description:
-      'Another node than before begins a new epoch: what the one before still publishes is refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; losing it loses no memory. As in the original, node and project need not be known yet; epochs continue from the lease that the original left in the object store.',
+      'A different node begins a new leadership epoch: later publications of the former one are refused. The lease is renewed while its node lives. A primary takes snapshots and publishes the mirror; without one, no memory is lost. As in the original, node and project may be unknown. Epochs continue from the lease that the original left in the object store.',
     params: Cid,
     body: SelectPrimary,
     status: 200,
     response: Selected,
-    errors: { 503: 'The lease in the object store cannot be read, and no epoch is known yet' },
+    errors: { 503: 'The lease in the object store cannot be read, and no leadership epoch is known yet' },
     handle: async ({ params, body, caller }, deps) => {
       const cid = await needLed(deps, params.cid);
       const leadership = await promote(deps, { cid, select: body, caller });

@@ -34,19 +34,20 @@ import { giveBackTasks } from '../tasks/give-back.ts';
 
 const tag = 'Agents (original paths)';
 
-/** Stands for every claude-mem project: no name of a project. */
+/** Stands for every claude-mem project; no project can have this name. */
 const EVERYTHING = '*';
 
 /**
- * Makes the project of a heartbeat that came with the admin key, unless it exists. Without a name, or under an id that the name
- * does not give (the original let an agent choose one), there is nothing that could be synced: the report is kept alone.
+ * Makes the project of a heartbeat that came with the admin key, unless it exists. Without a name nothing could be
+ * synced, nor under an id that the name does not give (the original let an agent choose one). Then only the report is
+ * stored.
  */
 async function ensureProject(deps: Deps, cid: string, name: string | null, by: AuditBy): Promise<void> {
   if (name === null || name === EVERYTHING || canonicalId(name) !== cid) return;
   if (!ProjectName.safeParse(name).success) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
   await addOriginalSpace(deps, { name, source: 'heartbeat', by }).catch((error: unknown) => {
-    // Another node's heartbeat was first.
+    // Another node's heartbeat came first.
     if (!(error instanceof MembridgeError && error.code === 'conflict')) throw error;
   });
 }
@@ -57,12 +58,12 @@ export const originalAgentRoutes = [
     path: '/agents',
     auth: 'admin',
     tag,
-    summary: 'All nodes, in the original shape',
+    summary: 'List all nodes, in the original’s form',
     status: 200,
     response: z.array(OriginalAgent),
     handle: async (_call, { db, now }) => {
       const nodes = await listNodes(db, { now: now() });
-      // As in the original, a heartbeat alone registers nobody.
+      // As in the original, a heartbeat does not register a node.
       const originals = (await listOriginalAgents(db, { now: now() })).filter(
         ({ install_method: method }) => method !== NEVER_REGISTERED,
       );
@@ -80,7 +81,7 @@ export const originalAgentRoutes = [
     path: '/agents',
     auth: 'admin',
     tag,
-    summary: "Name a machine on the original's agent: it is shown, and nobody calls its URL",
+    summary: "Name a machine with the original's agent; nobody calls its URL",
     original: true,
     body: OriginalRegisterAgent,
     status: 201,
@@ -90,7 +91,7 @@ export const originalAgentRoutes = [
       const { name, url } = body;
       const known =
         (await getNode(db, { id: name, now: now() })) ?? (await getOriginalAgent(db, { name, now: now() }));
-      // One that was only heard of may still be registered.
+      // A machine known only from heartbeats may still be registered.
       if (known !== null && known.install_method !== NEVER_REGISTERED)
         throw new MembridgeError('conflict', `An agent named ${name} is registered already.`);
       const given = OriginalRegisterWorker.parse({ name, url: url.replace(/\/+$/, ''), status: 'unknown' });
@@ -103,7 +104,7 @@ export const originalAgentRoutes = [
     path: '/agents/:name',
     auth: 'admin',
     tag,
-    summary: 'Remove a node; its key stops working at once',
+    summary: 'Remove a node; its key stops working immediately',
     params: z.strictObject({ name: z.string() }),
     status: 204,
     errors: { 404: 'There is no such node' },
@@ -121,9 +122,9 @@ export const originalAgentRoutes = [
     path: '/agent/heartbeat',
     auth: 'heartbeat',
     tag,
-    summary: "The original agent's heartbeat for one project",
+    summary: "Send the original agent's heartbeat for one project",
     description:
-      'With the admin key it creates the project when that is unknown, and project_id names it and gives its id; its space covers every claude-mem project. What an agent reports with its own key is listed by GET /projects, and gets a space when a person makes one: POST /projects, or the page.',
+      'projects, and gets a space when a person makes one: POST /projects, or the page./With the admin key it creates an unknown project, named by project_id, and its space covers every claude-mem project. GET /projects lists what an agent reports with its own key. Such a project gets a space only when a person makes one: POST /projects, or the page./projects, and gets a space when a person makes one: POST /projects, or the page.',
     original: true,
     body: OriginalHeartbeat,
     status: 200,
@@ -137,12 +138,12 @@ export const originalAgentRoutes = [
           `The key of node ${caller.node} cannot report for ${body.node_id}.`,
         );
       }
-      // A space has every machine send its memories: an agent alone cannot cause that.
+      // A space makes every machine send its memories, so an agent alone must not cause one.
       if (caller.kind === 'admin') {
         const by = { actor: nameOf(caller), cause: `${body.node_id} reported it with the admin key` };
         await ensureProject(deps, body.canonical_id, body.project_id ?? null, by);
       }
-      // A project that was renamed here is reported under its older name.
+      // A project that was renamed here is reported under its former name.
       const space = await getSpace(deps.db, { cid: body.canonical_id });
       const cid = space?.canonical_id ?? body.canonical_id;
       await recordOriginalHeartbeat(deps.db, {
@@ -154,7 +155,7 @@ export const originalAgentRoutes = [
         ipAddresses: body.ip_addrs ?? [],
         now: deps.now(),
       });
-      // A node of ours reports its hooks' projects here, and is shown already.
+      // A node of ours reports the projects of its hooks here, and is listed already.
       if (caller.node === undefined) {
         await touchOriginalAgent(deps.db, {
           name: body.node_id,

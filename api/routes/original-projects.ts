@@ -40,7 +40,7 @@ export const originalProjectRoutes = [
     tag,
     summary: "Create a project: a memory space that covers each machine's whole claude-mem database",
     description:
-      'The name is a label, as in the original: the space covers every claude-mem project. A project that is known by heartbeats alone is taken over as it is.',
+      'As in the original, the name is a label: the space covers every claude-mem project. A project known only from heartbeats becomes this project.',
     original: true,
     body: OriginalCreateProject,
     status: 201,
@@ -61,7 +61,7 @@ export const originalProjectRoutes = [
     auth: 'admin',
     tag,
     summary: 'Delete a project',
-    description: 'Its objects in the object store, and the memory on each node, stay.',
+    description: 'Its objects in the object store stay, and so does the memory on each node.',
     params: z.strictObject({ name: z.string() }),
     status: 204,
     errors: { 404: 'There is no such project' },
@@ -81,12 +81,12 @@ export const originalProjectRoutes = [
       path,
       auth,
       tag,
-      summary: 'The nodes of a project; none for one that nobody reported',
+      summary: 'List the nodes of a project; none when nobody reported it',
       params: z.strictObject({ cid: z.string() }),
       status: 200,
       response: z.array(OriginalProjectNode),
       handle: async ({ params }, deps) => {
-        // A node may report a project that nobody named yet: known here by its nodes alone.
+        // A node may report a project without a space. Then only its nodes are known.
         const space = await getSpace(deps.db, params);
         return await listOriginalNodes(deps.db, { cid: space?.canonical_id ?? params.cid });
       },

@@ -12,17 +12,19 @@ const tag = "Nodes (original's agents)";
 const WorkerId = z.strictObject({ id: z.string() });
 const OPERATIONS = ['update', 'restart', 'uninstall'] as const;
 
-/** How the original's agents register with the runtime, and what its page asked of them. Nobody calls an agent by its URL. */
+/**
+ * How the original's agents register with the runtime, and what its page asked of them. The control plane calls no
+ * agent by its URL.
+ */
 export const originalWorkerRoutes = [
   defineRoute({
     method: 'post',
     path: '/api/runtime/workers',
     auth: 'people',
     tag,
-    summary:
-      "Register a machine on the original's agent: it is shown with what it says, and given nothing to do",
+    summary: "Register a machine with the original's agent: its reports are shown, and it gets nothing to do",
     description:
-      'The original sent this at each start of an agent. 201 for a new one, 200 for one that is known. A machine takes part once it is enrolled: POST /api/runtime/enrolment-tokens.',
+      'The original sent this at each start of an agent. 201 for a new machine, 200 for a known one. A machine takes part once it is enrolled: POST /api/runtime/enrolment-tokens.',
     body: OriginalRegisterWorker,
     status: 200,
     response: Node,
@@ -44,7 +46,7 @@ export const originalWorkerRoutes = [
     path: '/api/runtime/workers/:id/agent-health',
     auth: 'people',
     tag,
-    summary: 'Whether an agent was heard of lately, and what it then said of itself; nobody is called',
+    summary: 'Get when an agent last reported, and its report; nobody is called',
     params: WorkerId,
     query: z.strictObject({}),
     status: 200,
@@ -77,7 +79,7 @@ export const originalWorkerRoutes = [
         const { id } = await needNode(deps, params.id);
         throw new MembridgeError(
           'conflict',
-          `Nobody is called by URL here, so ${operation} ${id} on the machine itself: install.sh there does it (docs/install.md).`,
+          `The control plane calls no agent by URL. To ${operation} ${id}, run install.sh on that machine (docs/install.md).`,
         );
       },
     }),

@@ -22,7 +22,7 @@ const Answer = z.strictObject({
   jobs: z.array(z.strictObject({ job_id: z.string(), node_id: NodeId })),
 });
 
-/** The space of a project: the one it is mapped to, or the one of its name. @throws MembridgeError conflict */
+/** Returns the space of a project: the one it is mapped to, or the one with its name. @throws MembridgeError conflict */
 async function spaceOf(deps: Deps, project: ManagedProject): Promise<Space> {
   const space = await getSpace(deps.db, { cid: project.space ?? project.canonical_id });
   if (space !== null) return space;
@@ -51,13 +51,13 @@ export const projectMemoryRoutes = [
     path: '/api/runtime/projects/:id/sync-memory',
     auth: 'people',
     tag: 'Projects',
-    summary: "Send or fetch the memory of a project's space on one node, or on every one that is online",
+    summary: "Send or fetch the memory of a project's space on one node, or on every online node",
     description:
       'On the primary unless a node is named. Waits for the end unless "wait" is false or "all" is true.',
     params: z.strictObject({ id: z.string() }),
     body: SyncProjectMemory,
     status: 200,
-    accepted: 'It goes on: it was asked for without waiting, or on every node',
+    accepted: 'It continues: the caller did not wait, or asked for every node',
     response: Answer,
     errors: {
       404: 'There is no such project or node',

@@ -16,9 +16,9 @@ import { sessionCookie } from '../auth/session-cookie.ts';
 /** How long a browser stays signed in: 7 days in seconds. */
 const SESSION_SECONDS = 7 * 86_400;
 
-/** @throws MembridgeError unauthorized */
+/** Checks that a person's key is right. @throws MembridgeError unauthorized */
 function needPersonsKey(given: string, { runtimeKey, adminKey }: Config): void {
-  // Both are compared always, so that the time tells nothing.
+  // Always compares both, so that the time reveals nothing.
   const known = [runtimeKey, adminKey ?? runtimeKey].map((key) => sameSecret(given, key));
   if (known.includes(true)) return;
   throw new MembridgeError(
@@ -39,7 +39,7 @@ export const sessionRoutes = [
     response: Session,
     errors: {
       401: 'The key is wrong',
-      403: 'The page of another site asked',
+      403: 'The request came from another site’s page',
       429: 'Too many failed attempts',
     },
     handle: async ({ body, req, res }, deps) => {
@@ -83,7 +83,7 @@ export const sessionRoutes = [
     summary: 'Sign this browser out',
     status: 200,
     response: Session,
-    errors: { 403: 'The page of another site asked' },
+    errors: { 403: 'The request came from another site’s page' },
     handle: async ({ req, res }, deps) => {
       const idHash = sessionHashOf(req, deps);
       if (idHash !== null) {
@@ -100,7 +100,7 @@ export const sessionRoutes = [
     path: '/api/sessions',
     auth: 'people',
     tag: 'Session',
-    summary: 'The browsers that are signed in, the newest first',
+    summary: 'List the signed-in browsers, newest first',
     status: 200,
     response: z.array(SignedInBrowser),
     handle: async ({ caller }, deps) => {
@@ -117,7 +117,7 @@ export const sessionRoutes = [
     path: '/api/sessions',
     auth: 'people',
     tag: 'Session',
-    summary: 'Sign out every browser but the one that asks',
+    summary: 'Sign out every browser except this one',
     status: 200,
     response: z.strictObject({ ended: z.number().int() }),
     handle: async ({ caller }, deps) => {

@@ -30,7 +30,7 @@ import { acceptSync } from '../spaces/sync-requests.ts';
 const tag = 'Spaces';
 const Cid = z.strictObject({ cid: CanonicalId });
 
-/** The nodes that a sync request means. */
+/** Returns the nodes that a sync request is for. */
 async function targets(deps: Deps, space: Space, nodeId: string | undefined): Promise<string[]> {
   if (nodeId !== undefined) return [(await needNode(deps, nodeId)).id];
   const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
@@ -47,7 +47,7 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces',
     auth: 'people',
     tag,
-    summary: 'All memory spaces, each with counts of its nodes by their state',
+    summary: 'List all memory spaces, each with counts of its nodes by status',
     description: 'The nodes of one space are at /api/membridge/spaces/:cid/members.',
     status: 200,
     response: z.array(SpaceSummary),
@@ -60,7 +60,7 @@ export const spaceRoutes = [
     tag,
     summary: 'Create a memory space',
     description:
-      'projects are the claude-mem project names it covers: the name itself unless given, ["*"] for all.',
+      'projects are the claude-mem project names that it covers: by default the space’s own name; ["*"] for all.',
     body: CreateSpace,
     status: 201,
     response: Space,
@@ -94,9 +94,8 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid/members',
     auth: 'people',
     tag,
-    summary: 'The nodes of a space, a page at a time, with the state that each has now',
-    description:
-      'node, q and status choose nodes; limit and offset choose the page of those, in the order of sort.',
+    summary: 'List the nodes of a space, a page at a time, with their present status',
+    description: 'node, q and status filter the nodes; sort orders them; limit and offset select the page.',
     params: Cid,
     query: ListMembers,
     status: 200,
@@ -113,9 +112,9 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid',
     auth: 'people',
     tag,
-    summary: 'Change settings of a memory space; what is not given stays as it is',
+    summary: 'Change settings of a memory space; absent fields do not change',
     description:
-      'A new name gives the space a new canonical id; the one before becomes an alias, so that the space keeps its memory and paths with it go on working. Online nodes sync at once with the new settings, others when they return. excluded are projects that are never sent although projects covers them; redact takes secrets out of what is sent; encrypted seals what is sent from now on for the enrolled nodes (what was stored before stays as it is).',
+      'A new name gives the space a new canonical id; the former one becomes an alias, so that the space keeps its memory and old paths still work. Online nodes sync immediately with the new settings, others when they return. excluded are projects that are never sent although projects covers them; redact removes secrets from what is sent; encrypted seals what is sent from now on for the enrolled nodes (older objects stay as they are).',
     params: Cid,
     body: UpdateSpace,
     status: 200,
@@ -132,9 +131,9 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid/nodes/:node/settings',
     auth: 'people',
     tag,
-    summary: 'Set what one node does differently in a space, in place of what was set before',
+    summary: 'Replace one node’s own settings in a space',
     description:
-      "names maps this node's names of projects to the space's. trust says what it does with what another node wrote: accept merges it (the default), hold keeps it aside until it is accepted, ignore does not even fetch it.",
+      "names maps this node's project names to the space's. trust says what it does with another node's memories: accept merges them (the default), hold keeps them unmerged until a person accepts them, ignore does not fetch them.",
     params: z.strictObject({ cid: CanonicalId, node: NodeId }),
     body: PutNodeSettings,
     status: 200,
@@ -151,9 +150,9 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid/nodes/:node/deletions',
     auth: 'people',
     tag,
-    summary: 'Let through what other nodes hold back of a node: what it sent until now',
+    summary: 'Allow what other nodes hold back from a node: all that it sent until now',
     description:
-      'Other nodes keep a segment aside that would delete more than 100 of their memories, and more than 2 % of them, within two days, or that is part of more than 4 GiB. With this they merge it. A node whose own deletions are held back sends them.',
+      'Other nodes hold back a segment that would delete more than 100 of their memories, and more than 2 % of them, within two days, or that is part of more than 4 GiB. After this call they merge it. A node whose own deletions are held back sends them.',
     params: z.strictObject({ cid: CanonicalId, node: NodeId }),
     status: 204,
     errors: { 404: 'There is no such space' },
@@ -167,7 +166,7 @@ export const spaceRoutes = [
     path: '/api/membridge/retired-keys',
     auth: 'people',
     tag,
-    summary: 'Keys that no longer sign for their node, since it was removed or enrolled again',
+    summary: 'List keys that no longer sign for their node, because it was removed or enrolled again',
     status: 200,
     response: z.array(RetiredKey),
     handle: async (_call, deps) => await listRetiredKeys(deps.db),
@@ -177,9 +176,9 @@ export const spaceRoutes = [
     path: '/api/membridge/retired-keys/:key_id',
     auth: 'people',
     tag,
-    summary: 'Set until when the object store must have taken what a retired key signed',
+    summary: 'Set the time before which the object store must have received what a retired key signed',
     description:
-      'Nodes do not use what the store took later. Move the time if the objects were copied to another store, which gives them new times, or if the node was honest and still sent.',
+      'Nodes ignore what the store received later. Move the time if the objects were copied to another store, which gives them new times, or if the node was honest and still sent.',
     params: z.strictObject({ key_id: z.string().regex(/^[0-9a-f]{16}$/) }),
     body: MoveRetirement,
     status: 200,
@@ -199,8 +198,7 @@ export const spaceRoutes = [
     auth: 'people',
     tag,
     summary: 'Delete a memory space',
-    description:
-      'Its objects in the object store, and the memory on each node, stay; its jobs stay as history.',
+    description: 'Its objects in the object store stay, and so do the memory on each node and its jobs.',
     params: Cid,
     status: 204,
     errors: { 404: 'There is no such space' },
@@ -214,7 +212,7 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid/sync',
     auth: 'people',
     tag,
-    summary: 'Sync a space on one node, or on every node that is online; answers at once',
+    summary: 'Sync a space on one node, or on every online node; answers immediately',
     params: Cid,
     body: RequestSync,
     status: 202,
@@ -242,14 +240,14 @@ export const spaceRoutes = [
     path: '/api/membridge/spaces/:cid/mirror',
     auth: 'people',
     tag,
-    summary: "Publish a space for machines on the original's scripts now; answers at once",
+    summary: "Publish a space now for machines with the original's scripts; answers immediately",
     description:
-      'The primary first imports what these machines pushed. A snapshot that would hold fewer memories than the one that it replaces is refused (job with the error mirror_guarded): fewer agrees to the very number that the refusal names. force takes the push lock although another machine holds it.',
+      'The primary first imports what these machines pushed. A snapshot that would hold fewer memories than its predecessor is refused (job with the error mirror_guarded). fewer accepts exactly the number that the refusal names. force takes the push lock although another machine holds it.',
     params: Cid,
     body: PublishMirror,
     status: 202,
     response: PublishMirrorResponse,
-    errors: { 404: 'There is no such space', 409: 'The mirror is off, or nobody is primary' },
+    errors: { 404: 'There is no such space', 409: 'The mirror is off, or the space has no primary' },
     handle: async ({ params, body, caller }, deps) =>
       await publishMirror(deps, { space: await needSpace(deps, params.cid), agreed: body, caller }),
   }),

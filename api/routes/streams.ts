@@ -9,9 +9,9 @@ export const streamRoutes = [
     path: '/api/events',
     auth: 'people',
     tag: 'Events',
-    summary: 'What changes, as server-sent events',
+    summary: 'Stream changes as server-sent events',
     description:
-      'Each data line is one ServerEvent. After a break, the header Last-Event-ID (or last_event_id) resumes; a reset event says that too much was missed, and the lists must be loaded again.',
+      'Each data line is one ServerEvent. After a break, the header Last-Event-ID (or last_event_id) resumes; a reset event says that events were lost, and the client must load its lists again.',
     query: z.strictObject({ last_event_id: z.string().optional() }),
     status: 200,
     content: 'text/event-stream',

@@ -24,7 +24,7 @@ const artifacts = 'Artifacts';
 const Id = z.strictObject({ id: z.string() });
 const task = '/api/runtime/llm-tasks/:id';
 
-/** Characters of a text artifact that are shown with it; all of it is under `/content`. */
+/** How many characters of a text artifact are shown with it; all of it is under `/content`. */
 const SHOWN = 65_536;
 
 const isText = (mediaType: string): boolean => /^(text\/|application\/json)/.test(mediaType);
@@ -35,14 +35,14 @@ async function needArtifact(deps: Deps, id: string) {
   return row;
 }
 
-/** What tasks leave: leases, results, artifacts and output. */
+/** What tasks produce: leases, results, artifacts and output. */
 export const taskRecordRoutes = [
   defineRoute({
     method: 'get',
     path: `${task}/leases`,
     auth: 'people',
     tag,
-    summary: 'The attempts at a task, the newest first',
+    summary: 'List the attempts at a task, newest first',
     params: Id,
     status: 200,
     response: z.array(Lease),
@@ -57,7 +57,7 @@ export const taskRecordRoutes = [
     path: `${task}/results`,
     auth: 'people',
     tag,
-    summary: 'What the attempts at a task came to, the newest first, with the first 64 KiB of each output',
+    summary: 'List the results of a task’s attempts, newest first, with the first 64 KiB of each output',
     params: Id,
     status: 200,
     response: z.array(TaskResult),
@@ -75,9 +75,9 @@ export const taskRecordRoutes = [
     path: `${task}/output`,
     auth: 'people',
     tag,
-    summary: 'What the program of a task wrote, a piece at a time',
+    summary: 'Get the output of a task’s program, in pages',
     description:
-      'Of the newest attempt unless an epoch is given, after a sequence number. Some time after the attempt only its LOG artifact has it.',
+      'Of the newest attempt unless a lease epoch is given, after a sequence number. Some time after the attempt only its LOG artifact has it.',
     params: Id,
     query: z.strictObject({
       epoch: z.coerce.number().int().positive().optional(),
@@ -99,9 +99,9 @@ export const taskRecordRoutes = [
     path: `${task}/output/stream`,
     auth: 'people',
     tag,
-    summary: 'The same as it comes, as server-sent events, until the attempt has ended',
+    summary: 'Stream the output as server-sent events, until the attempt has ended',
     description:
-      'Each data line is an OutputChunk; the event `end` says that no more will come. Last-Event-ID resumes. tail=N begins with about the last N lines; the event `skipped` then names the seq of the piece before them.',
+      'Each data line is an OutputChunk; the event `end` says that the output is complete. Last-Event-ID resumes. tail=N begins with about the last N lines; the event `skipped` then names the seq of the chunk before them.',
     params: Id,
     query: z.strictObject({
       epoch: z.coerce.number().int().positive().optional(),
@@ -122,7 +122,7 @@ export const taskRecordRoutes = [
     path: '/api/runtime/leases',
     auth: 'people',
     tag,
-    summary: 'Leases, the newest first; 500 at most',
+    summary: 'List leases, newest first; 500 at most',
     query: z.strictObject({
       status: z.string().max(64).optional(),
       worker_id: z.string().max(128).optional(),
@@ -137,8 +137,8 @@ export const taskRecordRoutes = [
     path: '/api/runtime/runs',
     auth: 'people',
     tag,
-    summary: 'The newest tasks, each with its last attempt and what that came to',
-    description: 'With attempts=true the newest attempts instead, each with its task.',
+    summary: 'List the newest tasks, each with its last attempt and its result',
+    description: 'With attempts=true it lists the newest attempts instead, each with its task.',
     query: z.strictObject({
       limit: z.coerce.number().int().min(1).max(200).default(50),
       attempts: z.enum(['true', 'false']).default('false'),
@@ -156,8 +156,8 @@ export const taskRecordRoutes = [
     path: '/api/runtime/artifacts',
     auth: 'people',
     tag: artifacts,
-    summary: 'Artifacts, the newest first',
-    description: 'Where there are more, the header X-Next-Cursor is the cursor of the next page.',
+    summary: 'List artifacts, newest first',
+    description: 'When there are more, the header X-Next-Cursor is the cursor of the next page.',
     query: ListArtifacts,
     status: 200,
     response: z.array(Artifact),
@@ -172,7 +172,7 @@ export const taskRecordRoutes = [
     path: '/api/runtime/artifacts/:id',
     auth: 'people',
     tag: artifacts,
-    summary: 'One artifact; a text with its first 64 KiB',
+    summary: 'Get one artifact; a text with its first 64 KiB',
     params: Id,
     status: 200,
     response: Artifact,
@@ -190,11 +190,11 @@ export const taskRecordRoutes = [
     path: '/api/runtime/artifacts/:id/content',
     auth: 'people',
     tag: artifacts,
-    summary: 'The bytes of an artifact, as a download',
+    summary: 'Download the bytes of an artifact',
     params: Id,
     status: 200,
     content: 'application/octet-stream',
-    errors: { 404: 'There is no such artifact, or retention took its bytes away' },
+    errors: { 404: 'There is no such artifact, or retention removed its bytes' },
     handle: async ({ params, res }, deps) => {
       const row = await needArtifact(deps, params.id);
       if (row.expired_at !== null) {
@@ -202,7 +202,7 @@ export const taskRecordRoutes = [
       }
       const bytes = await getBlob(deps.store, row);
       res
-        // What a program wrote must not run as a page of ours.
+        // A program's output must not run as a page of ours.
         .type(isText(row.media_type) ? 'text/plain; charset=utf-8' : 'application/octet-stream')
         .set('Content-Disposition', `attachment; filename="${row.task_id}-${row.name}"`)
         .set('ETag', `"${row.sha256}"`)
@@ -214,7 +214,7 @@ export const taskRecordRoutes = [
     path: '/api/runtime/task-settings',
     auth: 'people',
     tag,
-    summary: 'What tasks may cost together, and how long what they leave is kept',
+    summary: 'Get the cost ceilings of tasks, and the retention times',
     status: 200,
     response: TaskSettings,
     handle: async (_call, deps) => await deps.db.run(readTaskSettings),

@@ -29,9 +29,9 @@ const tag = 'Tasks';
 const TaskParams = z.strictObject({ id: z.string() });
 const path = '/api/runtime/llm-tasks';
 const none = 'There is no such task';
-const lost = 'The task is not in a state for this, or the lease is lost: nothing was changed';
+const lost = 'The task’s status forbids this, or the lease is lost; nothing was changed';
 
-/** What a task's program is and may do is the business of the node; here tasks are made, watched and ended. */
+/** Routes that make, watch and end tasks. What a task's program is and may do is decided on the node. */
 export const taskRoutes = [
   defineRoute({
     method: 'post',
@@ -40,7 +40,7 @@ export const taskRoutes = [
     tag,
     summary: 'Make a task',
     description:
-      'With the header Idempotency-Key a request that is repeated makes the task once; the same key with another body is refused. Without auto_dispatch the task waits for dispatch or lease, as in the original.',
+      'With the header Idempotency-Key, a repeated request makes the task only once; the same key with another body is refused. Without auto_dispatch the task waits for dispatch or lease, as in the original.',
     body: CreateTask,
     status: 201,
     response: Task,
@@ -57,7 +57,7 @@ export const taskRoutes = [
     tag,
     summary: 'Make up to 100 tasks, which may depend on each other',
     description:
-      'Everything is checked before the first is made. With an Idempotency-Key a request that broke off half-way is repeated safely.',
+      'Everything is checked before the first task is made. With an Idempotency-Key, an interrupted request can be repeated safely.',
     body: CreateBatch,
     status: 201,
     response: z.strictObject({ tasks: z.array(Task) }),
@@ -71,9 +71,9 @@ export const taskRoutes = [
     path,
     auth: 'people',
     tag,
-    summary: 'Tasks, the newest first',
+    summary: 'List tasks, newest first',
     description:
-      'Where there are more, the header X-Next-Cursor is the cursor of the next page. Prompts are cut after 200 characters.',
+      'When there are more, the header X-Next-Cursor is the cursor of the next page. Prompts are cut after 200 characters.',
     query: ListTasks,
     status: 200,
     response: z.array(Task),
@@ -88,7 +88,7 @@ export const taskRoutes = [
     path: `${path}/:id`,
     auth: 'people',
     tag,
-    summary: 'One task; while it is queued, with what it waits for',
+    summary: 'Get one task; while it is queued, with what it waits for',
     params: TaskParams,
     status: 200,
     response: Task,
@@ -100,9 +100,9 @@ export const taskRoutes = [
     path: `${path}/:id/lease`,
     auth: 'people',
     tag,
-    summary: 'Lease a task to a worker that speaks HTTP',
+    summary: 'Lease a task to a worker over HTTP',
     description:
-      'The lease ends when no heartbeat comes for ttl_seconds. Its epoch rises with every lease: what a worker sends with an older one is refused.',
+      'The lease ends when no heartbeat comes for ttl_seconds. Its lease epoch rises with every lease; calls with an older one are refused.',
     params: TaskParams,
     body: LeaseTask,
     status: 201,
@@ -115,8 +115,9 @@ export const taskRoutes = [
     path: `${path}/:id/heartbeat`,
     auth: 'people',
     tag,
-    summary: 'A worker renews its lease; the first time it also says that it has begun',
-    description: 'Without lease_id or epoch only while the task was leased once: else it could be anybody’s.',
+    summary: 'Renew a worker’s lease; the first call also reports that the work has begun',
+    description:
+      'lease_id or epoch may be left out only while the task was leased once; after that, the lease would be ambiguous.',
     params: TaskParams,
     body: HeartbeatTask,
     status: 200,
@@ -130,7 +131,7 @@ export const taskRoutes = [
     path: `${path}/:id/complete`,
     auth: 'people',
     tag,
-    summary: 'A worker reports how it ended: task, result and artifact in one step',
+    summary: 'Report how a worker’s attempt ended: task, result and artifact in one step',
     params: TaskParams,
     body: CompleteTask,
     status: 200,
@@ -167,11 +168,11 @@ export const taskRoutes = [
     path: `${path}/:id/dispatch`,
     auth: 'people',
     tag,
-    summary: 'Give a task to agents, and wait for its end unless told not to',
+    summary: 'Give a task to agents, and wait for its end unless "wait" is false',
     params: TaskParams,
     body: DispatchTask,
     status: 200,
-    accepted: 'It has not ended, and goes on',
+    accepted: 'It has not ended, and continues',
     response: z.strictObject({
       dispatched: z.literal(true),
       task_id: z.string(),
@@ -186,18 +187,18 @@ export const taskRoutes = [
           duration_ms: z.number(),
           returncode: z.number().int(),
           context_id: z.string(),
-          /** Messages of its context on that node. */
+          /** How many messages its context has on that node. */
           session_messages: z.number().int(),
           worker_id: z.string().nullable(),
           detail: z.string(),
-          /** These three where it failed. */
+          /** The next three are present when it failed. */
           error: z.string().optional(),
           stdout: z.string().nullable().optional(),
           stderr: z.string().nullable().optional(),
         })
         .nullable(),
     }),
-    errors: { 404: 'There is no such task or node', 409: lost, 503: 'No node could take it' },
+    errors: { 404: 'There is no such task or node', 409: lost, 503: 'No node can take it' },
     handle: async ({ params, body, caller, res }, deps) => {
       const left = new AbortController();
       res.once('close', () => left.abort());
@@ -211,9 +212,9 @@ export const taskRoutes = [
     path: `${path}/:id/cancel`,
     auth: 'people',
     tag,
-    summary: 'Cancel a task: its program and all that it started is ended',
+    summary: 'Cancel a task, and end its program with all processes that it started',
     description:
-      'A task that waits is cancelled at once. One that runs on an agent is cancelled when its program is dead; until then cancel_requested_at says since when.',
+      'A waiting task is cancelled immediately. A task on an agent is cancelled when its program is dead; until then cancel_requested_at is set.',
     params: TaskParams,
     body: CancelTask,
     status: 200,
@@ -232,14 +233,14 @@ export const taskRoutes = [
     path: `${path}/:id/requeue`,
     auth: 'people',
     tag,
-    summary: 'Queue a task again that failed or is dead, with all its attempts',
+    summary: 'Queue a failed or dead task again, with all its attempts',
     params: TaskParams,
     status: 200,
     response: Task,
     errors: { 404: none, 409: 'The task has not failed' },
     handle: async ({ params, caller }, deps) => {
       const before = await requireTask(deps, params.id);
-      // Asking would begin a run of a workflow that has ended.
+      // A call to the workflow would start a new run of one that has ended.
       if (before.status !== 'failed' && before.status !== 'dead') {
         throw new MembridgeError(
           'conflict',

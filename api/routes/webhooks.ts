@@ -5,8 +5,7 @@ import { readWebhookSecret, rotateWebhookSecret } from '../tasks/webhook-secret.
 
 const tag = 'Tasks';
 const path = '/api/runtime/webhook-secret';
-const sealed =
-  'The secret cannot be opened: MEMBRIDGE_SIGNING_KEY is another one than when it was made. Make a new one';
+const sealed = 'The secret cannot be opened: it was made under another MEMBRIDGE_SIGNING_KEY. Make a new one';
 
 export const webhookRoutes = [
   defineRoute({
@@ -14,7 +13,7 @@ export const webhookRoutes = [
     path,
     auth: 'people',
     tag,
-    summary: 'The secret that webhooks are signed with',
+    summary: 'Get the secret that signs webhooks',
     description:
       'A webhook carries Membridge-Signature: t=<epoch seconds>,v1=<hex>, where v1 is the HMAC-SHA256 of "<t>.<body>" under this secret.',
     status: 200,
@@ -27,8 +26,7 @@ export const webhookRoutes = [
     path,
     auth: 'people',
     tag,
-    summary:
-      'Make a new secret; what is sent from now on is signed with it, also further tries of what was sent before',
+    summary: 'Make a new secret; it signs everything sent from now on, repeated tries included',
     status: 200,
     response: WebhookSecret,
     handle: async ({ caller }, deps) => await rotateWebhookSecret(deps, byOf(caller)),

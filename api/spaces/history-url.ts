@@ -2,7 +2,7 @@ import type { Job } from '../../contract/memory/memory.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Config } from '../config.ts';
 
-/** A job with the address of its history in the Temporal UI, when that is known and the job has begun. */
+/** Adds the address of a job's history in the Temporal UI, when that is known and the job has begun. */
 export function withHistoryUrl(job: Job, config: Config): Job {
   if (job.run_id === '') return job;
   const ref = { workflowId: job.workflow_id, runId: job.run_id };

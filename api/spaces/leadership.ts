@@ -16,8 +16,8 @@ import { nameOf } from '../auth/actor.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
- * The canonical id that is led: of a space or project, also where it had another id before. As in the original, a project that
- * nobody has seen yet may be led, under the id that was given.
+ * Returns the canonical id under which leadership is kept: of a space or project, also when the given id is a former
+ * one. As in the original, an unknown project may be led, under the given id.
  */
 export async function needLed(deps: Deps, cid: string): Promise<string> {
   const space = await getSpace(deps.db, { cid });
@@ -26,7 +26,7 @@ export async function needLed(deps: Deps, cid: string): Promise<string> {
   return project?.canonical_id ?? cid;
 }
 
-/** Who is primary, for a canonical id that `needLed` gave. */
+/** Returns the primary, for a canonical id that `needLed` returned. */
 export async function leadershipOf(deps: Deps, cid: string): Promise<Leadership> {
   const known = await getLeadership(deps.db, { cid, now: deps.now() });
   return (
@@ -49,10 +49,11 @@ export async function leadershipOf(deps: Deps, cid: string): Promise<Leadership>
 }
 
 /**
- * Makes a node primary, also one that is not there yet. Of another one than before, this begins a new epoch; of the same one, it
- * renews the lease. Epochs continue from the lease that machines on the original's scripts left in the object store.
- * @throws MembridgeError store_unavailable where nothing is known of the leadership and that lease cannot be read;
- *   engine_unavailable
+ * Makes a node primary, even an unknown one. For another node than before, this begins a new leadership epoch; for
+ * the same one, it renews the lease. Epochs continue from the lease that machines with the original's scripts left in
+ * the object store.
+ * @throws MembridgeError store_unavailable where no leadership is recorded and that lease cannot be read;
+ * engine_unavailable
  */
 export async function promote(
   deps: Deps,
@@ -64,21 +65,24 @@ export async function promote(
   return await leadershipOf(deps, cid);
 }
 
-/** Has nobody be primary any more, in a new epoch; nothing where nobody is. @throws MembridgeError engine_unavailable */
+/**
+ * Removes the primary, in a new leadership epoch; does nothing where there is none. @throws MembridgeError
+ * engine_unavailable
+ */
 export async function release(deps: Deps, cid: string, by: string): Promise<void> {
   const known = await getLeadership(deps.db, { cid, now: deps.now() });
   if (known === null || known.primary_node_id === null) return;
   await ask(deps, cid, { node: null, leaseSeconds: known.lease_seconds, by });
 }
 
-/** The epoch of the lease in the object store; 0 where there is none, or none that can be read as one. */
+/** Returns the epoch of the lease in the object store; 0 where there is none, or none that can be read. */
 async function epochInStore(deps: Deps, cid: string): Promise<number> {
   const isKnown = (await getLeadership(deps.db, { cid, now: deps.now() })) !== null;
   let bytes: Buffer | null;
   try {
     bytes = await deps.store.get(leaseKey(cid));
   } catch (error) {
-    // PostgreSQL has an epoch to continue from; without one, a lease that is there would be overruled by a lower epoch.
+    // PostgreSQL has an epoch to continue from. Without one, a lower epoch could overrule the lease in the store.
     if (isKnown) return 0;
     throw error;
   }

@@ -4,12 +4,12 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { describePending, nodeActivity } from '../engine/pending-activity.ts';
 
-/** How long Temporal may take to describe a workflow, in milliseconds: the job is shown without it then. */
+/** How long Temporal may take to describe a workflow, in milliseconds; after that the job is shown without it. */
 const DESCRIBE_DEADLINE_MS = 2_000;
 
 /**
- * A job that has not ended, with what it waits for at this moment as its detail. Temporal knows it best; without Temporal
- * the job stays as it was recorded.
+ * Adds to a job that has not ended what it waits for now. Temporal knows that best; without Temporal the job stays as
+ * it was recorded.
  */
 export async function withLiveDetail(job: Job, deps: Deps): Promise<Job> {
   if (job.status !== 'running' && job.status !== 'pending') return job;

@@ -6,7 +6,7 @@ import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/co
 const NODES = 1_001;
 const NAME = 'large';
 const CID = canonicalId(NAME);
-/** A time long ago. Nodes that are online would make the engine start a thousand syncs. */
+/** A time long ago. For online nodes, the engine would start a thousand syncs. */
 const HEARD_AT = Date.now() - 3_600_000;
 const path = `/api/membridge/spaces/${CID}/members`;
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-/** Makes nodes with a record in both spaces. Nine of ten have failed or are in step; every tenth has never synced. */
+/** Makes nodes with a record in both spaces. Nine of ten have failed or are in sync; every tenth has never synced. */
 async function seed(): Promise<void> {
   const { pool } = api.plane.deps.db;
   const { rows } = await pool.query<{ name: string }>(
@@ -73,7 +73,7 @@ describe('the list of spaces', () => {
     expect(JSON.stringify(large).length).toBeLessThan(1_000);
   });
 
-  test('has a new space at once, with all nodes as new ones', async () => {
+  test('shows a new space immediately, with all nodes as new ones', async () => {
     await api.call('POST', '/api/membridge/spaces', { body: { name: 'another' } });
     const { body } = await api.call('GET', '/api/membridge/spaces');
     const [another] = body as unknown as SpaceSummary[];
@@ -82,7 +82,7 @@ describe('the list of spaces', () => {
 });
 
 describe('the members of a space', () => {
-  test('come a page at a time, by name as people order names, each once', async () => {
+  test('come a page at a time, in natural name order, each once', async () => {
     const first = await members();
     expect(first).toMatchObject({ total: NODES + 1, members: { enrolled: NODES } });
     expect(namesOf(first).slice(0, 3)).toEqual(['node-1', 'node-2', 'node-3']);
@@ -94,7 +94,7 @@ describe('the members of a space', () => {
     expect((await members('offset=5000')).rows).toEqual([]);
   });
 
-  test('are chosen by name, by a part of it, and by state', async () => {
+  test('are filtered by name, by a part of it, and by state', async () => {
     expect(namesOf(await members('node=node-10'))).toEqual(['node-10']);
     expect((await members('q=NODE-100')).total).toBe(3);
     const failed = await members('status=failed&limit=500');
@@ -102,7 +102,7 @@ describe('the members of a space', () => {
     expect(failed.rows.every(({ record }) => record.status === 'failed')).toBe(true);
   });
 
-  test('come with the worst first, or with the oldest pull first', async () => {
+  test('come worst first, or oldest pull first', async () => {
     const worst = await members('sort=status&limit=500');
     const states = worst.rows.map(({ record }) => record.status);
     expect(new Set(states.slice(0, 101))).toEqual(new Set(['failed']));
@@ -112,7 +112,7 @@ describe('the members of a space', () => {
     expect(pulls[0]).toBe(0);
   });
 
-  test('say of a removed node that it is no longer enrolled', async () => {
+  test('mark a removed node as no longer enrolled', async () => {
     const { rows } = await members('node=removed');
     expect(rows).toMatchObject([{ enrolled: false, last_heartbeat: null, record: { detail: 'gone' } }]);
   });

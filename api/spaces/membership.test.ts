@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-/** What a heartbeat is answered, by an agent that has a membership already or says nothing of it. */
+/** Returns the answer to a heartbeat of an agent that names a membership, or none. */
 async function report(
   has: string | undefined,
   more: Record<string, string> = {},
@@ -25,14 +25,14 @@ async function report(
   expect(answer.status).toBe(200);
   return 'membership' in answer.body ? Membership.parse(answer.body['membership']) : null;
 }
-/** The membership once the control plane has read it again. */
+/** Waits for the membership to fit, once the control plane has read it again. */
 async function expectMembership(expected: (membership: Membership) => unknown): Promise<void> {
   await expect
     .poll(async () => expected((await report('none')) as Membership), { timeout: 5_000 })
     .toBeTruthy();
 }
 
-it('is signed, and sent only to an agent that asks and has another one', async () => {
+it('is signed, and sent only to an agent that names a different one', async () => {
   expect(await report(undefined)).toBeNull();
   const membership = (await report('none')) as Membership;
   expect(membershipIsValid(membership, publicKeyText(api.plane.deps.config.signingKey))).toBe(true);
@@ -62,7 +62,7 @@ it('names the keys of nodes that were removed or enrolled again, and until when 
   expect(nobody.status).toBe(404);
 });
 
-it('says since when a space is encrypted, and whose deletions are let through', async () => {
+it('says since when a space is encrypted, and whose deletions are allowed', async () => {
   const { body } = await api.call('POST', '/api/membridge/spaces', { body: { name: 'sealed' } });
   const cid = String(body['canonical_id']);
   const path = `/api/membridge/spaces/${cid}`;
@@ -79,7 +79,7 @@ it('says since when a space is encrypted, and whose deletions are let through', 
   await expectMembership(({ encrypted }) => encrypted[cid] === undefined);
 });
 
-it('names the keys that each node was encrypted for, as the node itself said', async () => {
+it('names the keys that others may encrypt for each node with, as the node reported them', async () => {
   const [today, before] = ['0123456789abcdef', 'fedcba9876543210'];
   const headers = { [SEALING_HEADER]: `${today},${before}` };
   await expect

@@ -9,7 +9,7 @@ const FRESH_MS = 1_000;
 const known = new WeakMap<Deps['db'], { at: number; reading: Promise<Membership> }>();
 
 /**
- * What this control plane says of the members, signed; read once a second however many nodes report.
+ * Returns the control plane's signed membership; reads it at most once a second, however many nodes report.
  * @throws MembridgeError database_unavailable
  */
 export async function currentMembership({

@@ -11,8 +11,10 @@ import { byOf } from '../auth/actor.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
- * Asks the primary of a space to import what machines on the original's scripts pushed and to publish the mirror now.
- * @throws MembridgeError conflict when the mirror is off or nobody is primary; engine_unavailable, database_unavailable
+ * Asks the primary of a space to import what machines with the original's scripts pushed, and to publish the mirror
+ * now.
+ * @throws MembridgeError conflict when the mirror is off or the space has no primary; engine_unavailable,
+ * database_unavailable
  */
 export async function publishMirror(
   deps: Deps,

@@ -40,7 +40,7 @@ const patch = async (body: unknown, at = path): Promise<Answer> => await api.cal
 const put = async (node: string, body: unknown): Promise<Answer> =>
   await api.call('PUT', `${path}/nodes/${node}/settings`, { body });
 
-/** The space as a node is told of it. */
+/** Returns the space as a node receives it. */
 async function toldTo(node: EnrolResponse, of = cid): Promise<SpaceConfig | undefined> {
   const { body } = await api.call('POST', '/api/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': node.agent_key },
@@ -49,7 +49,7 @@ async function toldTo(node: EnrolResponse, of = cid): Promise<SpaceConfig | unde
   return (body['spaces'] as SpaceConfig[]).find((space) => space.cid === of);
 }
 
-/** The configurations with which a node's sync of a space was last asked for, as the engine has them. */
+/** Returns the configurations in a node's last sync request for a space, from Temporal. */
 async function askedWith(node: string, of = cid): Promise<unknown> {
   const { client } = api.plane.deps.engine;
   const handle = client.workflow.getHandle(`memory-sync:${of}:${node}`);
@@ -73,7 +73,7 @@ function nextEvent(wanted: (event: ServerEvent) => boolean): Promise<ServerEvent
 }
 
 describe('settings of a space', () => {
-  test('are the defaults at first, and a node is told nothing of them', async () => {
+  test('have defaults at first, which nodes do not receive', async () => {
     expect((await api.call('GET', path)).body).toMatchObject({
       excluded: [],
       aliases: [],
@@ -84,7 +84,7 @@ describe('settings of a space', () => {
     expect(await toldTo(a)).toEqual({ cid, projectId: name, projects: ['*'] });
   });
 
-  test('are kept, told to pages and nodes, and every live node is asked to sync with its own', async () => {
+  test('are stored, sent to pages and nodes, and cause a sync of every live node with its own settings', async () => {
     await put('b', { names: {}, trust: { a: 'hold' } });
     const told = nextEvent((event) => event.type === 'space' && event.space.encrypted);
     const body = {
@@ -111,7 +111,7 @@ describe('settings of a space', () => {
     expect(await toldTo(b)).toEqual({ ...config, trust: { a: 'hold' } });
     await expect.poll(() => askedWith('a'), { timeout: 20_000 }).toEqual(config);
     await expect.poll(() => askedWith('b'), { timeout: 20_000 }).toEqual({ ...config, trust: { a: 'hold' } });
-    // What is not given stays.
+    // An absent field does not change.
     expect((await patch({ redact: true })).body).toMatchObject({ ...settings, redact: true });
   });
 
@@ -124,13 +124,13 @@ describe('settings of a space', () => {
     [{ aliases: ['XYZ'] }, 'aliases.0'],
     [{ redact: 'yes' }, 'redact'],
     [{ name: 'x\ny' }, 'name'],
-  ])('%j is refused, naming %s', async (body, field) => {
+  ])('refuse %j, naming %s', async (body, field) => {
     const answer = await patch(body);
     expect(answer.status).toBe(400);
     expect((answer.body['fields'] as { field: string }[])[0]?.field).toBe(field);
   });
 
-  test('an alias is of one space alone', async () => {
+  test('allow an alias in only one space', async () => {
     expect((await patch({ aliases: [cid] })).body['detail']).toMatch(/this space's own canonical id/);
     await api.call('POST', '/api/membridge/spaces', { body: { name: `other ${made}` } });
     const taken = await patch({ aliases: [canonicalId(`other ${made}`)] });
@@ -147,7 +147,7 @@ describe('settings of a space', () => {
 });
 
 describe('a rename', () => {
-  test('gives a new canonical id; history, settings and older paths go with it', async () => {
+  test('gives a new canonical id, and keeps history, settings and former paths', async () => {
     const { db, engine } = api.plane.deps;
     await put('b', { names: { yard: 'garden' }, trust: {} });
     const job = `job_renamed_${made}`;
@@ -179,7 +179,7 @@ describe('a rename', () => {
       aliases: [cid],
       names: { yard: 'garden' },
     });
-    // The workflow of the new id runs and has asked; the one of the old id ends.
+    // The workflow of the new id runs and has requested a sync; the one of the old id ends.
     await expect
       .poll(() => askedWith('b', fresh), { timeout: 20_000 })
       .toMatchObject({ aliases: [cid], names: { yard: 'garden' } });
@@ -187,7 +187,7 @@ describe('a rename', () => {
     await expect
       .poll(async () => (await former.describe()).status.name, { timeout: 20_000 })
       .toBe('COMPLETED');
-    // Scripts that know the old id or the old name find it.
+    // Scripts that know the old id or the old name still find it.
     expect((await api.call('GET', path)).body).toMatchObject({ canonical_id: fresh });
     const sync = await api.call('POST', `${path}/sync`, { body: { node_id: 'a' } });
     expect(sync.body['jobs']).toMatchObject([{ workflow_id: `memory-sync:${fresh}:a` }]);
@@ -202,13 +202,13 @@ describe('a rename', () => {
       `/api/membridge/jobs?project=${encodeURIComponent(renamed)}`,
     );
     expect((jobs as unknown as Job[]).map(({ id }) => id)).toContain(job);
-    // And back: the older id is its own again.
+    // Renamed back, the space has its former id again.
     expect((await patch({ name })).body).toMatchObject({ canonical_id: cid, aliases: [fresh] });
     await api.call('DELETE', `/api/membridge/spaces/${fresh}`);
     expect((await api.call('GET', path)).status).toBe(404);
   });
 
-  test('to a name that is taken is refused, and nothing changes', async () => {
+  test('to a taken name is refused, and changes nothing', async () => {
     await api.call('POST', '/api/membridge/spaces', { body: { name: `taken ${made}` } });
     const answer = await patch({ name: `taken ${made}`, redact: false });
     expect(answer).toMatchObject({ status: 409 });
@@ -218,7 +218,7 @@ describe('a rename', () => {
 });
 
 describe('settings of a node', () => {
-  test('are told to that node alone, and take the place of the ones before', async () => {
+  test('are sent only to that node, and replace the former ones', async () => {
     const told = nextEvent((event) => event.type === 'space');
     const settings = { names: { yard: 'garden' }, trust: { b: 'ignore' } };
     expect(await put('a', settings)).toMatchObject({
@@ -242,13 +242,13 @@ describe('settings of a node', () => {
     [{ names: {}, trust: { b: 'maybe' } }, 'trust.b'],
     [{ names: {}, trust: { a: 'hold' } }, 'trust.a'],
     [{ names: {}, trust: { nobody: 'hold' } }, 'trust.nobody'],
-  ])('%j is refused, naming %s', async (body, field) => {
+  ])('refuse %j, naming %s', async (body, field) => {
     const answer = await put('a', body);
     expect(answer.status).toBe(400);
     expect((answer.body['fields'] as { field: string }[])[0]?.field).toBe(field);
   });
 
-  test('may name a node that was removed, as long as something of it is stored; its own settings go with it', async () => {
+  test('may name a removed node while its objects are stored; a removed node loses its own settings', async () => {
     const left = `left-${made}`;
     await enrolNode(api, left, false);
     await put(left, { names: { x: 'y' }, trust: {} });

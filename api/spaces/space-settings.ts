@@ -20,10 +20,11 @@ import { notFound } from '../http/not-found.ts';
 import { describeSpace } from './spaces.ts';
 
 /**
- * Changes settings of a space, and has every live node sync with them. A rename gives it the canonical id of its new
- * name; the one before becomes an alias, under which paths and scripts still find it and from which nodes still read.
+ * Changes settings of a space, and makes every live node sync with them. A rename gives it the canonical id of its
+ * new name. The former id becomes an alias: paths and scripts still find the space by it, and nodes still read its
+ * objects.
  * @throws MembridgeError bad_request, conflict; store_unavailable, store_refused; engine_unavailable, after which the
- *   settings are kept and the same call may be made again
+ * settings are stored and the same call may be repeated
  */
 export async function changeSpace(
   deps: Deps,
@@ -39,7 +40,7 @@ export async function changeSpace(
   await callEngine(deps.engine, async (client) => {
     if (led !== null) await ensureLeadership(client, led);
     await ensureMemorySpace(client, toSpaceConfig({ ...changed, cid: changed.canonical_id }));
-    // All of them, so that a call that is made again also ends what the first one left.
+    // All aliases, so that a repeated call also ends the workflows that the first one left.
     for (const alias of changed.aliases) {
       await closeMemorySpace(client, alias);
       if ((await getLeadership(deps.db, { cid: alias, now: deps.now() })) === null) {
@@ -63,7 +64,7 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
     cid,
     projects: unique(update.projects ?? space.projects),
     excluded: unique(update.excluded ?? space.excluded),
-    // A space that takes an older name of its own again is no alias of itself.
+    // A space that takes its former name again must not be its own alias.
     aliases: unique(aliases).filter((alias) => alias !== cid),
     redact: update.redact ?? space.redact,
     encrypted: update.encrypted ?? space.encrypted,
@@ -72,9 +73,9 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
 }
 
 /**
- * Sets what one node does differently in a space, and has it sync with that when it is next there.
- * @throws MembridgeError bad_request naming the field; not_found; store_*; engine_unavailable, after which the settings
- *   are kept and the same call may be made again
+ * Sets one node's own settings in a space, and makes it sync with them when it is next online.
+ * @throws MembridgeError bad_request naming the field; not_found; store_*; engine_unavailable, after which the
+ * settings are stored and the same call may be repeated
  */
 export async function changeNodeSettings(
   deps: Deps,
@@ -92,7 +93,7 @@ export async function changeNodeSettings(
   });
   if (changed === null) throw notFound('space', cid);
   const config = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);
-  // A node that is away syncs when it returns.
+  // An absent node syncs when it returns.
   const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
   if (config === undefined || !live.includes(node)) return changed;
   await callEngine(deps.engine, (client) =>
@@ -101,7 +102,10 @@ export async function changeNodeSettings(
   return changed;
 }
 
-/** A misspelt name would be trusted in silence, so it is refused. A node that was removed is known by what it stored. */
+/**
+ * Refuses a misspelt name, which would otherwise be trusted silently. A removed node is known by the objects that it
+ * stored.
+ */
 async function checkTrusted(deps: Deps, space: Space, node: string, named: string[]): Promise<void> {
   if (named.includes(node)) {
     throw badField(`trust.${node}`, "is the node's own name; it always keeps its own memories");
@@ -116,7 +120,7 @@ async function checkTrusted(deps: Deps, space: Space, node: string, named: strin
   }
   const nobody = unknown.find((name) => !stored.has(name));
   if (nobody !== undefined) {
-    throw badField(`trust.${nobody}`, 'is no enrolled node, and none that ever wrote to this space');
+    throw badField(`trust.${nobody}`, 'is neither an enrolled node nor one that ever wrote to this space');
   }
 }
 

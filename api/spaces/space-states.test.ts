@@ -28,7 +28,7 @@ beforeAll(async () => {
   api = await startTestPlane({ databaseUrl: database.url });
   key = (await enrolNode(api, NODE)).agent_key;
   const space = { cid: CID, projectId: 'demo', projects: ['*'] };
-  // Without its workflow, which would ask the node for syncs that nobody does here.
+  // Without its workflow, which would request syncs that nobody does here.
   await createSpace(db, { space, source: 'manual', createdAt: 1, by: { actor: 'test', cause: 'test' } });
   const now = Date.now();
   const requests = [
@@ -52,7 +52,7 @@ afterAll(async () => {
   await drop();
 });
 
-/** Reports with other fields than usual; fields that this version does not know are allowed. */
+/** Reports with changed fields; unknown fields are allowed. */
 async function report(memory: Record<string, unknown>): Promise<number> {
   const usual = heartbeat(NODE);
   const { status } = await api.call('POST', '/api/agent/heartbeat', {
@@ -83,7 +83,7 @@ function synced(changes: Partial<SpaceSync>): SpaceSync[] {
   return [{ space: CID, name: 'demo', since: 1, push: ok, merge: ok, pull: ok, ...nothing, ...changes }];
 }
 
-test('shows a node as in step while its last round and its report say so', async () => {
+test('shows a node as in sync while its last round and its report say so', async () => {
   expect(await report({ syncs: synced({}) })).toBe(200);
   expect(await stateNow()).toMatchObject({ status: 'in-step', detail: 'sent 2 rows' });
   const metrics = await metricsNow();
@@ -106,20 +106,20 @@ test('shows a failure that a node reports after its last round in the API and in
   expect(metrics).not.toContain(`state="in-step"`);
 });
 
-test('takes states and fields of a newer agent, and counts the state as failing', async () => {
+test('accepts states and fields of a newer agent, and counts an unknown state as failing', async () => {
   expect(await report({ state: 'frozen', detail: 'The disk sleeps.', mood: 'good' })).toBe(200);
   expect(await stateNow()).toMatchObject({ status: 'failed', detail: 'The disk sleeps.' });
 });
 
-test('shows a node as in step again when it reports as before', async () => {
+test('shows a node as in sync again when it reports as before', async () => {
   await report({ syncs: synced({}) });
   expect(await stateNow()).toMatchObject({ status: 'in-step' });
-  // An agent of 0.4 says nothing of its syncs.
+  // An agent of 0.4 reports nothing about its syncs.
   await report({});
   expect(await stateNow()).toMatchObject({ status: 'in-step' });
 });
 
-test('shows a node that is silent for a minute as out of date, and its memory too', async () => {
+test('shows a node that was silent for a minute as out of date, and its memory too', async () => {
   await db.pool.query('update nodes set last_heartbeat = $1', [Date.now() - 60_000]);
   expect(await stateNow()).toMatchObject({
     status: 'stale',

@@ -20,13 +20,13 @@ interface Reading {
   readonly now: () => number;
 }
 
-/** Spaces with the state of each node as it is now: PostgreSQL keeps only what the last round came to. */
+/** Returns spaces with the present status of each node. PostgreSQL stores only the result of the last round. */
 export async function withStates({ db, now }: Reading, spaces: readonly Space[]): Promise<Space[]> {
   const at = now();
   return statesOf(spaces, await listNodes(db, { now: at }), at);
 }
 
-/** The same, where the nodes are known. */
+/** Does the same with nodes that the caller has read. */
 export function statesOf(spaces: readonly Space[], nodes: readonly Node[], now: number): Space[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   return spaces.map((space) => ({
@@ -35,11 +35,11 @@ export function statesOf(spaces: readonly Space[], nodes: readonly Node[], now: 
   }));
 }
 
-/** The states of members, the worst first. */
+/** The statuses of members, worst first. */
 const WORST_FIRST = ['failed', 'held', 'stale', 'new', 'syncing', 'in-step'] as const;
 const names = new Intl.Collator('en', { numeric: true });
 
-/** Every node of a space with the state that it has now: all enrolled nodes, and removed ones that left a record. */
+/** Returns every node of a space with its present status: all enrolled nodes, and removed ones that left a record. */
 export function membersOf(space: Space, nodes: readonly Node[], now: number): SpaceMember[] {
   const records = new Map(space.nodes.map((record) => [record.node_id, record]));
   const settings = new Map(space.settings.map((each) => [each.node_id, each]));
@@ -57,7 +57,7 @@ export function membersOf(space: Space, nodes: readonly Node[], now: number): Sp
   return [...enrolled, ...removed.map((record) => member(record, undefined))];
 }
 
-/** Counts members by how they stand. */
+/** Counts members by status. */
 export function countMembers(members: readonly SpaceMember[], now: number): MemberCounts {
   const counts = { enrolled: 0, busy: 0, new: 0, syncing: 0, 'in-step': 0, failed: 0, held: 0, stale: 0 };
   for (const { record, enrolled, last_heartbeat: heardAt } of members) {
@@ -70,7 +70,7 @@ export function countMembers(members: readonly SpaceMember[], now: number): Memb
   return counts;
 }
 
-/** A page of a space's members. */
+/** Returns a page of a space's members. */
 export function membersPage(
   space: Space,
   nodes: readonly Node[],
@@ -98,7 +98,7 @@ export function membersPage(
   };
 }
 
-/** Every space, by name, with counts of its members. Counts may be a moment old where there are many of them. */
+/** Returns every space, by name, with counts of its members. With many spaces, the counts may be a moment old. */
 export async function spaceSummaries(deps: Reading): Promise<SpaceSummary[]> {
   const spaces = await listSpaceFacts(deps.db);
   const counting = keptAnswer(deps.db, 'members', () => countAll(deps));

@@ -13,7 +13,7 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { release } from './leadership.ts';
 
-/** A space's description in the object store, for people and tools that find the objects without this database. */
+/** Writes a space's description into the object store, for people and tools that find the objects without this database. */
 export async function describeSpace(
   { store }: Pick<Deps, 'store'>,
   space: Omit<Space, 'nodes' | 'settings'>,
@@ -24,8 +24,8 @@ export async function describeSpace(
 }
 
 /**
- * Makes a space: its description in the object store, its row, its workflow, in this order, so that whatever fails
- * leaves nothing that others take for a space.
+ * Makes a space: first its description in the object store, then its row, then its workflow. In this order a failure
+ * leaves nothing that looks like a space.
  * @throws MembridgeError conflict when one of this name exists; store_unavailable, store_refused, engine_unavailable
  */
 export async function addSpace(
@@ -59,9 +59,9 @@ export async function addSpace(
 }
 
 /**
- * Makes the space of a project that the original's calls name. There the name is a label of a machine's whole claude-mem
- * database, whatever projects that database has, so the space covers all of them. A space that people make here
- * (`POST /api/membridge/spaces`, also for a managed git project) covers what they say.
+ * Makes the space of a project that the original's calls name. There the name is a label for a machine's whole
+ * claude-mem database, so the space covers all its projects. A space that people make here (`POST
+ * /api/membridge/spaces`, also for a managed git project) covers what they choose.
  * @throws MembridgeError as addSpace
  */
 export async function addOriginalSpace(
@@ -81,11 +81,12 @@ function nameIsTaken(name: string, by: Space | null): MembridgeError {
 }
 
 /**
- * Ends a space: its row and its workflows go; what it stored in the object store, and each node's memory, stay. A project of the same
- * name keeps the primary.
+ * Removes a space: its row and its workflows end. Its objects in the object store, and each node's memory, stay. A
+ * project of the same name keeps the primary.
  */
 export async function removeSpace(deps: Deps, cid: string, by: AuditBy): Promise<boolean> {
-  // The workflow first: a row without one would be given one again at the next start, the reverse would not.
+  // The workflow ends first. A row without a workflow gets one again at the next start; a workflow without a row
+  // would stay.
   await callEngine(deps.engine, (client) => closeMemorySpace(client, cid));
   const projects = await listProjectsOf(deps.db, { cid });
   if (!projects.some((project) => project.canonical_id === cid)) {

@@ -14,19 +14,19 @@ import { byOf } from '../auth/actor.ts';
 import { notFound } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 
-/** How many syncs of one node in one space may wait: each is a message to its workflow, which takes 10,000 in all. */
+/** How many syncs of one node in one space may wait: each is a signal to its workflow, which accepts 10,000 in all. */
 const MOST_OPEN = 500;
 
-/** A sync that was handed to the engine, which from here on loses it no more. */
+/** A sync that Temporal has accepted, so that it survives a crash. */
 export interface AcceptedSync extends WorkflowRef {
   readonly jobId: string;
   readonly node: string;
 }
 
 /**
- * Asks for a sync of one node in one space.
- * @throws MembridgeError conflict when the node's owner keeps it out of the space, not_found when the space was removed meanwhile;
- *   too_many_requests when 500 wait already; engine_unavailable, database_unavailable
+ * Requests a sync of one node in one space.
+ * @throws MembridgeError conflict when the node's owner excludes it from the space; not_found when the space was
+ * removed by now; too_many_requests when 500 are waiting already; engine_unavailable, database_unavailable
  */
 export async function acceptSync(
   deps: Deps,
@@ -45,7 +45,7 @@ export async function acceptSync(
   if ((await countOpenJobs(deps.db, { cid, node })) >= MOST_OPEN) {
     throw new MembridgeError(
       'too_many_requests',
-      `${MOST_OPEN} syncs of ${name} wait for node ${node} already. They are done together once it is back; ask again then.`,
+      `${MOST_OPEN} syncs of ${name} already wait for node ${node}. It does them together once it returns; try again then.`,
     );
   }
   const request: SyncRequest = {
@@ -73,7 +73,7 @@ export async function waitForJob(deps: Deps, jobId: string, waitMs: number): Pro
     });
   });
   try {
-    // It may have ended before anyone listened.
+    // The job may have ended before the listener was added.
     const job = await getJob(deps.db, { id: jobId });
     if (job !== null && hasEnded(job)) return job;
     await told;

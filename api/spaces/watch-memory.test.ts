@@ -28,18 +28,18 @@ async function makeSpace(name: string): Promise<string> {
   return String(body['canonical_id']);
 }
 
-/** Asks for a sync of a node. @returns the job's id */
+/** Requests a sync of a node. @returns the job's id */
 async function askSync(cid: string, node: string): Promise<string> {
   const { body } = await test.call('POST', `/api/membridge/spaces/${cid}/sync`, { body: { node_id: node } });
   const [asked] = body['jobs'] as { job_id: string }[];
   return asked?.job_id ?? '';
 }
-/** Ends the workflow of a node's sync and asks for another one. @returns the job's id */
+/** Terminates the workflow of a node's sync and requests another sync. @returns the job's id */
 async function askSyncAfterEnd(cid: string, node: string): Promise<string> {
   await handle(syncMemoryId(cid, node)).terminate();
   return await askSync(cid, node);
 }
-/** Has every job be a minute older, since a young one is not looked at. */
+/** Makes every job a minute older, because young ones are not checked. */
 const ageJobs = () =>
   test.plane.deps.db.run((sql) => sql.execute('update jobs set created_at = created_at - 60000'));
 const untilFailed = (job: string) =>
@@ -48,7 +48,7 @@ const untilFailed = (job: string) =>
     return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
   });
 
-it('starts the workflow of a space again that was terminated, and says so in the audit log', async () => {
+it('restarts the terminated workflow of a space, and records that in the audit log', async () => {
   const cid = await makeSpace('terminated');
   await handle(memorySpaceId(cid)).terminate();
   await until('it runs again', 20, () => isRunning(memorySpaceId(cid)));
@@ -59,7 +59,7 @@ it('starts the workflow of a space again that was terminated, and says so in the
   );
 });
 
-it('starts the workflow of a primary again that was terminated', async () => {
+it('restarts the terminated workflow of a primary', async () => {
   const { agent_key: key } = await enrolNode(test, 'leader');
   const cid = await makeSpace('led');
   const selected = await test.call('POST', `/projects/${cid}/leadership/select`, {
@@ -74,7 +74,7 @@ it('starts the workflow of a primary again that was terminated', async () => {
   );
 });
 
-it('lets the workflow of a deleted space rest', async () => {
+it('does not restart the workflow of a deleted space', async () => {
   const cid = await makeSpace('deleted');
   await test.call('DELETE', `/api/membridge/spaces/${cid}`);
   await until('it has ended', 20, async () => !(await isRunning(memorySpaceId(cid))));
@@ -88,7 +88,7 @@ it('lets the workflow of a deleted space rest', async () => {
   expect(await isRunning(memorySpaceId(cid))).toBe(false);
 });
 
-it('shows a sync as failed whose workflow was terminated, although a sync that was asked for later runs', async () => {
+it('shows a sync as failed when its workflow was terminated, although a later sync runs', async () => {
   await enrolNode(test, 'away');
   const cid = await makeSpace('lost');
   const [lost, later] = [await askSync(cid, 'away'), await askSyncAfterEnd(cid, 'away')];
@@ -98,7 +98,7 @@ it('shows a sync as failed whose workflow was terminated, although a sync that w
   expect(shown['status']).not.toBe('failed');
 });
 
-it('shows a sync as waiting whose run somebody reset in Temporal', async () => {
+it('shows a sync as waiting when somebody reset its run in Temporal', async () => {
   await enrolNode(test, 'reset');
   const cid = await makeSpace('reset-space');
   const job = await askSync(cid, 'reset');
@@ -122,7 +122,7 @@ it('shows a sync as waiting whose run somebody reset in Temporal', async () => {
   expect(await describeOutcome(client, { workflowId: workflow.workflowId, runId })).toBeNull();
 });
 
-it('shows a publication as failed whose workflow was terminated and started again', async () => {
+it('shows a publication as failed when its workflow was terminated and restarted', async () => {
   const { agent_key: key } = await enrolNode(test, 'publisher');
   const cid = await makeSpace('published');
   await test.call('PATCH', `/api/membridge/spaces/${cid}`, { body: { mirror: true } });
@@ -140,7 +140,7 @@ it('shows a publication as failed whose workflow was terminated and started agai
   await untilFailed(String(asked['job_id']));
 });
 
-it('refuses another sync of a node while 500 wait for it', async () => {
+it('refuses another sync of a node while 500 are waiting', async () => {
   await enrolNode(test, 'crowded');
   const cid = await makeSpace('crowded-space');
   const ask = () => test.call('POST', `/api/membridge/spaces/${cid}/sync`, { body: { node_id: 'crowded' } });

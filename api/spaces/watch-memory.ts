@@ -18,20 +18,20 @@ import { ensureMemorySpace } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
-/** How often the workflows are looked at, in milliseconds. */
+/** How often the workflows are checked, in milliseconds. */
 const LOOK_MS = 15_000;
 /** How long Temporal may take to describe one workflow. */
 const DESCRIBE_MS = 3_000;
 /** A workflow that ends records its result within this time, in milliseconds. */
 const SILENT_MS = 30_000;
-/** Syncs that are looked at each time. */
+/** How many syncs are checked each time. */
 const JOBS = 200;
 
 /**
- * Keeps looking whether the workflows run that memories and leaderships need: that of every space, that of every primary, and
- * that of every sync which has not ended. A space or a leadership whose workflow ended without being closed gets a new one, which the
- * audit log tells; such a sync has failed.
- * @returns the way to end it; resolves when what had begun has ended
+ * Checks that the workflows behind memories and leaderships run: those of every space, of every primary, and of every
+ * sync that has not ended. A space or a leadership whose workflow ended unexpectedly gets a new one, which the audit
+ * log records. Such a sync has failed.
+ * @returns a function that stops it and resolves when running rounds have ended
  */
 export function watchMemory(deps: Deps, lookMs = LOOK_MS): () => Promise<void> {
   const stop = new AbortController();
@@ -45,7 +45,7 @@ export function watchMemory(deps: Deps, lookMs = LOOK_MS): () => Promise<void> {
         await mendLeaderships(deps);
         after = await endLostJobs(deps, after);
       } catch (error) {
-        deps.logger.warn({ reason: errorMessage(error) }, 'the workflows of spaces could not be looked at');
+        deps.logger.warn({ reason: errorMessage(error) }, 'the workflows of spaces could not be checked');
       }
     }
   })();
@@ -90,9 +90,9 @@ const startedAgain = (what: string, how: string) => ({
 });
 
 /**
- * Starts a workflow again that should be running and is not.
- * @param running ids that the engine's index gave; one that is not there may have begun a moment ago
- * @param start starts it, and gives the entry for the audit log
+ * Restarts a workflow that should be running and is not.
+ * @param running ids from Temporal's visibility index; a missing one may have started a moment ago
+ * @param start starts it, and returns the entry for the audit log
  */
 async function mend(
   deps: Deps,
@@ -105,7 +105,7 @@ async function mend(
   if (how === null) return;
   const entry = await callEngine(deps.engine, (client) => start(client, how));
   await deps.db.transaction((tx) => recordAudit(tx, [entry]));
-  deps.logger.warn({ workflowId, how }, 'a workflow that should be running was started again');
+  deps.logger.warn({ workflowId, how }, 'a workflow that should be running was restarted');
 }
 
 async function listRunning(deps: Deps, type: string): Promise<Set<string>> {
@@ -119,13 +119,13 @@ async function listRunning(deps: Deps, type: string): Promise<Set<string>> {
   });
 }
 
-/** Looks at some syncs that have not ended. @returns where the next look begins */
+/** Checks some syncs that have not ended. @returns where the next round begins */
 async function endLostJobs(deps: Deps, after: string): Promise<string> {
   const open = await listOpenJobs(deps.db, { after, before: deps.now() - SILENT_MS, limit: JOBS });
   const byRun = Map.groupBy(open, ({ workflow_id, run_id }) => `${workflow_id} ${run_id}`);
   for (const jobs of byRun.values()) {
     const [{ workflow_id: workflowId, run_id: runId }] = jobs as [OpenJob, ...OpenJob[]];
-    // A sync that was asked for since has the same workflow id, and would hide the one that is lost.
+    // A later sync has the same workflow id, so only the run id finds the lost one.
     const how = await callEngine(
       deps.engine,
       (client) => describeOutcome(client, { workflowId, runId }),

@@ -6,15 +6,15 @@ import { parseObjectKey, spaceOfKey, type ObjectKind } from './object-kind.ts';
 
 type FactDeps = Pick<Deps, 'db' | 'now'>;
 
-/** A request that the rule allowed, and what it was allowed by. */
+/** An allowed request, and the facts that allowed it. */
 export interface AllowedRequest {
   readonly kind: ObjectKind;
   readonly facts: StoreFacts;
 }
 
 /**
- * Lets a node's request for one object through, or refuses it.
- * @throws MembridgeError bad_request for what is no key; forbidden with the reason; database_unavailable
+ * Allows a node's request for one object, or refuses it.
+ * @throws MembridgeError bad_request for an invalid key; forbidden with the reason; database_unavailable
  */
 export async function allowObject(
   node: string,
@@ -28,7 +28,7 @@ export async function allowObject(
 }
 
 /**
- * Lets a node's request for a list through, or refuses it.
+ * Allows a node's request for a list, or refuses it.
  * @throws MembridgeError as for allowObject
  */
 export async function allowList(
@@ -46,7 +46,7 @@ function needAllowed(verdict: StoreVerdict): ObjectKind {
   throw new MembridgeError(verdict.code, verdict.reason);
 }
 
-/** What the rule needs to know for one kind of object. What has no bearing on it is not looked up. */
+/** Reads the facts that the rule needs for one kind of object, and no others. */
 async function readFacts(
   node: string,
   kind: ObjectKind | null,

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Makes a task with a prompt of its own that is too long for a workflow. Gives its id and the key of the prompt. */
+/** Makes a task whose unique prompt is too long for a workflow. Returns its id and the key of the prompt. */
 async function longTask(name: string, more: Record<string, unknown>): Promise<{ id: string; key: string }> {
   const prompt = `${name} ${'x'.repeat(100_000)}`;
   const id = await tasks.make({ prompt, ...more });
@@ -38,7 +38,7 @@ const statuses = async (key: string): Promise<number[]> => [
   (await labelled.ask('GET', key)).status,
 ];
 
-/** Has a node hold an agent's lease of a task, as the task's workflow records it. */
+/** Gives a node an agent's lease of a task, as the task's workflow records it. */
 async function holdLease(node: string, taskId: string): Promise<void> {
   const now = Date.now();
   await test.plane.deps.db.run((sql) =>
@@ -59,14 +59,14 @@ async function holdLease(node: string, taskId: string): Promise<void> {
 }
 
 describe('a long prompt', () => {
-  it('is read by nodes that may be given its task, and by no other', async () => {
+  it('is readable only for nodes that may get its task', async () => {
     const { key } = await longTask('of a pool', { pool: 'gpu', auto_dispatch: false });
     expect(await statuses(key)).toEqual([403, 200]);
     const named = await longTask('of a node', { worker_id: 'plain', auto_dispatch: false });
     expect(await statuses(named.key)).toEqual([200, 403]);
   });
 
-  it('is read by nobody once its task has ended, but by a node that holds its lease', async () => {
+  it('is unreadable once its task has ended, except for a node that holds its lease', async () => {
     const { id, key } = await longTask('that ends', { auto_dispatch: false });
     expect(await statuses(key)).toEqual([200, 200]);
     expect((await tasks.post(id, 'cancel')).status).toBe(200);
@@ -78,13 +78,13 @@ describe('a long prompt', () => {
 });
 
 describe('an output', () => {
-  it('is stored by a node that holds an agent’s lease, under its own digest and no longer than the task allows', async () => {
+  it('is accepted from a node with an agent’s lease, under its digest and up to the task’s limit', async () => {
     const bytes = Buffer.from('what the program said');
     const key = blobKey(sha256(bytes));
     expect((await labelled.put(key, bytes)).status).toBe(403);
     const id = await tasks.make({ auto_dispatch: false, policy: { output_kb: 1 } });
     await tasks.lease(id, 'labelled');
-    // A worker over HTTP hands its output to the API, not to the store.
+    // A worker over HTTP sends its output to the API, not to the store.
     expect((await labelled.put(key, bytes)).status).toBe(403);
     await holdLease('labelled', id);
     expect((await labelled.put(key, bytes)).status).toBe(200);
@@ -95,8 +95,8 @@ describe('an output', () => {
   });
 });
 
-describe('what a task proposes', () => {
-  it('is read by nodes that have a clone of its project', async () => {
+describe('a proposed change', () => {
+  it('is readable for nodes that have a clone of its project', async () => {
     const { body: project } = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'garden', repo_url: 'https://git.example.org/garden' },
     });

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { Transform, type TransformCallback } from 'node:stream';
 import { MembridgeError } from '../../contract/errors.ts';
 
-/** What a caller says of a body before it sends it; `sha256` is lower-case hex. */
+/** What a caller announces about a body before it sends it; `sha256` is lower-case hex. */
 export interface PromisedBody {
   readonly size: number;
   readonly sha256: string;
 }
 
 /**
- * Passes a body on and holds it against what was promised. The last piece passes only once length and digest fit, so that a
- * reader never gets a whole body that is another one. It fails with bad_request.
+ * Passes a body on and checks it against the announcement. The last chunk passes only once length and digest fit, so
+ * a reader never gets a whole body that differs. Otherwise it fails with bad_request.
  */
 export class CheckedBody extends Transform {
   readonly #promised: PromisedBody;
@@ -18,7 +18,7 @@ export class CheckedBody extends Transform {
   readonly #hash = createHash('sha256');
   #seen = 0;
 
-  /** @param onPiece hears of each piece that arrived, with its bytes */
+  /** @param onPiece called for each chunk that arrived, with its size in bytes */
   constructor(promised: PromisedBody, onPiece: (bytes: number) => void) {
     super();
     this.#promised = promised;
@@ -32,7 +32,10 @@ export class CheckedBody extends Transform {
     const { size } = this.#promised;
     if (this.#seen > size) {
       done(
-        new MembridgeError('bad_request', `The body is longer than the ${size} bytes that it was to have.`),
+        new MembridgeError(
+          'bad_request',
+          `The body is longer than the ${size} bytes that its header announced.`,
+        ),
       );
     } else if (this.#seen === size) this.#judge(() => done(null, piece), done);
     else done(null, piece);

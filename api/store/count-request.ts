@@ -1,7 +1,7 @@
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Deps } from '../deps.ts';
 
-/** Counts one request of a node to the store by how it ends: `ok`, or the code of its error. @throws whatever `work` throws */
+/** Counts one request of a node to the store by its result: `ok`, or the code of its error. @throws whatever `work` throws */
 export async function countRequest<T>(
   { metrics }: Pick<Deps, 'metrics'>,
   { node, method }: { node: string; method: string },

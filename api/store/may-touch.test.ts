@@ -43,7 +43,7 @@ const part = (cid: string, node: string): string => snapshotPartKey(cid, snapsho
 const manifest = (cid: string, node: string): string => manifestKey(cid, snapshot(node));
 const mirror = (cid: string) => legacyKeys(cid);
 
-/** Asks the rule for GET, PUT and DELETE of a key: `y` allowed, `n` forbidden, `?` no key at all. */
+/** Applies the rule to GET, PUT and DELETE of a key: `y` allowed, `n` forbidden, `?` no valid key. */
 function verdicts(facts: StoreFacts, key: string, epoch: number | null = null): string {
   const methods: StoreRequest['method'][] = ['GET', 'PUT', 'DELETE'];
   return methods
@@ -54,24 +54,24 @@ function verdicts(facts: StoreFacts, key: string, epoch: number | null = null): 
 
 describe('the rule for objects', () => {
   test.each([
-    // What a space is and who leads it: the control plane's.
+    // The description and the lease of a space belong to the control plane.
     [spaceKey(OWN), 'ynn'],
     [leaseKey(OWN), 'ynn'],
-    // A node's own memory.
+    // The node's own memory.
     [headKey(OWN, 'me'), 'yyn'],
     [certificateKey(OWN, 'me'), 'yyn'],
     [ackKey(OWN, 'me'), 'yyn'],
     [segment(OWN, 'me'), 'yyy'],
     [part(OWN, 'me'), 'yyy'],
     [manifest(OWN, 'me'), 'yyy'],
-    // Another node's, in a space of both.
+    // The memory of another node, in a space that both share.
     [headKey(OWN, 'other'), 'ynn'],
     [certificateKey(OWN, 'other'), 'ynn'],
     [ackKey(OWN, 'other'), 'ynn'],
     [segment(OWN, 'other'), 'ynn'],
     [part(OWN, 'other'), 'ynn'],
     [manifest(OWN, 'other'), 'ynn'],
-    // Names that begin as this node's does, or differ by case.
+    // Names that start like this node's name, or differ only in case.
     [headKey(OWN, 'me2'), 'ynn'],
     [headKey(OWN, 'Me'), 'ynn'],
     [segment(OWN, 'me.x'), 'ynn'],
@@ -84,7 +84,7 @@ describe('the rule for objects', () => {
     [segment(FOREIGN, 'me'), 'nnn'],
     [part(FOREIGN, 'me'), 'nnn'],
     [manifest(FOREIGN, 'me'), 'nnn'],
-    // Mirrors of a space that another node leads, or nobody.
+    // Mirrors of a space with another primary, or none.
     [mirror(OWN).database, 'nnn'],
     [mirror(OWN).digest, 'nnn'],
     [mirror(OWN).manifest, 'nnn'],
@@ -92,7 +92,7 @@ describe('the rule for objects', () => {
     [mirror(FOREIGN).database, 'nnn'],
     // Blobs, while the node holds no lease.
     [blobKey(NAMED), 'nnn'],
-    // Nothing is kept there: the answer says that the store works.
+    // Nothing is stored there: the answer shows that the store works.
     ['membridge-health/probe', 'ynn'],
   ])('decides GET, PUT and DELETE of %s as %s', (key, expected) => {
     expect(verdicts(idle, key)).toBe(expected);
@@ -168,11 +168,11 @@ describe('the rule for objects', () => {
     `expired-blobs/${NAMED}`,
     'membridge-health/other',
     'x'.repeat(1_025),
-  ])('takes %j for no key, whatever the method', (key) => {
+  ])('refuses %j as a key, whatever the method', (key) => {
     expect(verdicts(working, key, 4)).toBe('???');
   });
 
-  test('takes a node name with two dots inside for what it is', () => {
+  test('accepts a node name with two dots inside', () => {
     expect(verdicts({ ...idle, node: 'a..b' }, headKey(OWN, 'a..b'))).toBe('yyn');
   });
 });
@@ -210,12 +210,12 @@ describe('the rule for lists', () => {
     [headPrefix(OWN), headPrefix(FOREIGN)],
     [headPrefix(OWN), `${headPrefix(OWN)}../../x`],
     [headPrefix(OWN), `${headPrefix(OWN)}%2f`],
-  ])('takes prefix %j from %j on for no list', (prefix, startAfter) => {
+  ])('refuses a list of prefix %j from %j on', (prefix, startAfter) => {
     expect(mayList(idle, prefix, startAfter)).toMatchObject({ code: 'bad_request' });
   });
 });
 
-test('lets an output be as long as the longest that a held task may write, with its times', () => {
+test('allows an output as long as the longest of the held tasks may write, with its times', () => {
   const verdict = mayTouch(working, { method: 'PUT', key: blobKey(NAMED) });
   if (!verdict.allowed) throw new Error(verdict.reason);
   expect(maxBytes(verdict.kind, working)).toBe(6_000 + 4 * 2 ** 20);

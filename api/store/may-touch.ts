@@ -2,24 +2,24 @@ import { assertNever } from '../../contract/http/primitives.ts';
 import { memoryPrefix } from '../../memory/format/layout.ts';
 import { isPlainKey, parseObjectKey, spaceOfKey, type ObjectKind } from './object-kind.ts';
 
-/** What the control plane knows of a node, as far as the rule needs it. */
+/** The facts about a node that the rule needs. */
 export interface StoreFacts {
   readonly node: string;
   /** Canonical ids of the spaces that it takes part in. */
   readonly spaces: ReadonlySet<string>;
   /** The spaces whose primary it is, each with its leadership epoch. */
   readonly primaryOf: ReadonlyMap<string, number>;
-  /** Bytes that one output of a task may have, by the leases that the node holds; 0 while it holds none. */
+  /** The most bytes of one task output, by the leases that the node holds; 0 while it holds none. */
   readonly outputBytes: number;
-  /** SHA-256 of blobs that its tasks, those that it may be given, and the proposals of its clones name. */
+  /** SHA-256 of the blobs that its tasks, the tasks that it may get, and the proposals of its clones name. */
   readonly namedBlobs: ReadonlySet<string>;
 }
 
-/** What a node asks for. */
+/** A node's request. */
 export interface StoreRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   readonly key: string;
-  /** The leadership epoch that a primary acts in, where it says one. */
+  /** The leadership epoch that a primary acts in, where it names one. */
   readonly epoch?: number | null;
 }
 
@@ -30,7 +30,7 @@ export type StoreVerdict =
 
 const MIB = 2 ** 20;
 
-/** Decides whether a node may do this with this key. Pure: everything that it goes by is in `facts`. */
+/** Decides whether a node may do this with this key. The function is pure: everything that it depends on is in `facts`. */
 export function mayTouch(facts: StoreFacts, request: StoreRequest): StoreVerdict {
   const kind = parseObjectKey(request.key);
   if (kind === null) return outsideLayout(request.key);
@@ -56,15 +56,16 @@ export function mayList(facts: StoreFacts, prefix: string, startAfter: string): 
     : { allowed: false, code: 'forbidden', reason };
 }
 
-/** Returns the largest body that a kind of object may have, in bytes, by what its writers write and its readers accept. */
+/** Returns the largest body of a kind of object, in bytes, from what its writers write and its readers accept. */
 export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
   switch (kind.kind) {
     case 'segment':
     case 'snapshot-part':
-      // Readers unpack at most 64 MiB (memory/format/segment.ts); one memory can be that large. The header adds less than 1 MiB.
+      // Readers unpack at most 64 MiB (memory/format/segment.ts); one memory can be that large. The header adds less than 1
+      // MiB.
       return 65 * MIB;
     case 'snapshot-manifest':
-      // Names every segment of the space in some 50 bytes each.
+      // A head names every segment of the space in some 50 bytes each.
       return 32 * MIB;
     case 'head':
     case 'ack':
@@ -78,7 +79,7 @@ export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
       // The limit of S3 for one request.
       return 5 * 1024 * MIB;
     case 'blob':
-      // The log of an attempt escapes each byte into at most six and adds times.
+      // The log of an attempt escapes each byte into at most six, and adds times.
       return 6 * facts.outputBytes + 4 * MIB;
     case 'space':
     case 'lease':
@@ -91,7 +92,7 @@ export function maxBytes(kind: ObjectKind, facts: StoreFacts): number {
 
 function outsideLayout(key: string): StoreVerdict {
   const shown = JSON.stringify(key.slice(0, 200));
-  const reason = `${shown} is no key of the object store that a node can ask for.`;
+  const reason = `${shown} is not a key of the object store that a node can ask for.`;
   return { allowed: false, code: 'bad_request', reason };
 }
 
@@ -135,7 +136,7 @@ function objectToChange(facts: StoreFacts, kind: ObjectKind, { method, epoch }: 
     case 'segment':
     case 'snapshot-part':
     case 'snapshot-manifest':
-      // Collection deletes what a node wrote itself, and nothing else.
+      // Collection deletes only what the node itself wrote.
       return objectToOwner(facts, kind);
     case 'mirror-database':
     case 'mirror-note':
@@ -168,7 +169,7 @@ function objectToPrimary(facts: StoreFacts, cid: string): string | null {
   return facts.primaryOf.has(cid) ? null : `${facts.node} is not primary of space ${cid}.`;
 }
 
-/** A primary that was chosen again since it began must not finish its former work: the epoch is the fencing token. */
+/** A primary that was selected again must not finish its earlier work: the leadership epoch is the fencing token. */
 function objectToEpoch(facts: StoreFacts, cid: string, epoch: number | null | undefined): string | null {
   const reason = objectToPrimary(facts, cid);
   if (reason !== null) return reason;

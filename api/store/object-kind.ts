@@ -16,7 +16,7 @@ import {
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { blobKey } from '../../storage/blobs.ts';
 
-/** What a key of the object store stands for. `node` is the node that the object belongs to. */
+/** The kind of object that a key names. `node` is the node that the object belongs to. */
 export type ObjectKind =
   | { readonly kind: 'space' | 'lease'; readonly cid: string }
   | { readonly kind: 'head' | 'keys' | 'ack'; readonly cid: string; readonly node: string }
@@ -26,13 +26,13 @@ export type ObjectKind =
   /** The original's whole-file snapshot, the small objects that describe it, and the lock of its pushes. */
   | { readonly kind: 'mirror-database' | 'mirror-note' | 'mirror-lock'; readonly cid: string }
   | { readonly kind: 'blob'; readonly sha256: string }
-  /** Nothing is stored there: agents ask for it to see whether the store answers. */
+  /** Nothing is stored there: agents ask for it to check whether the store answers. */
   | { readonly kind: 'probe' };
 
-/** S3 takes keys of at most 1,024 bytes. */
+/** The longest key in S3: 1,024 bytes. */
 const MAX_KEY_CHARS = 1_024;
 
-/** Whether a text can be a key or a prefix: plain characters, and no segment that a proxy would fold. */
+/** Returns whether a text can be a key or a prefix: plain characters, and no segment that a proxy would resolve. */
 export function isPlainKey(text: string): boolean {
   if (text.length > MAX_KEY_CHARS || !/^[A-Za-z0-9._/-]+$/.test(text)) return false;
   const segments = text.split('/');
@@ -41,7 +41,7 @@ export function isPlainKey(text: string): boolean {
   return segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
 }
 
-/** Reads a key of the object store; null when no part of Membridge that a node may know of writes such a key. */
+/** Parses a key of the object store; null when no part of Membridge that a node may know writes such a key. */
 export function parseObjectKey(key: string): ObjectKind | null {
   if (!isPlainKey(key)) return null;
   if (key === STORE_PROBE_KEY) return { kind: 'probe' };
@@ -51,7 +51,7 @@ export function parseObjectKey(key: string): ObjectKind | null {
   return cid === null ? null : (memoryKind(key, cid) ?? originalKind(key, cid));
 }
 
-/** The canonical id in a key or prefix below `projects/`; null when there is none. */
+/** Returns the canonical id in a key or prefix below `projects/`; null when there is none. */
 export function spaceOfKey(key: string): string | null {
   const [, cid] = /^projects\/([^/]+)\//.exec(key) ?? [];
   return CanonicalId.safeParse(cid).success ? (cid ?? null) : null;
@@ -77,7 +77,7 @@ function memoryKind(key: string, cid: string): ObjectKind | null {
   );
 }
 
-/** Reads the key of an object that each node has once. */
+/** Parses the key of an object that each node has once. */
 function ownKind(
   kind: 'head' | 'keys' | 'ack',
   key: string,
@@ -91,7 +91,7 @@ function ownKind(
   return NodeId.safeParse(node).success && key === keyOf(cid, node) ? { kind, cid, node } : null;
 }
 
-/** Objects that machines on the original's scripts read. */
+/** Parses the keys of objects that machines with the original's scripts read. */
 function originalKind(key: string, cid: string): ObjectKind | null {
   if (key === leaseKey(cid)) return { kind: 'lease', cid };
   const { database, digest, manifest, lock } = legacyKeys(cid);

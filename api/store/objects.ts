@@ -20,18 +20,18 @@ import { maxBytes } from './may-touch.ts';
 import { requireOwnKeys } from './own-keys.ts';
 import type { Transfer } from './transfers.ts';
 
-/** How long one transfer may take in all, in milliseconds; a mirror may have gigabytes. */
+/** How long one transfer may take in total, in milliseconds; a mirror may have gigabytes. */
 const TOTAL_MS = 300_000;
 const MIRROR_TOTAL_MS = 3_600_000;
 
-/** An exchange about one object, with the node whose key let it in. */
+/** A request about one object, with the authenticated node. */
 interface Exchange {
   readonly node: string;
   readonly req: Request;
   readonly res: Response;
 }
 
-/** Streams an object to a node; answers HEAD with its size and ETag alone. @throws MembridgeError */
+/** Streams an object to a node; answers HEAD with only its size and ETag. @throws MembridgeError */
 export async function sendObject({ node, req, res }: Exchange, deps: Deps): Promise<void> {
   const key = keyOf(req);
   const { kind } = await allowObject(node, { method: 'GET', key }, deps);
@@ -44,7 +44,7 @@ export async function sendObject({ node, req, res }: Exchange, deps: Deps): Prom
     }
     const { body, size, etag } = found;
     const stop = (): void => void body?.destroy(ending.signal.reason as Error);
-    // It may have ended while the store was asked.
+    // It may have ended while the store answered.
     if (ending.signal.aborted) return stop();
     res.set({ 'Content-Type': 'application/octet-stream', 'Content-Length': String(size) });
     res.set('ETag', `"${etag}"`);
@@ -59,8 +59,8 @@ export async function sendObject({ node, req, res }: Exchange, deps: Deps): Prom
 }
 
 /**
- * Stores an object that a node sends. Nothing of it is visible before all of it arrived as promised.
- * @returns the ETag that the store gave it
+ * Stores an object that a node sends. Readers see nothing of it before all of it arrived as announced.
+ * @returns the store's ETag
  * @throws MembridgeError bad_request, forbidden, too_large, too_many_requests, unauthorized, store_*
  */
 export async function receiveObject(exchange: Exchange, deps: Deps): Promise<string> {
@@ -94,7 +94,7 @@ async function receive({ node, req, res }: Exchange, deps: Deps): Promise<string
       });
       const stop = (error: unknown): void => void checked.destroy(error as Error);
       ending.signal.addEventListener('abort', () => stop(ending.signal.reason), { once: true });
-      // Not by pipeline: it would close the connection when the store refuses, and the node would not read why.
+      // Not with pipeline: it would close the connection when the store refuses, and the node could not read why.
       req.once('error', stop);
       res.once('close', () => {
         if (!res.writableFinished)
@@ -109,7 +109,7 @@ async function receive({ node, req, res }: Exchange, deps: Deps): Promise<string
   );
 }
 
-/** Refuses a body that is too large for its kind, or whose digest is not the one that its key names. */
+/** Refuses a body that is too large for its kind, or whose digest differs from the one in its key. */
 function needFitting(key: string, { size, sha256 }: PromisedBody, { kind, facts }: AllowedRequest): void {
   const max = maxBytes(kind, facts);
   if (size > max) {
@@ -121,13 +121,13 @@ function needFitting(key: string, { size, sha256 }: PromisedBody, { kind, facts 
   throw new MembridgeError('bad_request', `${key} names another digest than the body has (${sha256}).`);
 }
 
-/** The key of a request, from the path as it came: a decoded one could hide a slash. */
+/** Returns the key of a request, from the path as it was sent: a decoded one could hide a slash. */
 function keyOf({ url }: Request): string {
   const path = url.split('?', 1)[0] ?? '';
   return path.startsWith(STORE_OBJECTS_PATH) ? path.slice(STORE_OBJECTS_PATH.length) : '';
 }
 
-/** What a request says of its body. @throws MembridgeError bad_request when it says too little */
+/** Returns what a request announces about its body. @throws MembridgeError bad_request when something is missing */
 function promiseOf(req: Request): PromisedBody {
   const length = req.get('Content-Length') ?? '';
   if (!/^\d{1,15}$/.test(length)) {
@@ -166,12 +166,13 @@ function transferOf(
   };
 }
 
-/** Has the rest of a refused body thrown away, so that its sender gets to read why. api/http/body-time.ts ends it soon. */
+/** Discards the rest of a refused body, so that its sender can read why. api/http/body-time.ts limits the time. */
 function discardRest({ req, res }: Exchange): void {
   if (req.complete) return;
   req.unpipe();
   req.resume();
-  // Node would close the connection right behind the answer where the sender asked for that, and the sender would lose the answer.
+  // Where the sender asked for it, Node would close the connection right after the answer, and the sender would lose
+  // the answer.
   const { shouldKeepAlive } = res;
   res.shouldKeepAlive = true;
   if (!shouldKeepAlive) req.once('close', () => void req.socket.end());

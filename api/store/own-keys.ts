@@ -6,8 +6,8 @@ import { certificateIsValid } from '../../memory/format/signing.ts';
 import type { Deps } from '../deps.ts';
 
 /**
- * Looks into a node's own `keys/<node>.json` before it is stored: peers trust what stands there. It may hold certificates of this node
- * alone, among them the one of its present key.
+ * Checks a node's own `keys/<node>.json` before it is stored, because peers trust its content. It may hold only
+ * certificates of this node, among them the one of its present key.
  * @throws MembridgeError bad_request, database_unavailable
  */
 export async function requireOwnKeys(
@@ -18,7 +18,7 @@ export async function requireOwnKeys(
   const refuse = (problem: string): never => {
     throw new MembridgeError('bad_request', `The keys of ${node} were not stored: ${problem}.`);
   };
-  const object = parseKeys(bytes) ?? refuse('they are no object of keys');
+  const object = parseKeys(bytes) ?? refuse('they are not an object of keys');
   const foreign = object.certificates.find((certificate) => certificate.node !== node);
   if (foreign !== undefined) refuse(`they hold a certificate of ${foreign.node}`);
   const present = await findNodePublicKey(db, { node });

@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await api.stop());
 
-test('stores a segment as it was sent, shows it to the space, and deletes it for its node alone', async () => {
+test('stores a segment as it was sent, shows it to the space, and deletes it only for its node', async () => {
   const bytes = randomBytes(3_000_000);
   const key = segmentKeyOf(CID, 'me', 1, bytes);
   const stored = await me.put(key, bytes);
@@ -54,7 +54,7 @@ test('stores a segment as it was sent, shows it to the space, and deletes it for
   expect((await other.ask('HEAD', key)).status).toBe(404);
 });
 
-test('lists a prefix in key order, from where it is asked to begin', async () => {
+test('lists a prefix in key order, from the requested start', async () => {
   const keys: string[] = [];
   for (const seq of [1, 2, 3]) {
     const bytes = randomBytes(10 * seq);
@@ -74,7 +74,7 @@ test('lists a prefix in key order, from where it is asked to begin', async () =>
   expect((await me.list(headPrefix(canonicalId('nowhere')))).status).toBe(403);
 });
 
-test('gives a long list in pages that join without a gap', async () => {
+test('returns a long list in pages without a gap', async () => {
   const cid = canonicalId('long');
   await api.call('POST', '/api/membridge/spaces', { body: { name: 'long' } });
   const keys = Array.from({ length: 1_005 }, (_, at) => `${headPrefix(cid)}n${String(at).padStart(4, '0')}`);
@@ -88,7 +88,7 @@ test('gives a long list in pages that join without a gap', async () => {
   expect([...first.page.objects, ...rest.page.objects].map(({ key }) => key)).toEqual(keys);
 });
 
-test('refuses an upload without size or digest, and one that its key does not name', async () => {
+test('refuses an upload without size or digest, and one whose digest differs from its key', async () => {
   const bytes = randomBytes(100);
   const key = segmentKeyOf(CID, 'me', 2, bytes);
   const refused = await me.put(key, bytes, { [SHA256_HEADER]: 'none' });
@@ -118,7 +118,7 @@ test('stores keys of a node only with its own certificate inside', async () => {
   expect((await store.get(key))?.equals(keys(own))).toBe(true);
 });
 
-test('lets the primary alone write a mirror, in its present epoch', async () => {
+test('lets only the primary write a mirror, in its present epoch', async () => {
   const { database, lock } = legacyKeys(CID);
   const bytes = randomBytes(1_000);
   const inEpoch = (epoch: number) => ({ [LEADERSHIP_EPOCH_HEADER]: String(epoch) });
@@ -137,7 +137,7 @@ test('lets the primary alone write a mirror, in its present epoch', async () => 
   expect((await me.put(lock, Buffer.from('{}'), inEpoch(epoch))).status).toBe(200);
 });
 
-test('keeps a node out of the spaces that its owner keeps it out of', async () => {
+test('refuses a node in the spaces that its owner excluded', async () => {
   const { facts, ...rest } = heartbeat('other');
   await api.call('POST', '/api/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': other.enrolled.agent_key },
@@ -147,7 +147,7 @@ test('keeps a node out of the spaces that its owner keeps it out of', async () =
   expect((await me.ask('GET', spaceKey(CID))).status).toBe(200);
 });
 
-test('asks for the key of a node, and for no other', async () => {
+test('requires a node’s key, and accepts no other', async () => {
   const key = headKey(CID, 'me');
   const path = `/api/agent/store/objects/${key}`;
   for (const headers of [{}, { 'X-Runtime-API-Key': 'runtime-key-for-tests' }]) {

@@ -1,29 +1,32 @@
 import { MembridgeError } from '../../contract/errors.ts';
 
-/** What transfers of objects are held to. */
+/** The limits of object transfers. */
 export interface TransferLimits {
-  /** Transfers of one node at once: twice what an agent opens. */
+  /** Transfers of one node at the same time: twice what an agent opens. */
   readonly atOnce: number;
-  /** How long nothing may move, in milliseconds. */
+  /** How long a transfer may stall, in milliseconds. */
   readonly idleMs: number;
 }
 
 export const TRANSFER_LIMITS: TransferLimits = { atOnce: 64, idleMs: 30_000 };
 
-/** How often a running transfer looks whether its node's key still counts, in milliseconds. */
+/** How often a running transfer checks whether its node's key is still valid, in milliseconds. */
 const KEY_CHECK_MS = 1_000;
 
-/** A transfer that is about to begin. */
+/** A transfer before it starts. */
 export interface Transfer {
   readonly node: string;
   readonly key: string;
-  /** How long all of it may take, in milliseconds. */
+  /** How long it may take in total, in milliseconds. */
   readonly totalMs: number;
-  /** Whether the key that it began with still is the node's. */
+  /** Returns whether the key that it began with is still the node's. */
   readonly isStillAllowed: () => Promise<boolean>;
 }
 
-/** The transfers that run, by node. Each ends when it stalls, takes too long, or its node is removed or gets another key. */
+/**
+ * The running transfers, by node. A transfer ends when it stalls, takes too long, or its node is removed or gets
+ * another key.
+ */
 export class Transfers {
   readonly #limits: TransferLimits;
   readonly #open = new Map<string, number>();
@@ -34,9 +37,9 @@ export class Transfers {
 
   /**
    * Runs one transfer.
-   * @param work moves the bytes, calls `moved` for each piece, and stops when `ending` aborts
-   * @throws MembridgeError too_many_requests when the node has too many; store_unavailable when it stalls or takes too long;
-   *   unauthorized when the node's key no longer counts; whatever `work` throws
+   * @param work moves the bytes, calls `moved` for each chunk, and stops when `ending` aborts
+   * @throws MembridgeError too_many_requests when the node has too many; store_unavailable when it stalls or takes
+   * too long; unauthorized when the node's key is no longer valid; whatever `work` throws
    */
   async run<T>(
     transfer: Transfer,
@@ -48,7 +51,7 @@ export class Transfers {
     if (open >= atOnce) {
       throw new MembridgeError(
         'too_many_requests',
-        `${node} has ${open} transfers open; wait for one to end.`,
+        `${node} has ${open} open transfers; wait until one ends.`,
       );
     }
     this.#open.set(node, open + 1);
@@ -60,10 +63,10 @@ export class Transfers {
     const idle = setTimeout(() => slow(`stalled for ${idleMs / 1_000} s`), idleMs);
     const total = setTimeout(() => slow(`took longer than ${totalMs / 1_000} s`), totalMs);
     const checkKey = async (): Promise<void> => {
-      // Without PostgreSQL nobody can say; the next look may.
+      // Without PostgreSQL the answer is unknown; the next check may have it.
       const isAllowed = await isStillAllowed().catch(() => true);
       if (!isAllowed)
-        ending.abort(new MembridgeError('unauthorized', `The key of ${node} no longer counts.`));
+        ending.abort(new MembridgeError('unauthorized', `The key of ${node} is no longer valid.`));
     };
     const watch = setInterval(() => void checkKey(), KEY_CHECK_MS);
     try {

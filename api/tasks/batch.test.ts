@@ -36,7 +36,7 @@ const countTasks = async (): Promise<number> => {
 };
 
 describe('a batch', () => {
-  it('makes tasks that wait for each other, by the names that it gives them', async () => {
+  it('makes tasks that depend on each other by the names within the batch', async () => {
     const before = await tasks.make();
     const [first, second, third] = madeBy(
       await batch([
@@ -49,7 +49,7 @@ describe('a batch', () => {
     expect(third?.depends_on).toEqual([second?.id, first?.id]);
   });
 
-  it('of a hundred is made whole, of 101 or none not at all', async () => {
+  it('is made whole with 100 tasks, and refused with 101 or none', async () => {
     const items = Array.from({ length: 101 }, (_, n) => ({ prompt: `${n}` }));
     const before = await countTasks();
     expect((await batch(items)).status).toBe(400);
@@ -60,7 +60,7 @@ describe('a batch', () => {
     expect(await countTasks()).toBe(before + 100);
   });
 
-  it('in which one item is wrong makes nothing, and says which and what', async () => {
+  it('makes nothing when one item is wrong, and names the item and the field', async () => {
     const before = await countTasks();
     const good = { prompt: 'good' };
     for (const [item, field] of [
@@ -76,7 +76,7 @@ describe('a batch', () => {
       const answer = await batch([good, item, { prompt: 'last', ref: 'later' }]);
       expect([answer.status, fieldsOf(answer)], field).toEqual([400, [field]]);
     }
-    // A circle needs a name that comes later, which there is none for.
+    // A circle would need a reference to a later task, which a batch does not allow.
     const circle = await batch([
       { prompt: 'a', ref: 'a', depends_on: ['b'] },
       { prompt: 'b', ref: 'b', depends_on: ['a'] },
@@ -90,7 +90,7 @@ describe('a batch', () => {
     expect(await countTasks()).toBe(before);
   });
 
-  it('under one key is made once, also when it is sent five times at once', async () => {
+  it('is made once for one key, even when it is sent five times at once', async () => {
     const before = await countTasks();
     const items = [
       { prompt: 'one', ref: 'one' },

@@ -8,8 +8,8 @@ import { invalidInput } from '../http/problems.ts';
 import { makeTask, makingDeps } from './create.ts';
 
 /**
- * Makes tasks that may depend on each other. Everything is checked first; should the engine go away half-way, what was made stays, and
- * a repeated request under the same key makes the rest.
+ * Makes tasks that may depend on each other. Everything is checked first. If Temporal fails half-way, the tasks made
+ * so far stay, and a repeated request with the same key makes the rest.
  * @throws MembridgeError bad_request naming the task and field
  */
 export async function makeBatch(
@@ -38,7 +38,7 @@ export async function makeBatch(
     }
     throw invalidInput(at, parsed.error);
   });
-  // Of a repeated request: what was made stays made, whatever has become of what it named.
+  // Tasks of an earlier request with this key stay valid, even if what they depend on has changed since.
   const before = new Set(
     await findExistingTasks(deps.db, { ids: bodies.map((_, index) => taskIdOfKey(keyOf(index))) }),
   );

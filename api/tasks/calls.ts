@@ -13,19 +13,19 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { requireTask } from './show.ts';
 
-/** gRPC's RESOURCE_EXHAUSTED: a workflow takes ten updates at a time. */
+/** gRPC's RESOURCE_EXHAUSTED: a workflow accepts ten updates at a time. */
 const NO_ROOM = 8;
 
 /**
- * Updates of one task that this process has under way at most, so that agents have room beside them. The engine refuses what is more
- * than ten, and forgets with that what it had not written down yet: the workflow goes through it again.
+ * The most concurrent updates of one task from this process, so that agents have room too. Temporal refuses more than
+ * ten. It then also drops updates that it had not persisted yet, and the workflow handles them again.
  */
 const AT_ONCE = 6;
 
-/** Calls that are under way, by task, and who waits for a turn. */
+/** Running calls and waiting callers, by task. */
 const turns = new Map<string, { taken: number; readonly waiting: (() => void)[] }>();
 
-/** Does something when it is its turn at a task. */
+/** Runs work when it is its turn at a task. */
 async function inTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
   const turn = turns.get(taskId) ?? { taken: 0, waiting: [] };
   turns.set(taskId, turn);
@@ -35,7 +35,7 @@ async function inTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } finally {
     const next = turn.waiting.shift();
-    // Whose turn it is takes the place over.
+    // The next caller takes over the place.
     if (next !== undefined) next();
     else {
       turn.taken -= 1;
@@ -48,10 +48,10 @@ async function inTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
 const ROOM_MS = 6_000;
 
 /**
- * Asks something of a task's workflow.
- * @returns what it answers, and the task as it is recorded then
- * @throws MembridgeError conflict with the state machine's words when it says no, or when the task has ended; not_found;
- *   engine_unavailable
+ * Sends an update to a task's workflow.
+ * @returns its answer, and the task as it is recorded then
+ * @throws MembridgeError conflict with the state machine's reason when it refuses, or when the task has ended;
+ * not_found; engine_unavailable
  */
 export async function askTask<T>(
   deps: Deps,
@@ -81,21 +81,21 @@ function isFull(error: unknown): boolean {
 async function asConflict(deps: Deps, id: string, error: unknown): Promise<unknown> {
   if (error instanceof WorkflowNotFoundError) {
     const row = await requireTask(deps, id);
-    return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done any more.`);
+    return new MembridgeError('conflict', `The task is ${row.status}; that is no longer possible.`);
   }
   if (error instanceof WorkflowUpdateFailedError) {
     const { cause } = error;
     if (cause instanceof ApplicationFailure && cause.type === 'conflict') {
       return new MembridgeError('conflict', cause.message, { cause });
     }
-    // It ended, or went on in another run, while the update was on its way.
+    // It ended, or continued in another run, while the update was on its way.
     const row = await requireTask(deps, id);
-    return new MembridgeError('conflict', `The task is ${row.status}; that cannot be done now.`, { cause });
+    return new MembridgeError('conflict', `The task is ${row.status}; that is not possible now.`, { cause });
   }
   return error;
 }
 
-/** Which lease a worker speaks for, by what it sent. */
+/** Returns the lease that a worker acts for, from its request. */
 export function fenceOf(body: {
   lease_id?: string | undefined;
   epoch?: number | undefined;

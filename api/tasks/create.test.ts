@@ -40,7 +40,7 @@ function expectField(answer: Answer, field: string, label = field): void {
   ).toContain(field);
 }
 
-/** What is one too many, or none at all, for each field. */
+/** For each field, a value that is too large or invalid. */
 const WRONG: [field: string, value: unknown, named?: string][] = [
   ['prompt', ''],
   ['prompt', 7],
@@ -90,8 +90,8 @@ const WRONG: [field: string, value: unknown, named?: string][] = [
   ['webhook_url', 'nonsense'],
 ];
 
-describe('a task that is asked for wrongly', () => {
-  it('is refused with the name of the field, and nothing is made', async () => {
+describe('an invalid request for a task', () => {
+  it('is refused with the name of the field, and makes nothing', async () => {
     const before = await countTasks();
     for (const [field, value, named] of WRONG) {
       const label = `${field} = ${JSON.stringify(value).slice(0, 60)}`;
@@ -101,7 +101,7 @@ describe('a task that is asked for wrongly', () => {
     expect(await countTasks()).toBe(before);
   });
 
-  it('by an empty body, one that is too large, or none that is JSON, is refused', async () => {
+  it('is refused when the body is empty, too large or not JSON', async () => {
     expectField(await test.call('POST', PATH), 'prompt', 'no body');
     expectField(await create(''), 'prompt', 'a body of 0 bytes');
     expect((await create('{"prompt":')).status).toBe(400);
@@ -111,14 +111,14 @@ describe('a task that is asked for wrongly', () => {
     expect([large.status, large.body['code']]).toEqual([413, 'too_large']);
   });
 
-  it('with a prompt whose first words end in half of an emoji is made all the same', async () => {
+  it('makes the task although the prompt’s first 200 characters end in half of an emoji', async () => {
     const id = await tasks.make({ prompt: `${'x'.repeat(199)}😀 and more` });
     const [listed] = await tasks.list<{ prompt: string }>('llm-tasks?limit=1');
     expect(listed?.prompt).toBe(`${'x'.repeat(199)}\ufffd`);
     expect((await tasks.get(id)).prompt).toContain('😀');
   });
 
-  it('with limits that are just met is made', async () => {
+  it('makes the task when every limit is exactly met', async () => {
     const id = await tasks.make({
       prompt: 'x'.repeat(400_000),
       context_id: 'ü'.repeat(256),
@@ -137,7 +137,7 @@ describe('a task that is asked for wrongly', () => {
     await tasks.post(id, 'cancel', {});
   });
 
-  it('for what is not there is refused: a project, a node, a task to wait for', async () => {
+  it('is refused for an unknown project, node or dependency', async () => {
     expectField(await create({ prompt: 'p', project_id: 'nowhere' }), 'project_id');
     expectField(await create({ prompt: 'p', depends_on: [NONE] }), 'depends_on');
     const proposal = await create({ prompt: 'p', artifact_type: 'PROPOSAL' });
@@ -146,8 +146,8 @@ describe('a task that is asked for wrongly', () => {
   });
 });
 
-describe('an id that is none', () => {
-  it('is answered 404 everywhere, or 400 where it cannot be one', async () => {
+describe('an invalid id', () => {
+  it('gets 404 everywhere, or 400 where it cannot be an id', async () => {
     for (const id of [NONE, 'x', '..%2f', 'x'.repeat(3_000), '%00']) {
       const wanted = id === '%00' ? 400 : 404;
       for (const what of ['', '/leases', '/results', '/output']) {
@@ -173,7 +173,7 @@ describe('an id that is none', () => {
 });
 
 describe('an Idempotency-Key', () => {
-  it('makes one task, also when it is used ten times at once', async () => {
+  it('makes one task, even when it is used ten times at once', async () => {
     const before = await countTasks();
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => withKey('ten', { prompt: 'ten at once' })),
@@ -183,13 +183,13 @@ describe('an Idempotency-Key', () => {
     expect(await countTasks()).toBe(before + 1);
     const id = String(answers[0]?.body['id']);
     expect(await tasks.story(id)).toEqual(['task_created']);
-    // Also long after: when it has ended.
+    // Also long after, when the task has ended.
     await tasks.post(id, 'cancel', {});
     expect((await withKey('ten', { prompt: 'ten at once' })).body).toMatchObject({ id, status: 'cancelled' });
     expect(await countTasks()).toBe(before + 1);
   });
 
-  it('that was used for another body is refused, also when both come at once', async () => {
+  it('is refused with another body, even when both requests arrive together', async () => {
     const first = await withKey('other', { tags: ['one'] });
     const second = await withKey('other', { tags: ['two'] });
     expect([first.status, second.status]).toEqual([201, 409]);
@@ -201,7 +201,7 @@ describe('an Idempotency-Key', () => {
     expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 409, 409]);
   });
 
-  it('of no form is refused', async () => {
+  it('is refused in an invalid form', async () => {
     for (const key of ['two words', 'x'.repeat(256), '']) {
       const answer = await withKey(key, {});
       expect([key, answer.status]).toEqual([key, 400]);

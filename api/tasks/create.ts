@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { showTask } from './show.ts';
 
-/** What making a task works with, here. */
+/** Returns what making a task needs. */
 export const makingDeps = (deps: Deps): MakingDeps => ({
   db: deps.db,
   store: deps.store,
@@ -15,9 +15,10 @@ export const makingDeps = (deps: Deps): MakingDeps => ({
 });
 
 /**
- * Makes a task. Once this resolves it is recorded, and neither a restart nor a lost connection loses it.
+ * Makes a task. Once this resolves it is recorded, and survives a restart or a lost connection.
  * @returns the task, and whether an earlier request with the same key had made it
- * @throws MembridgeError bad_request naming the field; conflict when the key was used for another task; engine_unavailable
+ * @throws MembridgeError bad_request naming the field; conflict when the key was used for another task;
+ * engine_unavailable
  */
 export async function makeTask(
   deps: Deps,

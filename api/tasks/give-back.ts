@@ -5,9 +5,9 @@ import type { Deps } from '../deps.ts';
 import { askTask } from './calls.ts';
 
 /**
- * Gives back the tasks that a node holds which was removed: they are queued again, and the attempts do not count. What could not be
- * given back comes back when its lease runs out.
- * @param by who removed it
+ * Gives back the tasks of a removed node: they are queued again, and the attempts do not count. If that fails for a
+ * task, it is queued again when its lease expires.
+ * @param by who removed the node
  */
 export async function giveBackTasks(deps: Deps, node: string, by: string): Promise<void> {
   const held = await listLeases(deps.db, { status: 'active', worker: node });
@@ -17,7 +17,10 @@ export async function giveBackTasks(deps: Deps, node: string, by: string): Promi
       try {
         await askTask(deps, id, (client) => updateTask(client, id, 'releaseLease', args));
       } catch (error) {
-        deps.logger.warn({ task: id, node, reason: errorMessage(error) }, 'a task was not given back');
+        deps.logger.warn(
+          { task: id, node, reason: errorMessage(error) },
+          'a task of a removed node could not be given back',
+        );
       }
     }),
   );

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
 
 /**
- * A request's `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); null when it has none.
+ * Returns a request's `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); null when it has none.
  * @throws MembridgeError bad_request when it is not 1 to 255 visible ASCII characters
  */
 export function idempotencyKey(req: Request): string | null {

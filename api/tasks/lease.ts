@@ -22,13 +22,16 @@ import { needNode } from '../http/not-found.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { requireTask, showArtifact, showTaskWhole } from './show.ts';
 
-/** An agent renews its lease every second or so: a shorter one would end at the first late answer. */
+/**
+ * The shortest lease of an agent, in seconds. An agent renews it every few seconds: a shorter one would end at the
+ * first late answer.
+ */
 const MIN_AGENT_TTL_SECONDS = 5;
 
-/** What a call waits beyond the task's own time, in milliseconds; the original's. */
+/** How long a call waits beyond the task's own time limit, in milliseconds, as the original did. */
 const BEYOND_MS = 30_000;
 
-/** A lease as the API tells it right after it was given. */
+/** Returns a lease as the API shows it right after it was granted. */
 function leaseOf(row: TaskRow, lease: LeaseState) {
   return {
     id: lease.id,
@@ -48,8 +51,9 @@ function leaseOf(row: TaskRow, lease: LeaseState) {
 }
 
 /**
- * Leases a task to a worker that speaks HTTP; to the best node where none is named.
- * @throws MembridgeError conflict when it is not queued, or waits for a time or another task; no_worker when none is named and no node is free
+ * Leases a task to a worker over HTTP; to the best node where none is named.
+ * @throws MembridgeError conflict when it is not queued, or waits for a time or another task; no_worker when none is
+ * named and no node is free
  */
 export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTask>) {
   const before = await requireTask(deps, id);
@@ -64,7 +68,7 @@ export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTa
   return { lease: leaseOf(row, answer), worker: node };
 }
 
-/** What must come first comes first for workers over HTTP, too: a time, or other tasks. */
+/** Refuses a task that still waits for a time or for other tasks; workers over HTTP must wait for these too. */
 function refuseTooEarly(waiting: WaitingFor | null): void {
   if (waiting?.kind !== 'time' && waiting?.kind !== 'tasks') return;
   throw new MembridgeError('conflict', `The task cannot be leased yet: it ${waiting.reason}.`);
@@ -82,7 +86,7 @@ async function needFreeWorker(deps: Deps, row: TaskRow, waiting: WaitingFor | nu
   );
 }
 
-/** Renews a worker's lease; its first heartbeat also says that it has begun. */
+/** Renews a worker's lease. The first heartbeat also reports that the work has begun. */
 export async function heartbeat(deps: Deps, id: string, body: Parameters<typeof fenceOf>[0]) {
   const { answer, row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'renewLease', fenceOf(body)),
@@ -91,12 +95,12 @@ export async function heartbeat(deps: Deps, id: string, body: Parameters<typeof 
 }
 
 /**
- * Takes in a worker's result: the task's end, the result and its artifact are one step.
- * @throws MembridgeError conflict when the worker has no lease on it any more: nothing has changed then
+ * Records a worker's result: the task's end, the result and its artifact in one step.
+ * @throws MembridgeError conflict when the worker no longer has the lease; then nothing changes
  */
 export async function complete(deps: Deps, id: string, body: CompleteTask) {
   const before = await requireTask(deps, id);
-  // Stored first; should the lease be lost, bytes that nobody refers to are left.
+  // Stored first. If the lease is lost, the bytes stay without a reference, and retention removes them.
   const finish = await finishOf(deps, before, body);
   const { row } = await askTask(deps, id, (client) => updateTask(client, id, 'finishTask', finish));
   const [result] = await listResults(deps.db, { task: id });
@@ -123,7 +127,7 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
       ? []
       : [
           {
-            // What a person decides on is said when the task is made.
+            // Only the task itself decides whether its result is a proposal, not the worker.
             type:
               row.artifact_type === PROPOSAL_TYPE ? PROPOSAL_TYPE : (body.artifact_type ?? row.artifact_type),
             name: isJson ? 'result.json' : 'result.txt',
@@ -147,7 +151,7 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
         ? null
         : {
             code: 'worker_error',
-            message: message === '' ? 'The worker said that it failed.' : message,
+            message: message === '' ? 'The worker reported a failure.' : message,
             retryable: body.retryable,
           },
       notes: [],
@@ -157,7 +161,7 @@ async function finishOf(deps: Deps, row: TaskRow, body: CompleteTask): Promise<F
 
 /**
  * Gives a task to agents and, as the original did, waits for its end.
- * @throws MembridgeError no_worker when it is to be waited for and no node could take it; conflict
+ * @throws MembridgeError no_worker when the caller waits and no node can take the task; conflict
  */
 export async function dispatch(
   deps: Deps,
@@ -196,7 +200,7 @@ const asked = (body: z.infer<typeof DispatchTask>) => ({
 async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
   if (row.status !== 'queued') return;
   const waiting = await findWaiting(deps.db, { task: row, now: deps.now() });
-  // In a line, or waiting for something that will come: it is worth waiting for.
+  // It is worth waiting for a task in a queue, or for something that will happen.
   if (waiting?.kind !== 'nodes') return;
   throw new MembridgeError(
     'no_worker',
@@ -204,7 +208,7 @@ async function refuseWithoutNode(deps: Deps, row: TaskRow): Promise<void> {
   );
 }
 
-/** Waits until a task has ended, for as long as it may take and half a minute. */
+/** Waits until a task has ended, for as long as it may take plus half a minute. */
 async function waitForEnd(deps: Deps, row: TaskRow, left: AbortSignal): Promise<TaskRow> {
   const late = AbortSignal.timeout(row.policy.timeout_sec * 1_000 + BEYOND_MS);
   const stop = AbortSignal.any([late, left]);
@@ -215,11 +219,11 @@ async function waitForEnd(deps: Deps, row: TaskRow, left: AbortSignal): Promise<
   return await requireTask(deps, row.id);
 }
 
-/** Lines of a stream that the answer of a failed task has, as in the original, and pieces that are read for them. */
+/** How many lines of a stream are in the answer of a failed task (as in the original), and how many chunks are read. */
 const TAIL_LINES = 50;
 const MAX_CHUNKS = 2_000;
 
-/** What an agent of the original answered to `/execute-task`. */
+/** Returns the answer of an original agent to `/execute-task`. */
 async function executionOf(deps: Deps, row: TaskRow) {
   const [result] = await listResults(deps.db, { task: row.id });
   const [last] = await listLeases(deps.db, { task: row.id, limit: 1 });
@@ -241,7 +245,7 @@ async function executionOf(deps: Deps, row: TaskRow) {
   };
 }
 
-/** The last lines of what a program that failed wrote, apart by stream; null where it wrote nothing. */
+/** Returns the last lines of a failed program's output, by stream; null where it wrote nothing. */
 async function failedOutput(
   deps: Deps,
   row: TaskRow,
@@ -259,7 +263,7 @@ async function failedOutput(
   return { stdout: tail('stdout'), stderr: tail('stderr') };
 }
 
-/** The text of a result's artifact, its first 64 KiB; null when there is none. */
+/** Returns the first 64 KiB of text in a result's artifact; null when there is none. */
 export async function outputOf(deps: Deps, artifactId: string | null): Promise<string | null> {
   if (artifactId === null) return null;
   const row = await getArtifact(deps.db, { id: artifactId });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Everything that PostgreSQL and the engine hold of a task: what was refused must have left it as it was. */
+/** Returns everything that PostgreSQL and Temporal hold about a task: a refused call must not have changed it. */
 async function everythingOf(id: string): Promise<string> {
   const { pool } = test.plane.deps.db;
   const all: unknown[] = [];
@@ -43,7 +43,7 @@ async function expectRefused(id: string, ask: () => Promise<Answer>, what: strin
 const done = (output: string): Record<string, unknown> => ({ status: 'success', output });
 
 describe('a worker over HTTP', () => {
-  it('leases, beats, completes; task, result, artifact and story are all there', async () => {
+  it('leases, sends heartbeats and completes, which stores task, result, artifact and history', async () => {
     const id = await tasks.make({ tags: ['t'], context_id: 'a context' });
     const answer = await tasks.post(id, 'lease', { worker_id: 'w1', ttl_seconds: 60 });
     expect(answer.status).toBe(201);
@@ -74,7 +74,7 @@ describe('a worker over HTTP', () => {
     expect(await tasks.story(id)).toEqual(['task_created', 'task_leased', 'task_started', 'task_completed']);
   });
 
-  it('that completes twice is refused the second time: one result, one artifact', async () => {
+  it('is refused when it completes twice: one result, one artifact', async () => {
     const id = await tasks.make();
     const lease = await tasks.lease(id);
     const both = await Promise.all([
@@ -92,7 +92,7 @@ describe('a worker over HTTP', () => {
     expect(await tasks.list(`artifacts?task_id=${id}`)).toHaveLength(1);
   });
 
-  it('that lost its lease changes nothing any more, whatever it sends', async () => {
+  it('changes nothing once its lease is lost', async () => {
     const id = await tasks.make();
     const first = await tasks.lease(id, 'slow', 5);
     await tasks.becomes(id, { status: 'queued', error_code: 'lease_expired' });
@@ -131,7 +131,7 @@ describe('a worker over HTTP', () => {
     ]);
   });
 
-  it('cannot speak for another task with its lease', async () => {
+  it('cannot act for another task with its lease', async () => {
     const [mine, other] = [await tasks.make(), await tasks.make()];
     const lease = await tasks.lease(mine);
     await tasks.lease(other, 'w2');
@@ -143,7 +143,7 @@ describe('a worker over HTTP', () => {
     );
   });
 
-  it('keeps its lease for as long as it beats', async () => {
+  it('keeps its lease as long as it sends heartbeats', async () => {
     const id = await tasks.make();
     const lease = await tasks.lease(id, 'w1', 5);
     for (const until = Date.now() + 8_000; Date.now() < until; await sleep(1_000)) {
@@ -154,7 +154,7 @@ describe('a worker over HTTP', () => {
     expect(await tasks.get(id)).toMatchObject({ status: 'queued', attempts: 0, epoch: 1, worker_id: null });
   });
 
-  it('that fails ends the task, or has it tried again where it says so, until it is dead', async () => {
+  it('ends the task with a failure, or has it retried until it is dead', async () => {
     const failed = await tasks.make();
     await tasks.lease(failed);
     const answer = await tasks.post(failed, 'complete', { status: 'error', error_message: 'a\0b' });
@@ -170,7 +170,7 @@ describe('a worker over HTTP', () => {
       const report = { ...lease, status: 'error', error_message: 'no', retryable: true };
       expect((await tasks.post(id, 'complete', report)).body).toMatchObject({ task: { status } });
       if (status === 'dead') break;
-      // Not at once: a second later.
+      // Not immediately: a second later.
       const early = await tasks.post(id, 'lease', { worker_id: 'w1' });
       expect([early.status, early.body['detail']]).toEqual([409, expect.stringContaining('begins in')]);
       await tasks.becomes(id, {
@@ -180,7 +180,7 @@ describe('a worker over HTTP', () => {
     expect((await tasks.story(id)).slice(-3)).toEqual(['task_leased', 'task_attempt_failed', 'task_dead']);
   });
 
-  it('that says too much is refused, and keeps its lease', async () => {
+  it('is refused when it sends too much, and keeps its lease', async () => {
     const id = await tasks.make();
     const lease = await tasks.lease(id);
     for (const wrong of [
@@ -208,7 +208,7 @@ describe('a worker over HTTP', () => {
 });
 
 describe('fifty workers that want one task', () => {
-  it('at once: exactly one has it, the others hear that it is taken', async () => {
+  it('get one lease between them, and 49 refusals', async () => {
     const id = await tasks.make();
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, n) => tasks.post(id, 'lease', { worker_id: `w${n}` })),
@@ -221,7 +221,7 @@ describe('fifty workers that want one task', () => {
     expect(await tasks.leases(id)).toHaveLength(1);
   });
 
-  it('and one that agents may take, too', async () => {
+  it('also share a task that agents may take', async () => {
     const id = await tasks.make({ auto_dispatch: true });
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, n) => tasks.post(id, 'lease', { worker_id: `w${n}` })),
@@ -235,7 +235,7 @@ describe('fifty workers that want one task', () => {
 });
 
 describe('a workflow of a task', () => {
-  it('ends with the task, and is one run', async () => {
+  it('ends with the task, after a single run', async () => {
     const id = await tasks.make();
     const lease = await tasks.lease(id);
     await tasks.post(id, 'complete', { ...lease, ...done('x') });

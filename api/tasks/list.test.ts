@@ -8,7 +8,7 @@ const ROWS = 320;
 let test: TestPlane;
 let tasks: TaskCalls;
 
-/** Some hundred tasks in PostgreSQL, many of them of one moment: the list asks nobody else. */
+/** Inserts some hundred tasks into PostgreSQL, many with equal times: the list reads nothing else. */
 beforeAll(async () => {
   test = await startTestPlane({ env: { MEMBRIDGE_REQUESTS_PER_MINUTE: '100000' } });
   tasks = taskCalls(test);
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(async () => await test.stop());
 
 let made = 0;
-/** Copies of the first task; seven of one millisecond each, every third of another agent, context and status. */
+/** Copies the first task: seven with each millisecond, every third with another agent profile, context and status. */
 async function copies(count: number): Promise<void> {
   const { pool } = test.plane.deps.db;
   const own = ['id', 'created_at', 'agent_slug', 'context_id', 'status', 'prompt'];
@@ -37,7 +37,7 @@ async function copies(count: number): Promise<void> {
   made += count;
 }
 
-/** Follows the cursors to the end. @param between is done between two pages */
+/** Follows the cursors to the end. @param between runs between two pages */
 async function pages(query: string, between: () => Promise<void> = async () => undefined): Promise<Task[]> {
   const all: Task[] = [];
   for (let cursor: string | null = ''; cursor !== null;) {
@@ -53,7 +53,7 @@ async function pages(query: string, between: () => Promise<void> = async () => u
 const idsOf = (list: readonly Task[]): string[] => list.map(({ id }) => id);
 
 describe('the list of tasks', () => {
-  it('has every row once, page by page, the newest first, though new ones come meanwhile', async () => {
+  it('lists every row once, page by page, newest first, while new ones arrive', async () => {
     const before = idsOf(await pages('limit=200'));
     expect(before.length).toBeGreaterThan(ROWS);
     for (const limit of [7, 50]) {
@@ -66,7 +66,7 @@ describe('the list of tasks', () => {
     }
   });
 
-  it('is filtered by every field, page by page, too', async () => {
+  it('filters by every field, page by page', async () => {
     const all = await pages('limit=200');
     for (const [query, fits] of [
       ['status=completed', (task) => task.status === 'completed'],
@@ -95,7 +95,7 @@ describe('the list of tasks', () => {
     }
   });
 
-  it('refuses what is no filter or no cursor of its own', async () => {
+  it('refuses invalid filters and foreign cursors', async () => {
     const cursor = (text: string): string => `cursor=${Buffer.from(text).toString('base64url')}`;
     for (const query of [
       'cursor=nonsense',

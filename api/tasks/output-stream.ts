@@ -6,20 +6,21 @@ import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
 import { CHECK_MS, drained, openStream, trackStream } from '../http/sse.ts';
 
-/** How often new output is looked for, in milliseconds, while somebody watches. */
+/** How often new output is read while somebody watches, in milliseconds. */
 const LOOK_MS = 300;
-/** How long after the end of an attempt its last pieces may come, in milliseconds. */
+/** How long after the end of an attempt its last chunks may arrive, in milliseconds. */
 const TAIL_MS = 1_500;
-/** How often an idle stream says that it lives, in milliseconds. */
+/** How often an idle stream sends a comment, in milliseconds. */
 const PING_MS = 15_000;
 const BATCH = 500;
 
 /**
- * Serves what an attempt writes as it comes. Asked of PostgreSQL rather than passed on, so that any process of the control plane can
- * serve it, and that what a viewer missed is there when it comes back.
- * @param stillAllowed asked every two seconds; the stream ends when it says no (a browser that signed out)
- * @param of.tail how many of the last lines to begin with; null: all. A client that comes back goes by what it has
- * @param of.epoch the attempt; the newest, also when another begins meanwhile, where none is named
+ * Streams an attempt's output as it arrives. It reads from PostgreSQL, so that any process of the control plane can
+ * serve it, and a returning client gets what it missed.
+ * @param stillAllowed checked every two seconds; the stream ends when it returns false (a browser that signed out)
+ * @param of.tail how many of the last lines to begin with; null: all. A returning client continues from its own
+ * position
+ * @param of.epoch the attempt's lease epoch; by default the newest at the start, even if another attempt begins
  */
 export async function streamOutput(
   req: Request,
@@ -69,7 +70,7 @@ export async function streamOutput(
   if (!res.destroyed) res.end('event: end\ndata: {}\n\n');
 }
 
-/** The attempt and sequence number of `Last-Event-ID`. */
+/** Reads the attempt and sequence number from `Last-Event-ID`. */
 function resumeFrom(req: Request): [epoch: number, after: number] {
   const parsed = /^(\d{1,9})\.(\d{1,9})$/.exec(req.get('Last-Event-ID') ?? '');
   return parsed === null ? [0, -1] : [Number(parsed[1]), Number(parsed[2])];

@@ -5,7 +5,7 @@ const PIECES = 3_000;
 
 let api: TestPlane;
 let id: string;
-/** A task that ended, whose program wrote two lines in each of 3,000 pieces. */
+/** Makes an ended task whose program wrote two lines in each of 3,000 chunks. */
 beforeAll(async () => {
   api = await startTestPlane();
   const made = await api.call('POST', '/api/runtime/llm-tasks', {
@@ -35,7 +35,7 @@ async function stream(query: string, headers: Record<string, string> = {}) {
   return { seqs, skipped: skipped === undefined ? null : (JSON.parse(skipped) as unknown), text };
 }
 
-test('begins with the last lines where a tail is asked for, and says what it skipped', async () => {
+test('begins with the last lines when a tail is requested, and reports what it skipped', async () => {
   const { seqs, skipped, text } = await stream('?epoch=1&tail=1000');
   expect(seqs).toEqual(Array.from({ length: 501 }, (_, n) => PIECES - 501 + n));
   expect(skipped).toEqual({ after: PIECES - 502 });
@@ -51,7 +51,7 @@ test.each([
   expect({ first: seqs[0], all: seqs.length, skipped }).toEqual({ first: 0, all: PIECES, skipped: null });
 });
 
-test('goes by what a client has when it comes back, whatever tail it asks for', async () => {
+test('continues from a returning client’s position, whatever tail it requests', async () => {
   const { seqs, skipped } = await stream('?epoch=1&tail=1000', { 'Last-Event-ID': '1.10' });
   expect({ first: seqs[0], all: seqs.length, skipped }).toEqual({
     first: 11,
@@ -60,7 +60,7 @@ test('goes by what a client has when it comes back, whatever tail it asks for', 
   });
 });
 
-test('refuses a tail that is no number of lines', async () => {
+test('refuses a tail that is not a number of lines', async () => {
   const path = `/api/runtime/llm-tasks/${id}/output/stream`;
   for (const tail of ['0', '10001', 'x']) {
     expect((await api.call('GET', `${path}?tail=${tail}`)).status).toBe(400);

@@ -14,7 +14,7 @@ let plane: ControlPlane;
 let drop: () => Promise<void>;
 const lines: string[] = [];
 
-/** A control plane that logs everything it can. */
+/** Starts a control plane that logs everything it can. */
 beforeAll(async () => {
   const parts = inject('parts');
   const database = await freshDatabase(parts.databaseUrl);
@@ -37,15 +37,15 @@ async function call(method: string, path: string, body: unknown): Promise<Record
   });
   return { status: response.status, ...((await response.json()) as Record<string, unknown>) };
 }
-/** A workflow's history with what its payloads hold in the clear. */
+/** Returns a workflow's history with its payloads decoded. */
 async function historyOf(task: Record<string, unknown>): Promise<string> {
   const handle = plane.deps.engine.client.workflow.getHandle(String(task['workflow_id']));
   const json = historyToJSON(await handle.fetchHistory());
   return json.replaceAll(/"data":\s*"([^"]*)"/g, (_, data: string) => Buffer.from(data, 'base64').toString());
 }
 
-describe('what people ask and programs answer', () => {
-  it('is in no line of the log, whatever goes wrong', async () => {
+describe('the text of prompts and answers', () => {
+  it('is in no line of the log, whatever fails', async () => {
     const task = await call('POST', '', { prompt: PROMPT });
     const id = String(task['id']);
     await call('POST', '', { prompt: PROMPT, colour: 'blue' });
@@ -56,7 +56,7 @@ describe('what people ask and programs answer', () => {
     await call('POST', `/${id}/complete`, { status: 'success', output: OUTPUT });
     await call('POST', `/${id}/lease`, { worker_id: 'w' });
     await call('POST', `/${id}/complete`, { status: 'maybe', output: OUTPUT });
-    // PostgreSQL refuses to write, and says which row.
+    // PostgreSQL refuses a write, and its error names the row.
     await plane.deps.db.pool.query(
       "alter table llm_results add constraint no check (status = 'none') not valid",
     );
@@ -70,7 +70,7 @@ describe('what people ask and programs answer', () => {
     expect(lines.filter((line) => line.includes(PROMPT) || line.includes(OUTPUT))).toEqual([]);
   });
 
-  it('is in a history by reference when it is long, and whole where it is asked for', async () => {
+  it('is only referenced in a history when it is long, and whole on request', async () => {
     const mark = randomBytes(12).toString('hex');
     const prompt = `${mark}${'ä'.repeat(299_976)}`;
     expect(prompt).toHaveLength(300_000);
@@ -83,7 +83,7 @@ describe('what people ask and programs answer', () => {
     expect(ended).toMatchObject({ status: 200, artifact: { bytes: 24 + 2 * 99_976 } });
     const history = await historyOf(task);
     expect(history).toContain('"sha256"');
-    // A short one is there, so this does look where it would be.
+    // A short one is in the history, so the check reads the right place.
     expect(await historyOf(await call('POST', '', { prompt: PROMPT }))).toContain(PROMPT);
     expect(history).not.toContain(mark);
     expect(history.length).toBeLessThan(60_000);

@@ -7,32 +7,32 @@ import type { Deps } from '../deps.ts';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** How many artifacts are ended in one transaction, and how many contents are looked at at a time. */
+/** How many artifacts expire in one transaction, and how many contents are checked at a time. */
 const AT_ONCE = 200;
 
 /**
- * How long bytes that were taken away are kept aside, in milliseconds: far longer than any worker's report takes from storing what it
- * made to being recorded.
+ * How long set-aside bytes are kept, in milliseconds: far longer than a worker's report takes from storing a result
+ * to its record.
  */
 const ASIDE_MS = 7 * DAY_MS;
 
-/** What a round of retention did. */
+/** The result of a round of retention. */
 interface Retained {
   /** Rows of live output that were removed. */
   readonly output: number;
-  /** Artifacts that expired. */
+  /** Expired artifacts. */
   readonly expired: number;
-  /** Contents that were taken from the store. */
+  /** Contents that were removed from the store. */
   readonly removed: number;
 }
 
 /**
- * Removes what is older than the task settings say: rows of live output, and artifacts.
- *
- * Artifacts go in three steps, each of which may break off and is done again by the next round. Their rows are marked as expired.
- * Then the bytes of each content that nothing needs any more are set aside, under a lock that a record of a new artifact takes, too
- * (`removeBlobOnce`). A record that refers to a content with an expired artifact brings the bytes back, so that a worker which stored
- * the same content just before loses nothing (`setBlobAside`). After a week they are removed for good.
+ * Removes what is older than the task settings allow: rows of live output, and artifacts.
+ * Artifacts are removed in three steps. Each step may be interrupted, and the next round repeats it. First their rows
+ * are marked as expired. Then the bytes of each content without a reference are set aside, under a lock that a record
+ * of a new artifact also takes (`removeBlobOnce`). A record that refers to a content with an expired artifact brings
+ * the bytes back. So a worker that stored the same content just before loses nothing (`setBlobAside`). After a week
+ * the bytes are removed for good.
  * @throws MembridgeError when PostgreSQL or the object store is away
  */
 export async function retain(deps: Pick<Deps, 'db' | 'store' | 'now'>): Promise<Retained> {

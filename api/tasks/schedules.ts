@@ -19,25 +19,26 @@ import { notFound } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 import { makingDeps } from './create.ts';
 
-/** How long Temporal may take to say when a schedule is due. */
+/** How long Temporal may take to describe a schedule. */
 const DESCRIBE_MS = 3_000;
 
-/** A schedule's row. @throws MembridgeError not_found */
+/** Returns a schedule's row. @throws MembridgeError not_found */
 export async function needTaskSchedule(deps: Deps, id: string): Promise<TaskScheduleRow> {
   const row = await getTaskSchedule(deps.db, { id });
   if (row === null) throw notFound('task schedule', id);
   return row;
 }
 
-/** A schedule with when it is due next, by the engine; null when that does not answer. */
+/** Returns a schedule with its next run according to Temporal; null when that does not answer. */
 export async function showTaskSchedule(deps: Deps, row: TaskScheduleRow): Promise<TaskSchedule> {
   const next = callEngine(deps.engine, (client) => nextTaskRun(client, row.id), DESCRIBE_MS);
   return { ...row, next_at: await next.catch(() => null) };
 }
 
 /**
- * Makes a schedule. Its template is checked as a task is.
- * @throws MembridgeError bad_request naming the field; conflict when the name is taken; engine_unavailable, and there is none then
+ * Makes a schedule. Its template is checked like a task.
+ * @throws MembridgeError bad_request naming the field; conflict when the name is taken; engine_unavailable, and then
+ * there is no schedule
  */
 export async function addTaskSchedule(
   deps: Deps,
@@ -58,7 +59,7 @@ export async function addTaskSchedule(
   return row;
 }
 
-/** Changes a schedule. @throws MembridgeError as addTaskSchedule, and not_found; nothing has changed when the schedule means nothing */
+/** Changes a schedule. An invalid schedule changes nothing. @throws MembridgeError as addTaskSchedule, and not_found */
 export async function changeTaskSchedule(
   deps: Deps,
   id: string,
@@ -70,14 +71,17 @@ export async function changeTaskSchedule(
     await checkReferences(makingDeps(deps), given.task, { at: 'task.', made: new Set() });
   }
   const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  // First what the engine may find wrong.
+  // Applied first, because Temporal may refuse it.
   await applyTaskSchedule(deps, { ...before, ...change });
   let row: TaskScheduleRow | null;
   try {
     row = await updateTaskSchedule(deps.db, { id, change, by: byOf(caller), now: deps.now() });
   } catch (error) {
     await applyTaskSchedule(deps, before).catch((problem: unknown) => {
-      deps.logger.warn({ schedule: id, reason: errorMessage(problem) }, 'a schedule was not set back');
+      deps.logger.warn(
+        { schedule: id, reason: errorMessage(problem) },
+        'a schedule in Temporal could not be restored',
+      );
     });
     throw error;
   }
@@ -88,20 +92,20 @@ export async function changeTaskSchedule(
   return row;
 }
 
-/** Removes a schedule; the tasks that it made stay. @throws MembridgeError not_found; engine_unavailable, and it is still there then */
+/** Removes a schedule; its tasks stay. @throws MembridgeError not_found; engine_unavailable, and then it still exists */
 export async function dropTaskSchedule(deps: Deps, id: string, caller: Caller): Promise<void> {
   await needTaskSchedule(deps, id);
   await callEngine(deps.engine, (client) => removeTaskSchedule(client, id));
   await deleteTaskSchedule(deps.db, { id, by: byOf(caller), now: deps.now() });
 }
 
-/** Makes the engine's schedule what the row says. @throws MembridgeError bad_request for a cron that means nothing */
+/** Sets Temporal's schedule to its row. @throws MembridgeError bad_request for an invalid cron expression */
 export async function applyTaskSchedule(deps: Deps, row: TaskScheduleRow): Promise<void> {
   try {
     await callEngine(deps.engine, (client) => setTaskSchedule(client, row));
   } catch (error) {
-    // The SDK's form of what the engine finds wrong with an expression.
+    // The SDK throws a TypeError when Temporal refuses an expression.
     if (!(error instanceof TypeError)) throw error;
-    throw badField('cron', `"${row.cron}" is no schedule: ${error.message}`);
+    throw badField('cron', `"${row.cron}" is not a schedule: ${error.message}`);
   }
 }

@@ -8,31 +8,31 @@ import { blobKey } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
 import { notFound } from '../http/not-found.ts';
 
-/** A task with the address of its history in the Temporal UI. */
+/** Adds the address of a task's history in the Temporal UI. */
 export function withTaskUrl({ config }: Pick<Deps, 'config'>, task: Task): Task {
   const ref = { workflowId: task.workflow_id, runId: task.run_id };
   return { ...task, history_url: historyUrl(config.temporalUi, config.engine.namespace, ref) };
 }
 
-/** A task whole. */
+/** Returns a task with its full prompt. */
 export function showTask(deps: Pick<Deps, 'config'>, row: TaskRow): Task {
   return withTaskUrl(deps, toTask(row, 'whole'));
 }
 
-/** The same, with what it waits for. */
+/** Returns the same, with what the task waits for. */
 export async function showTaskWhole(deps: Deps, row: TaskRow): Promise<Task> {
   const waiting = await explainWaiting(deps.db, { task: row, now: deps.now() });
   return { ...showTask(deps, row), waiting };
 }
 
-/** A task's row. @throws MembridgeError not_found */
+/** Returns a task's row. @throws MembridgeError not_found */
 export async function requireTask(deps: Pick<Deps, 'db'>, id: string): Promise<TaskRow> {
   const row = await getTaskRow(deps.db, { id });
   if (row === null) throw notFound('task', id);
   return row;
 }
 
-/** An artifact, with where it lies. */
+/** Returns an artifact with its address in the store. */
 export function showArtifact({ config }: Pick<Deps, 'config'>, row: ArtifactRow): Artifact {
   return toArtifact(row, (sha256) => `minio://${config.store.bucket}/${blobKey(sha256)}`);
 }

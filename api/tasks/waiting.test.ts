@@ -18,7 +18,7 @@ afterAll(async () => await test.stop());
 const waits = (body: Record<string, unknown>): Promise<string> =>
   tasks.make({ auto_dispatch: true, ...body });
 const reasonOf = async (id: string): Promise<unknown> => (await tasks.get(id)).waiting;
-/** Has a node be silent for longer than one may be that is there. */
+/** Makes a node silent for longer than an online node may be. */
 const silence = async (id: string): Promise<void> => {
   await test.plane.deps.db.pool.query(
     'update nodes set last_heartbeat = last_heartbeat - 60000 where id = $1',
@@ -37,8 +37,8 @@ const complete = async (id: string): Promise<void> => {
   expect((await tasks.post(id, 'complete', { ...lease, status: 'success', output: 'x' })).status).toBe(200);
 };
 
-describe('a task that waits says why', () => {
-  it('nobody was told to take it, or not yet', async () => {
+describe('a waiting task says that', () => {
+  it('it was not dispatched, or must not start yet', async () => {
     expect(await reasonOf(await tasks.make())).toEqual({
       reason: 'waits to be dispatched or leased',
       position: null,
@@ -53,7 +53,7 @@ describe('a task that waits says why', () => {
     expect([refused.status, refused.body['detail']]).toEqual([409, expect.stringContaining('begins in')]);
   });
 
-  it('no node has the pool, none of it is there, all are drained, all are busy', async () => {
+  it('no node has its pool, none of the pool is online, all are drained, or all are busy', async () => {
     const id = await waits({ pool: 'gpu' });
     expect(await reasonOf(id)).toEqual({ reason: 'no node has the label gpu', position: null });
     const plain = await waits({});
@@ -85,7 +85,7 @@ describe('a task that waits says why', () => {
     ]);
   });
 
-  it('its one node is not there, is drained, or has no program', async () => {
+  it('its only node is offline, is drained, or has no program', async () => {
     const { agent_key: key } = await enrolNode(test, 'n', false);
     await beat(test, key, {});
     const id = await waits({ worker_id: 'n', pool: 'lonely' });
@@ -114,7 +114,7 @@ describe('a task that waits says why', () => {
     await tasks.becomes(id, { status: 'failed', error_code: 'project_deleted' }, 45_000);
   });
 
-  it('names both the pool and the clone where a task asks for both, and goes to a node that has both', async () => {
+  it('it needs both the pool and the clone, and goes to a node that has both', async () => {
     const { body: project } = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'orchard', repo_url: 'https://git.example.org/o' },
     });
@@ -143,7 +143,7 @@ describe('a task that waits says why', () => {
     await tasks.post(id, 'cancel', {});
   });
 
-  it('other tasks come first', async () => {
+  it('other tasks are ahead of it', async () => {
     const first = await tasks.make();
     const id = await waits({ depends_on: [first] });
     expect(await reasonOf(id)).toEqual({ reason: `waits for ${first} to complete`, position: null });
@@ -152,8 +152,8 @@ describe('a task that waits says why', () => {
   });
 });
 
-describe('a task that waits for others', () => {
-  it('is ready when they have completed, whether it was made before or after', async () => {
+describe('a task with dependencies', () => {
+  it('is ready when they have completed, whether it was created before or after', async () => {
     const [one, two] = [await tasks.make(), await tasks.make()];
     const before = await waits({ pool: 'none', depends_on: [one, two] });
     await complete(one);
@@ -174,7 +174,7 @@ describe('a task that waits for others', () => {
     expect(await tasks.story(before)).toEqual(['task_created', 'task_failed']);
   });
 
-  it('is told through a chain of three', async () => {
+  it('fails through a chain of three', async () => {
     const first = await tasks.make();
     const second = await waits({ depends_on: [first] });
     const third = await waits({ depends_on: [second] });
@@ -184,7 +184,7 @@ describe('a task that waits for others', () => {
     expect((await tasks.becomes(third, { status: 'failed' })).error_message).toContain(second);
   });
 
-  it('misses nothing when one ends at the very moment at which it is made', async () => {
+  it('notices a dependency that ends while the dependent is being created', async () => {
     const rounds = Array.from({ length: 25 }, async (_, n) => {
       const first = await tasks.make();
       const lease = await tasks.lease(first, `w${n}`);
@@ -198,13 +198,13 @@ describe('a task that waits for others', () => {
     for (const [id, status] of await Promise.all(rounds)) {
       if (status === 'error') await tasks.becomes(id, { status: 'failed', error_code: 'dependency_failed' });
       else {
-        // It goes on by itself: it is scheduled, and waits for a node only.
+        // It continues automatically: it is scheduled, and waits only for a node.
         await expect.poll(() => scheduled(id), { timeout: 20_000 }).toBe(true);
       }
     }
   });
 
-  it('that was queued again looks anew', async () => {
+  it('checks its dependencies again when it is queued again', async () => {
     const first = await tasks.make();
     const second = await waits({ pool: 'none', depends_on: [first] });
     await fail(first, 'fail');
@@ -220,7 +220,7 @@ describe('a task that waits for others', () => {
   });
 });
 
-/** Whether a task lies in the engine's queue for agents. */
+/** Returns whether a task is in Temporal's queue for agents. */
 async function scheduled(id: string): Promise<boolean> {
   const { workflow_id: workflowId } = await tasks.get(id);
   const { raw } = await test.plane.deps.engine.client.workflow.getHandle(workflowId).describe();

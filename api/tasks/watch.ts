@@ -10,25 +10,25 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { retain } from './retention.ts';
 
-/** How often some tasks are looked at, in milliseconds. */
+/** How often some tasks are checked, in milliseconds. */
 const LOOK_MS = 5_000;
-/** How many are each time: with ten thousand open ones each is looked at every quarter of an hour. */
+/** How many tasks are checked each time: with ten thousand open ones, each is checked every quarter of an hour. */
 const LOOKED_AT = 50;
-/** How many workflows are asked for at once. */
+/** How many workflows are described at the same time. */
 const AT_ONCE = 8;
 /** How long Temporal may take to describe one. */
 const DESCRIBE_MS = 3_000;
-/** A workflow that has ended has written so before; after this it never will (it was terminated). */
+/** A workflow that ends records that within this time. After it, the workflow was terminated and never will. */
 const SILENT_MS = 10_000;
 
-/** How often what is old is removed, in milliseconds, and how soon after a start for the first time. */
+/** How often retention runs, in milliseconds, and how soon after a start it runs first. */
 const RETAIN_MS = 3_600_000;
 const FIRST_RETAIN_MS = 60_000;
 
 /**
- * Keeps noticing tasks whose workflow ended without a word (somebody terminated it), so that nothing shows as running for ever, and
- * keeps removing what is older than the task settings say.
- * @returns the way to end it; resolves when what had begun has ended
+ * Detects tasks whose workflow somebody terminated, so that nothing shows as running forever, and runs retention by
+ * the task settings.
+ * @returns a function that stops it and resolves when running rounds have ended
  */
 export function watchTasks(deps: Deps): () => Promise<void> {
   let after: OpenTask | null = null;
@@ -58,9 +58,9 @@ export function watchTasks(deps: Deps): () => Promise<void> {
 }
 
 /**
- * Looks at some tasks. Never throws: what could not be done is tried in the next turn.
- * @param after where the round before ended
- * @returns where this one did; null when it saw the last task
+ * Checks some tasks. Never throws: the next round repeats what failed.
+ * @param after where the previous round ended
+ * @returns where this one ended; null when it saw the last task
  */
 async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask | null> {
   try {
@@ -70,7 +70,7 @@ async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask
     }
     return open.length < LOOKED_AT ? null : (open.at(-1) ?? null);
   } catch (error) {
-    deps.logger.warn({ reason: errorMessage(error) }, 'tasks could not be looked at');
+    deps.logger.warn({ reason: errorMessage(error) }, 'tasks could not be checked');
     return after;
   }
 }
@@ -87,7 +87,7 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
     if (how === null) return;
     const lost = await recordLostTask(deps.db, { seen, how, now: deps.now() });
     if (lost === null) return;
-    deps.logger.warn({ task: seen.id, how }, 'a task failed: its workflow is over');
+    deps.logger.warn({ task: seen.id, how }, 'a task failed, because its workflow ended without a result');
     const { row } = lost;
     await callEngine(deps.engine, (client) => tellEnd({ db: deps.db, client }, endOf(row)));
     for (const id of lost.dependents) {
@@ -96,12 +96,12 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
       );
     }
   } catch (error) {
-    // What one of them has to say must not keep the others from being looked at.
-    deps.logger.warn({ task: seen.id, reason: errorMessage(error) }, 'a task was not looked at');
+    // A failure for one task must not keep the others from being checked.
+    deps.logger.warn({ task: seen.id, reason: errorMessage(error) }, 'a task was not checked');
   }
 }
 
-/** The end of a task as its row tells it. */
+/** Returns the end of a task, from its row. */
 const endOf = (row: TaskRow): TaskEnd => ({
   taskId: row.id,
   seq: row.seq,
@@ -116,8 +116,9 @@ const endOf = (row: TaskRow): TaskEnd => ({
 async function removeWhatIsOld(deps: Deps): Promise<void> {
   try {
     const done = await retain(deps);
-    if (done.output + done.expired + done.removed > 0) deps.logger.info(done, 'what is old was removed');
+    if (done.output + done.expired + done.removed > 0)
+      deps.logger.info(done, 'retention removed old records');
   } catch (error) {
-    deps.logger.warn({ reason: errorMessage(error) }, 'what is old could not be removed');
+    deps.logger.warn({ reason: errorMessage(error) }, 'retention could not remove old records');
   }
 }

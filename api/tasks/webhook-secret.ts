@@ -10,14 +10,14 @@ import type { Deps } from '../deps.ts';
 import { seal, unseal } from '../auth/sealed.ts';
 
 const KEY = 'webhook_secret';
-/** What it is sealed for. */
+/** The context for which it is sealed. */
 const CONTEXT = 'setting:webhook_secret';
 
 type SecretDeps = Pick<Deps, 'db' | 'now'> & { readonly config: Pick<Config, 'signingKey'> };
 
 /**
- * The secret that webhooks are signed with; made when it is first asked for.
- * @throws MembridgeError conflict when it cannot be opened, since it was sealed under another signing key
+ * Returns the secret that signs webhooks; makes it at the first request.
+ * @throws MembridgeError conflict when it cannot be opened, because it was sealed under another signing key
  */
 export async function readWebhookSecret(deps: SecretDeps): Promise<WebhookSecret> {
   const sealed = (await kept(deps)) ?? (await makeFirst(deps));
@@ -28,7 +28,7 @@ export async function readWebhookSecret(deps: SecretDeps): Promise<WebhookSecret
   }
 }
 
-/** Makes a new secret; what is sent from now on is signed with it. */
+/** Makes a new secret, which signs everything sent from now on. */
 export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promise<WebhookSecret> {
   const { db, now, config } = deps;
   const made = newSecret(now());
@@ -51,9 +51,9 @@ async function makeFirst(deps: SecretDeps): Promise<string> {
       now(),
     ),
   });
-  // Of two processes that need it at once, one has made it for both.
+  // When two processes need it at the same moment, one of them has made it for both.
   const sealed = await kept(deps);
-  if (sealed === undefined) throw new Error('the secret of webhooks was not kept');
+  if (sealed === undefined) throw new Error('the secret of webhooks was not stored');
   return sealed;
 }
 

@@ -9,8 +9,8 @@ const PARALLEL = 200;
 const CLIENTS = 20;
 
 /**
- * Measures what the engine itself costs: a workflow with one activity on another queue, one after the other, then many
- * at once. The floor under every figure of ours in the same run.
+ * Measures the cost of Temporal itself: a workflow with one activity on another queue, first one after the other,
+ * then many at the same time. It is the lower bound for our own figures in the same run.
  */
 export async function measureBareWorkflow(address: string, namespace: string): Promise<Result[]> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 
-/** The least a workflow can do that uses a second queue: one activity, nothing else. */
+/** The smallest workflow that uses a second queue: one activity, nothing else. */
 export async function bareWorkflow(activityQueue: string): Promise<string> {
   const { echo } = proxyActivities<{ echo(text: string): Promise<string> }>({
     taskQueue: activityQueue,

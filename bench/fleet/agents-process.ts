@@ -1,4 +1,4 @@
-/** Many agents in one process: enrolment, heartbeats, workers and git are the real ones, only the claude-mem database is in memory. */
+/** Many agents in one process. Enrolment, heartbeats, workers and git are real; only the claude-mem database is in memory. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
@@ -17,7 +17,7 @@ import type { FromAgents, ToAgents } from './messages.ts';
 
 /** Agents that join at the same time. */
 const AT_ONCE = 10;
-/** Pause between two looks at whether all workers poll, and between two reports, in milliseconds. */
+/** Pause between two checks whether all workers poll, and between two reports, in milliseconds. */
 const LOOK_MS = 100;
 
 const log = pino({ level: 'silent' });
@@ -34,7 +34,7 @@ let pulls = 0;
 const agents = new Map<string, { worker: KeptWorker; write(): void }>();
 const tell = (message: FromAgents): void => void process.send?.(message);
 
-/** What a real agent says of a database that is in order. */
+/** Returns what a real agent reports about a healthy database. */
 function status(id: string): MemoryStatus {
   const rows = { sessions: 1, prompts: 1, observations: 1, summaries: 1 };
   return {
@@ -48,7 +48,7 @@ function status(id: string): MemoryStatus {
   };
 }
 
-/** Has one agent join, and report and poll from then on. */
+/** Enrols one agent, which reports and polls from then on. */
 async function addAgent(
   { serverUrl, heartbeatMs, folder }: Extract<ToAgents, { kind: 'start' }>,
   { id, token }: { id: string; token: string },

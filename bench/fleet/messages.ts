@@ -1,4 +1,4 @@
-/** What the bench tells a process of agents. */
+/** Messages of the bench to a process of agents. */
 export type ToAgents =
   | {
       readonly kind: 'start';
@@ -7,11 +7,11 @@ export type ToAgents =
       readonly heartbeatMs: number;
       readonly nodes: readonly { readonly id: string; readonly token: string }[];
     }
-  /** One node has written a memory that every other one lacks; its agent notices it. */
+  /** One node has written a memory that all others lack; its agent notices it. */
   | { readonly kind: 'write'; readonly node: string };
 
-/** What a process of agents tells the bench. */
+/** Messages of a process of agents to the bench. */
 export type FromAgents =
   | { readonly kind: 'polling'; readonly nodes: number }
-  /** How many pulls brought something, in all. */
+  /** How many pulls brought something, in total. */
   | { readonly kind: 'pulled'; readonly pulls: number };

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import type { Client } from 'pg';
 import type { Running } from '../running.ts';
 
-/** What the parts have used since they started. */
+/** What the parts have used since their start. */
 export interface Usage {
   /** Epoch ms. */
   readonly at: number;
@@ -12,7 +12,7 @@ export interface Usage {
   >;
   /** Transactions that PostgreSQL committed in our database; a statement alone is one. */
   readonly transactions: number;
-  /** Requests that Temporal's frontend got. */
+  /** Requests that Temporal's frontend received. */
   readonly rpcs: number;
 }
 
@@ -20,7 +20,7 @@ export interface Usage {
 const TICK_MS = 10;
 const PAGE_BYTES = 4_096;
 
-/** Reads what the parts have used. Linux only: it looks into /proc. */
+/** Reads what the parts have used. Linux only, because it reads /proc. */
 export async function readUsage(running: Running, database: Client, metricsPort: number): Promise<Usage> {
   const { postgres, temporal } = running.stack.parts;
   const { rows } = await database.query<{ n: number }>(
@@ -38,7 +38,7 @@ export async function readUsage(running: Running, database: Client, metricsPort:
   };
 }
 
-/** A process and its children: PostgreSQL has one for each connection. */
+/** Reads the usage of a process and its children: PostgreSQL has one for each connection. */
 function usageOf(pid: number): { cpuMs: number; rssMb: number } {
   const own = statOf(pid);
   if (own === null) return { cpuMs: 0, rssMb: 0 };

@@ -27,22 +27,22 @@ export const RELEASE = '13.25.3';
 export interface BenchNode {
   readonly path: string;
   readonly running: Program<NodeCalls>;
-  /** Starts its process anew on the same files, as an agent that was restarted. */
+  /** Restarts its process on the same files, like an agent that was restarted. */
   restart(): Promise<void>;
   /** Ends its process and deletes its files. */
   remove(): Promise<void>;
 }
 
-/** Nodes on a MinIO of their own. */
+/** Nodes with their own MinIO. */
 export interface BenchFleet {
   readonly folder: string;
   readonly access: StoreAccess;
-  /** @param from a database to begin with; an empty one by default */
+  /** @param from a database to begin with; by default an empty one */
   add(name: string, from?: string): BenchNode;
   close(): Promise<void>;
 }
 
-/** Starts MinIO with an empty bucket. Everything lies in `folder`, which `close` deletes. */
+/** Starts MinIO with an empty bucket. Everything is in `folder`, which `close` deletes. */
 export async function startFleet(folder: string, log: (line: string) => void): Promise<BenchFleet> {
   mkdirSync(folder, { recursive: true });
   // Ended from outside: MinIO and gigabytes of files must not stay. The nodes end with this process.
@@ -115,7 +115,7 @@ export async function startFleet(folder: string, log: (line: string) => void): P
   return { folder, access, add, close };
 }
 
-/** A database of that many rows, made once and kept in `cache`. */
+/** Makes a database of that many rows once, and stores it in `cache`. */
 export function cachedDatabase(cache: string, rows: number, log: (line: string) => void): string {
   const path = join(cache, `claude-mem-${rows}-v${BULK_VERSION}.db`);
   bulkDatabase(path, rows, (written) => log(`  generated ${written.toLocaleString('en')} rows`));
@@ -128,7 +128,7 @@ export function copyDatabase(from: string, to: string): void {
   copyFileSync(from, to, constants.COPYFILE_FICLONE);
 }
 
-/** A second connection to a node's database, as claude-mem's worker holds one. */
+/** Opens a second connection to a node's database, like that of claude-mem's worker. */
 export function openAsWorker(path: string): Database.Database {
   const db = new Database(path, { timeout: 5_000 });
   db.pragma('foreign_keys = ON');
@@ -136,7 +136,7 @@ export function openAsWorker(path: string): Database.Database {
   return db;
 }
 
-/** Rows that came in by a merge: all of all kinds, but not what the stand-in for the worker wrote. */
+/** Counts rows that a merge brought: of all kinds, without those of the stand-in for the worker. */
 export function countMerged(db: Database.Database): number {
   const count = (from: string): number => db.prepare(`SELECT count(*) FROM ${from}`).pluck().get() as number;
   const tables = ['sdk_sessions', 'user_prompts', 'session_summaries', 'observations'];

@@ -1,6 +1,6 @@
 import type { Result } from '../results.ts';
 
-/** A figure that something is to reach. */
+/** The goal of a figure. */
 export interface Goal {
   readonly text: string;
   readonly isMet: (result: Result) => boolean;
@@ -19,7 +19,7 @@ const both =
   (result: Result): boolean =>
     atMost('p50', p50)(result) && atMost('p99', p99)(result);
 
-/** What memory sync must reach (the design's table "What it must reach"; its sizes are for a database of 1,000,000 rows). */
+/** The goals of memory sync (the design's table "What it must reach"; its sizes are for a database of 1,000,000 rows). */
 export const GOALS = {
   // 100 new rows into 1M: at most 64 KB up in at most 3 requests.
   bytesUp: { text: 'p99 ≤ 65,536 bytes', isMet: atMost('p99', 65_536) },
@@ -35,7 +35,8 @@ export const GOALS = {
   growth: { text: '≤ 1.5', isMet: atMost('value', 1.5) },
   // A memory committed on A is visible on B within 2 s, p95; judged by p99, which is stricter.
   visible: { text: 'p95 ≤ 2,000 ms (judged by p99)', isMet: atMost('p99', 2_000) },
-  // A worker that writes meanwhile: no SQLITE_BUSY, locks of at most 100 ms (p99), at most 350 ms of latency added (p99).
+  // A worker that writes during a merge: no SQLITE_BUSY, locks of at most 100 ms (p99), at most 350 ms of added
+  // latency (p99).
   busy: { text: '0', isMet: atMost('value', 0) },
   lock: { text: 'p99 ≤ 100 ms', isMet: atMost('p99', 100) },
   added: { text: '≤ 350 ms', isMet: atMost('value', 350) },
@@ -49,12 +50,12 @@ export const GOALS = {
   memory: { text: '≤ 250 MB', isMet: atMost('value', 250) },
 } satisfies Record<string, Goal>;
 
-/** A result beside its goal. */
+/** Adds its goal to a result. */
 export function judged(result: Result, goal: Goal): Result {
   return { ...result, goal: goal.text, met: goal.isMet(result) };
 }
 
-/** A line for what could not be measured, with the reason. */
+/** Makes a line for what could not be measured, with the reason. */
 export function notMeasured(name: string, metric: string, note: string): Result {
   return { case: name, metric, unit: '', n: 0, p50: null, p99: null, value: null, note };
 }

@@ -1,4 +1,4 @@
-/** What SQLite alone takes for the same rows, on the same machine in the same run: no sync can be faster. */
+/** What SQLite alone needs for the same rows, on the same machine in the same run: no sync can be faster. */
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -7,7 +7,7 @@ import type { Result } from '../results.ts';
 
 const TABLES = ['sdk_sessions', 'user_prompts', 'session_summaries', 'observations'];
 
-/** Rates that no sync of a database can be faster than. */
+/** Rates that no sync of a database can exceed. */
 export interface Limits {
   /** One `INSERT … SELECT` a table, in one transaction, with claude-mem's own triggers on: rows/s. */
   readonly insert: number;
@@ -63,7 +63,7 @@ function timed(work: () => unknown): number {
   return performance.now() - began;
 }
 
-/** A rate beside the limit of its kind. */
+/** Adds the limit of its kind to a rate. */
 export function withLimit(result: Result, limit: number): Result {
   return { ...result, limit: Math.round(limit * 100) / 100 };
 }

@@ -1,16 +1,17 @@
-// Watches from outside who holds a database's write lock and for how long, by the kernel's list of locks (Linux).
+// Watches from outside which process holds a database's write lock and for how long, in the kernel's list of locks
+// (Linux).
 import { readFileSync, statSync } from 'node:fs';
 import { jobOf, serve } from './program.ts';
 
 /** The byte of the -shm file that the writer of a WAL database locks (SQLite's WAL_WRITE_LOCK). */
 const WRITE_LOCK_BYTE = 120;
 
-/** From one look to the next, in milliseconds: the resolution of the figure. */
+/** The time between two checks, in milliseconds: the resolution of the figure. */
 const LOOK_MS = 1;
 
 // oxlint-disable-next-line typescript/consistent-type-definitions
 export type LockCalls = {
-  /** Milliseconds of every hold by a process since it was last asked; what it holds now counts when it ends. */
+  /** Returns the milliseconds of every hold by a process since the last call; a present hold counts when it ends. */
   take(pid: number): number[];
 };
 
@@ -32,7 +33,7 @@ function look(): void {
   setTimeout(look, LOOK_MS);
 }
 
-/** The process that holds the write lock. A line: `1: POSIX  ADVISORY  WRITE 6878 fe:00:9977909 120 120`. */
+/** Returns the process that holds the write lock. A line: `1: POSIX  ADVISORY  WRITE 6878 fe:00:9977909 120 120`. */
 function holderOf(locks: string): number | null {
   for (const line of locks.split('\n')) {
     const [, , , access, pid, file, from, to] = line.split(/\s+/);

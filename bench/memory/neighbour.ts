@@ -6,12 +6,13 @@ import type { LockCalls } from './lock-process.ts';
 import { startProgram } from './program.ts';
 import type { WriterCalls } from './writer-process.ts';
 
-/** How long the writer is alone, for the figure to compare with, in milliseconds. */
+/** How long the writer is alone, for comparison, in milliseconds. */
 const ALONE_MS = 8_000;
 
 /**
- * What a worker that writes continually feels of a merge: its latency alone and meanwhile, writes lost to SQLITE_BUSY,
- * and how long the merge held the write lock, seen from outside.
+ * Measures how a merge affects a worker that writes continually. It compares the worker's latency alone and during
+ * the merge, and counts writes lost to SQLITE_BUSY. It also measures from outside how long the merge held the write
+ * lock.
  * @param merge runs the merge on the node
  */
 export async function measureNeighbour<T>(

@@ -1,4 +1,4 @@
-// One node under measure: an engine on a claude-mem database, in a process of its own.
+// One measured node: an engine on a claude-mem database, in a separate process.
 import { readFileSync } from 'node:fs';
 import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
 import type { NodeCertificate, StoreAccess } from '../../contract/nodes/nodes.ts';
@@ -9,7 +9,7 @@ import { loadNodeKey } from '../../memory/format/signing.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import { jobOf, serve } from './program.ts';
 
-/** What a node's process is started with. */
+/** The options that start a node's process. */
 export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPath' | 'lockDirectory'> {
   readonly node: string;
   readonly privateKey: string;
@@ -20,31 +20,31 @@ export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPat
   readonly space: SpaceConfig;
 }
 
-/** Milliseconds from a call to its end, as the node's process sees them, and of processor time that the process used. */
+/** The elapsed milliseconds of a call, as the node's process sees them, and the processor time that the process used. */
 export type Timed<T> = T & { readonly wallMs: number; readonly cpuMs: number };
 
-/** A pull that may have been ended before it was through. */
+/** A pull that may have ended before it was complete. */
 export interface PartialPull {
   readonly wallMs: number;
   readonly complete: boolean;
 }
 
-/** What a node does when told. */
+/** The calls of a node. */
 // oxlint-disable-next-line typescript/consistent-type-definitions
 export type NodeCalls = {
   push(): Promise<Timed<PushResult>>;
   pull(full: boolean): Promise<Timed<PullResult>>;
-  /** Pulls everything, but for at most that many milliseconds. */
+  /** Pulls everything, for at most that many milliseconds. */
   pullFor(ms: number): Promise<PartialPull>;
   /** Looks for new rows, as an agent does ten times a second. */
   notice(): Promise<{ wallMs: number }>;
-  /** A full audit: every row against what the ledger says it looked like. */
+  /** Runs a full audit: compares every row with its state in the ledger. */
   audit(): Promise<Timed<{ rows: number }>>;
   /** Writes a snapshot of the space. */
   snapshot(): Promise<{ wallMs: number }>;
-  /** Builds the space as it is now as a new file, from the snapshot and what came after it. */
+  /** Restores the present space as a new file, from the snapshot and later segments. */
   restore(path: string): Promise<Timed<object>>;
-  /** The most memory the process ever had, in bytes. */
+  /** Returns the most memory that the process ever had, in bytes. */
   peakMemory(): number;
 };
 
@@ -95,7 +95,7 @@ const calls: NodeCalls = {
   peakMemory: () => peakMemory(),
 };
 
-/** Linux counts from the start of this program; elsewhere the system's own figure. */
+/** Returns the peak memory. Linux counts from the start of this program; other systems give their own figure. */
 function peakMemory(): number {
   if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1_024;
   const kib = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];

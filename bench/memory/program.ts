@@ -1,7 +1,7 @@
-/** A child process that answers calls: what is measured runs in a process of its own, so that its memory is its own. */
+/** A child process that answers calls. What is measured runs in a separate process, so that its memory is measured alone. */
 import { fork } from 'node:child_process';
 
-/** What a child offers. Arguments and results must survive structured cloning. */
+/** The calls of a child. Arguments and results must survive structured cloning. */
 type Calls = Record<string, (...args: never[]) => unknown>;
 
 interface Request {
@@ -26,7 +26,7 @@ export interface Program<C> {
 /**
  * Starts a program of this folder.
  * @param file beside this module
- * @param job what it is to work on; it finds it by `jobOf`
+ * @param job its job, which it reads with `jobOf`
  * @param execArgv options of Node itself
  */
 export function startProgram<C>(file: string, job: unknown, execArgv: readonly string[] = []): Program<C> {
@@ -64,14 +64,14 @@ export function startProgram<C>(file: string, job: unknown, execArgv: readonly s
   };
 }
 
-/** In a child: the job it was started with. */
+/** In a child: returns the job that it was started with. */
 export function jobOf(): unknown {
   return JSON.parse(process.env['BENCH_JOB'] ?? '');
 }
 
-/** In a child: answers calls until the parent lets go of it, then ends with `close`. */
+/** In a child: answers calls until the parent disconnects, then ends with `close`. */
 export function serve(calls: Calls, close: () => void | Promise<void>): void {
-  // The parent may be gone by the time the answer is there; nobody needs it then.
+  // The parent may be gone when the answer is ready; then nobody needs it.
   const reply = (answer: Answer): void => void process.send?.(answer, undefined, undefined, () => undefined);
   process.on('message', ({ id, name, args }: Request) => {
     void (async () => {

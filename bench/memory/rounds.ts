@@ -3,21 +3,21 @@ import { distribution, single, type Result } from '../results.ts';
 import { openAsWorker, type BenchNode } from './fleet.ts';
 import { GOALS, judged } from './goals.ts';
 
-/** New rows per round, and rounds: the design's figure is for 100 rows; 99 in 100 of 30 rounds is the slowest. */
+/** New rows per round. The design's figure is for 100 rows. With 30 rounds, the 99th percentile is the slowest one. */
 const NEW_ROWS = 100;
 const ROUNDS = 30;
 
 /** Rounds before the measured ones: first segments, certificates, caches. */
 const WARM_UP = 3;
 
-/** What the rounds found; `push` is for the growth between sizes. */
+/** The results of the rounds; `push` is for the growth between sizes. */
 export interface Rounds {
   readonly results: Result[];
   /** Push times, in milliseconds. */
   readonly push: readonly number[];
 }
 
-/** 100 new rows on one node at a time: push, pull on the other node, then a sync of both with nothing to do. */
+/** Measures rounds of 100 new rows on one node: push, pull on the other node, then a sync of both with nothing to do. */
 export async function measureRounds(label: string, from: BenchNode, to: BenchNode): Promise<Rounds> {
   const db = openAsWorker(from.path);
   const writer = new BulkWriter(db, { name: 'new', seed: 11, from: Date.now() });
@@ -37,7 +37,7 @@ export async function measureRounds(label: string, from: BenchNode, to: BenchNod
           `round ${round}: ${pushed.rows} rows pushed, ${pulled.inserted} merged, not ${NEW_ROWS}`,
         );
       }
-      // Both publish a certificate at their first push and hear of it at the next pull.
+      // Both publish a certificate at their first push, and learn of the other's at the next pull.
       if (round < 0) await to.running.call('push');
       const idlePush = await from.running.call('push');
       const idlePull = await from.running.call('pull', false);
@@ -69,7 +69,10 @@ export async function measureRounds(label: string, from: BenchNode, to: BenchNod
   };
 }
 
-/** One new memory at a time, from its commit on one node until the merge on the other has committed; engines alone. */
+/**
+ * Measures one new memory at a time, from its commit on one node until the merge on the other has committed; engines
+ * only.
+ */
 export async function measureVisible(label: string, from: BenchNode, to: BenchNode): Promise<Result[]> {
   const db = openAsWorker(from.path);
   const there = openAsWorker(to.path);
@@ -106,7 +109,7 @@ export async function measureVisible(label: string, from: BenchNode, to: BenchNo
   ];
 }
 
-/** The growth of a push from the smallest to the largest size, by the median. */
+/** Returns the growth of a push from the smallest to the largest size, by the median. */
 export function growth(sizes: readonly { rows: number; push: readonly number[] }[]): Result[] {
   const smallest = sizes[0];
   const largest = sizes.at(-1);

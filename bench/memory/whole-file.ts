@@ -1,4 +1,4 @@
-/** Other ways, on the same database in the same run: the original's whole file up and down, and sqlite3_rsync's pages. */
+/** Alternatives on the same database in the same run: the original's whole file up and down, and sqlite3_rsync's pages. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, rmSync, statSync } from 'node:fs';
@@ -14,8 +14,8 @@ import { notMeasured } from './goals.ts';
 const KEY = 'whole-file/claude-mem.db';
 
 /**
- * Pushes a database as the original does (integrity_check, VACUUM INTO, SHA-256, upload of the whole file) and pulls it
- * (download, SHA-256), once each. Its locks, worker restarts and backups, which cost it more, are left out.
+ * Pushes a database as the original does (integrity_check, VACUUM INTO, SHA-256, upload of the whole file) and pulls
+ * it (download, SHA-256), once each. Its locks, worker restarts and backups, which cost it more, are left out.
  */
 export async function measureWholeFile(
   label: string,
@@ -73,8 +73,8 @@ async function sha256(path: string): Promise<string> {
 }
 
 /**
- * Brings a copy of a database up to date after 100 new rows by SQLite's own sqlite3_rsync, both files on this machine:
- * its time without a network. Nothing when the program is not installed but a line that says so.
+ * Updates a copy of a database after 100 new rows with SQLite's own sqlite3_rsync. Both files are on this machine, so
+ * the figure excludes the network. Without the program it returns only a line that says so.
  */
 export function measureRsync(label: string, path: string): Result[] {
   const [program] = findOnPath('sqlite3_rsync');

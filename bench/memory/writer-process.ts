@@ -1,4 +1,4 @@
-// A stand-in for claude-mem's worker: writes one observation after another, and says how long each took.
+// A stand-in for claude-mem's worker: writes one observation after another, and reports how long each took.
 import Database from 'better-sqlite3';
 import { Prose } from '../../fixtures/claude-mem/prose.ts';
 import { MemoryWriter } from '../../fixtures/claude-mem/write.ts';
@@ -7,14 +7,14 @@ import { jobOf, serve } from './program.ts';
 /** The worker's own settings (claude-mem 13.25.3 on every open). */
 const BUSY_TIMEOUT_MS = 5_000;
 
-/** From the end of one write to the next, in milliseconds: far busier than any worker. */
+/** The time from the end of one write to the next, in milliseconds: far busier than any worker. */
 const PAUSE_MS = 20;
 
-/** What the writer saw since it was last asked. */
+/** What the writer measured since the last call. */
 export interface Written {
   /** Milliseconds per committed row. */
   readonly latencies: number[];
-  /** Writes that were given up because the database stayed locked: lost memories. */
+  /** Writes that failed because the database stayed locked: lost memories. */
   readonly busy: number;
 }
 

@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { once } from 'node:events';
 
-/** Files of source-like text in each repository, 2 KB each: checking out is more than unpacking large files. */
+/** Files of source-like text in each repository, 2 KB each, because a checkout is more than unpacking large files. */
 const SMALL_FILES = 5_000;
-/** Bytes of one file of noise, which no compression helps with. */
+/** Bytes of one file of noise, which cannot be compressed. */
 const LARGE_BYTES = 10_000_000;
 
 function git(cwd: string, ...args: string[]): void {
@@ -17,9 +17,9 @@ function git(cwd: string, ...args: string[]): void {
 }
 
 /**
- * A bare repository of a given size, made once and kept.
- * @param cache where it is kept
- * @param megabytes of noise that it holds beside the small files
+ * Makes a bare repository of a given size once, and stores it.
+ * @param cache where it is stored
+ * @param megabytes of noise that it holds besides the small files
  * @returns its folder
  */
 export function cachedRepository(cache: string, megabytes: number, log: (line: string) => void): string {
@@ -44,14 +44,14 @@ export function cachedRepository(cache: string, megabytes: number, log: (line: s
   git(draft, 'add', '--all');
   git(draft, 'commit', '--quiet', '--message', 'Everything');
   git(cache, 'clone', '--quiet', '--bare', draft, bare);
-  // As a server that is looked after has it: one pack.
+  // One pack, as on a well-kept server.
   git(bare, 'repack', '-a', '-d', '--quiet');
   renameSync(bare, folder);
   rmSync(draft, { recursive: true, force: true });
   return folder;
 }
 
-/** A plain `git clone`, as a person would call it. @returns how long it took, in ms */
+/** Runs a plain `git clone`, as a person would. @returns how long it took, in ms */
 export async function bareClone(url: string, target: string): Promise<number> {
   const began = performance.now();
   const child = spawn('git', ['clone', '--quiet', url, target], { stdio: ['ignore', 'ignore', 'inherit'] });

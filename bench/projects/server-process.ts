@@ -1,4 +1,5 @@
-// Serves a folder of bare repositories over HTTP in a process of its own, so that what is measured shares no event loop with it.
+// Serves a folder of bare repositories over HTTP in a separate process, so that what is measured shares no event loop
+// with it.
 import { startGitHttpServer } from '../../test/git/http-server.ts';
 
 const [folder] = process.argv.slice(2);

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { isTerminal, Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
 
-/** Pause between two looks, in milliseconds. */
+/** Pause between two checks, in milliseconds. */
 const LOOK_MS = 10;
 
 const Stats = z.object({ tasks: z.object({ by_status: z.record(z.string(), z.number()) }) });
 const Output = z.object({ chunks: z.array(z.object({ text: z.string() })) });
 const Results = z.array(z.object({ output: z.string().nullable() }));
 
-/** Tasks over the API, as a script uses them. */
+/** Calls about tasks, as a script makes them. */
 export class TasksApi {
   readonly #url: string;
   readonly #key: string;
@@ -19,7 +19,7 @@ export class TasksApi {
     this.#key = key;
   }
 
-  /** Makes a task that agents take by themselves unless told otherwise. @returns its id */
+  /** Makes a task, by default one that agents take automatically. @returns its id */
   async make(prompt: string, body: Record<string, unknown> = {}): Promise<string> {
     const made = await this.call('POST', '/api/runtime/llm-tasks', { prompt, auto_dispatch: true, ...body });
     return Task.parse(made).id;
@@ -29,7 +29,7 @@ export class TasksApi {
     return Task.parse(await this.call('GET', `/api/runtime/llm-tasks/${id}`));
   }
 
-  /** Waits for a task's end. @returns how it ended */
+  /** Waits for a task's end. @returns its final status */
   async end(id: string): Promise<TaskStatus> {
     for (;;) {
       const { status } = await this.get(id);
@@ -43,7 +43,7 @@ export class TasksApi {
     return results[0]?.output ?? '';
   }
 
-  /** Waits for the first words of a running program. */
+  /** Waits for a running program's first output. */
   async liveOutput(id: string): Promise<string> {
     for (;;) {
       const { chunks } = Output.parse(await this.call('GET', `/api/runtime/llm-tasks/${id}/output`));
@@ -65,7 +65,7 @@ export class TasksApi {
     return tasks.by_status['completed'] ?? 0;
   }
 
-  /** @throws Error with the answer of a call that failed */
+  /** Makes a call. @throws Error with the answer of a failed call */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await fetch(`${this.#url}${path}`, {
       method,

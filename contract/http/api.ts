@@ -3,7 +3,7 @@ import { SpaceNodeSettings } from '../memory/memory.ts';
 import { CanonicalId, EpochMs, NodeId, ProjectName, ReportedId, SyncAction } from './primitives.ts';
 import { ControlPlaneConnection } from '../runtime-config.ts';
 
-/** An error body: RFC 9457 problem+json, and the original's `error` string. */
+/** An error body: RFC 9457 problem+json, plus the original's `error` string. */
 export const Problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -25,12 +25,12 @@ export type Session = z.infer<typeof Session>;
 /** `GET /api/sessions`: a browser that is signed in. */
 export const SignedInBrowser = z.strictObject({
   id: z.string(),
-  /** Where it signed in from, and what it calls itself; empty for one that signed in before version 0.5. */
+  /** The address it signed in from, and its User-Agent; empty for one that signed in before version 0.5. */
   address: z.string(),
   user_agent: z.string(),
   created_at: EpochMs,
   expires_at: EpochMs,
-  /** Whether it is the browser that asks. */
+  /** Whether it is the browser that sent this request. */
   is_this: z.boolean(),
 });
 export type SignedInBrowser = z.infer<typeof SignedInBrowser>;
@@ -41,12 +41,12 @@ export const CreateSpace = z.strictObject({
   projects: z.array(ProjectName).min(1).max(1_000).optional(),
 });
 
-/** A project's name where `*` (every project) makes no sense. */
+/** A project's name, in places where `*` (every project) is not allowed. */
 const OneProject = ProjectName.refine((name) => name !== '*', 'must be one project, not "*"');
 
 /**
- * `PATCH /api/membridge/spaces/:cid`: what is given is changed. A new name gives the space a new canonical id; the one
- * before becomes an alias, so that the space keeps its memory.
+ * `PATCH /api/membridge/spaces/:cid`: changes the given fields. A new name gives the space a new canonical id; the
+ * former one becomes an alias, so that the space keeps its memory.
  */
 export const UpdateSpace = z
   .strictObject({
@@ -61,7 +61,7 @@ export const UpdateSpace = z
   .refine((given) => Object.keys(given).length > 0, 'name at least one setting to change');
 export type UpdateSpace = z.infer<typeof UpdateSpace>;
 
-/** `PUT /api/membridge/spaces/:cid/nodes/:node/settings`: takes the place of what was there. */
+/** `PUT /api/membridge/spaces/:cid/nodes/:node/settings`: replaces the node's settings. */
 export const PutNodeSettings = z.strictObject({
   names: z
     .record(OneProject, OneProject)
@@ -93,7 +93,7 @@ export const ListJobs = z.strictObject({
   node: NodeId.optional(),
 });
 
-/** One part the control plane stands on, as `GET /api/runtime/health` shows it. */
+/** The health of one part that the control plane depends on, as `GET /api/runtime/health` shows it. */
 export const PartHealth = z.strictObject({
   name: z.enum(['postgresql', 'temporal', 'object-store']),
   ok: z.boolean(),
@@ -110,7 +110,7 @@ export const RuntimeHealth = z.strictObject({
   now: EpochMs,
   temporal_ui: z.string().nullable(),
   parts: z.array(PartHealth),
-  /** How the connection to the control plane is; of a process that is its own, always well. */
+  /** The connection to the control plane; always well where this process is the control plane. */
   membridge: ControlPlaneConnection,
 });
 export type RuntimeHealth = z.infer<typeof RuntimeHealth>;
@@ -138,7 +138,7 @@ export const RuntimeStats = z.strictObject({
 });
 export type RuntimeStats = z.infer<typeof RuntimeStats>;
 
-/** Bodies of the original's control plane (its field names and limits). As there, fields that it does not know are dropped. */
+/** Bodies of the original's control plane, with its field names and limits. As there, unknown fields are dropped. */
 export const OriginalCreateProject = z.object({ name: ProjectName });
 export const OriginalProject = z.strictObject({
   name: z.string(),

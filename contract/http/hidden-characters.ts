@@ -1,25 +1,27 @@
-// Constants and pure functions alone: the page, the API and the node share this file.
+// This file may hold only constants and pure functions: the page, the API and the node share it.
 
 /**
- * Characters that change how a text reads without being seen: control and format characters (Unicode Cc and Cf: bidirectional controls,
- * zero-width characters, tags), variation selectors and the other default-ignorable ones, every blank but U+0020, line and
- * paragraph separators, and the braille blank. Tab and line feed are left out.
+ * Characters that change how a text reads but cannot be seen:
+ * - control and format characters (Unicode Cc and Cf: bidirectional controls, zero-width characters, tags);
+ * - variation selectors and the other default-ignorable characters;
+ * - every blank but U+0020, line and paragraph separators, and the braille blank.
+ * Tab and line feed are left out.
  */
 const HIDDEN =
   /[\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\u{1D159}]|[^\P{Cc}\t\n]|[^\P{Zs} ]/gu;
 
-/** What an emoji is made of beside its pictograph. These are drawn, too, but are no reason to warn. */
+/** The parts of an emoji besides its pictograph. They are hidden characters too, but no reason to warn. */
 const EMOJI = /\p{Extended_Pictographic}\uFE0F?(?:\u200D\p{Extended_Pictographic}\uFE0F?)*/gu;
 
-/** A part of a text: what can be read as it is, or the name of a character that could not be seen. */
+/** A part of a text: readable as it is, or the name of a character that cannot be seen. */
 export interface TextPart {
   readonly text: string;
   readonly isHidden: boolean;
 }
 
 /**
- * Cuts a text into parts that can be drawn.
- * @returns each hidden character as a part of its own, named as in `U+202E`
+ * Splits a text into parts that can be drawn.
+ * @returns each hidden character as its own part, named as in `U+202E`
  */
 export function visibleParts(text: string): TextPart[] {
   const parts: TextPart[] = [];
@@ -33,14 +35,14 @@ export function visibleParts(text: string): TextPart[] {
   return parts;
 }
 
-/** The text with each hidden character written as `⟨U+202E⟩`, for places that take plain text alone. */
+/** Returns the text with each hidden character written as `⟨U+202E⟩`, for places that accept only plain text. */
 export function visibleText(text: string): string {
   return visibleParts(text)
     .map((part) => (part.isHidden ? `⟨${part.text}⟩` : part.text))
     .join('');
 }
 
-/** Whether a text has a hidden character that a reader must be warned of: not the ends of CRLF lines, and not emoji. */
+/** Returns whether a text has a hidden character that a reader must be warned of; CRLF line ends and emoji do not count. */
 export function hasHiddenCharacters(text: string): boolean {
   return (
     text

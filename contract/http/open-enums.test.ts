@@ -8,7 +8,10 @@ import {
   EnrolResponse,
 } from '../nodes/nodes.ts';
 
-/** Lists the enumerations of a schema that refuse unknown words, as paths in its JSON Schema. `openEnum` makes none of these. */
+/**
+ * Returns the enumerations of a schema that refuse unknown words, as paths in its JSON Schema. `openEnum` makes none
+ * of these.
+ */
 function closedEnums(schema: z.ZodType): string[] {
   const closed: string[] = [];
   const look = (part: unknown, path: string): void => {

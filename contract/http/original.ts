@@ -3,12 +3,12 @@ import { Job } from '../memory/memory.ts';
 import { NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from './primitives.ts';
 
 /**
- * More bodies of the original's control plane, beside those of api.ts: its field names and limits. As there, fields that it
- * does not know are dropped, not refused: scripts and agents send some that it never read.
+ * More bodies of the original's control plane, besides those of api.ts, with its field names and limits. As there,
+ * unknown fields are dropped, not refused: scripts and agents send some that it never read.
  */
 export const OriginalRegisterAgent = z.object({ name: ReportedId, url: z.string().max(512) });
 
-/** `POST /api/runtime/workers`: how the original's agent registers itself, or a person names one. */
+/** `POST /api/runtime/workers`: the original's agent registers itself, or a person names one. */
 export const OriginalRegisterWorker = z.strictObject({
   name: ReportedId,
   url: z.string().max(512).default(''),
@@ -26,12 +26,12 @@ export const OriginalRegisterWorker = z.strictObject({
   install_method: z.string().max(64).default('manual'),
 });
 
-/** `GET /jobs`: no more is known there. */
+/** `GET /jobs`: the original has no other parameters. */
 export const OriginalListJobs = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   project: z.string().optional(),
 });
-/** A job with the fields that the original had from running a script: its output, and how it ended. */
+/** A job with the fields that the original got from running a script: its output, and its exit code. */
 export const OriginalJob = z.strictObject({
   ...Job.shape,
   stdout: z.string(),
@@ -42,7 +42,7 @@ export const OriginalJob = z.strictObject({
   request_id: z.string().nullable(),
 });
 
-/** The original agent's report about one of its projects. Its own clock (`last_seen`) is not trusted. */
+/** The original agent's report about one of its projects. The node's own clock (`last_seen`) is not trusted. */
 export const OriginalHeartbeat = z.object({
   node_id: ReportedId,
   canonical_id: ReportedId,
@@ -60,7 +60,7 @@ export const OriginalHeartbeat = z.object({
   agent_version: z.string().max(64).nullish(),
 });
 
-/** What a node is to a project. */
+/** The role of a node in a project. */
 export const OriginalRole = z.enum(['primary', 'secondary', 'unknown']);
 export type OriginalRole = z.infer<typeof OriginalRole>;
 export const OriginalHeartbeatResponse = z.strictObject({

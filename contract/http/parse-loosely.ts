@@ -1,8 +1,7 @@
 import type { z } from 'zod';
 
 /**
- * Reads what another version of Membridge sent: fields that this version does not know are dropped, wherever they are; everything else must
- * fit.
+ * Reads what another version of Membridge sent. Unknown fields are dropped at any depth; everything else must fit.
  * @returns as `safeParse` does
  */
 export function safeParseLoosely<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> {
@@ -12,7 +11,7 @@ export function safeParseLoosely<T>(schema: z.ZodType<T>, value: unknown): z.Zod
     if (parsed.success) return parsed;
     const unknown = parsed.error.issues.flatMap((issue) => unknownKeys(issue, []));
     if (unknown.length === 0) return parsed;
-    // What is sent may be used by its sender still.
+    // The sender may still use the value, so a copy is changed.
     if (known === value) known = structuredClone(value);
     for (const { path, key } of unknown) {
       const holder = path.reduce<unknown>((at, step) => (at as Record<PropertyKey, unknown>)[step], known);
@@ -21,7 +20,7 @@ export function safeParseLoosely<T>(schema: z.ZodType<T>, value: unknown): z.Zod
   }
 }
 
-/** The same, or throws. @throws ZodError naming what does not fit */
+/** Does the same, or throws. @throws ZodError naming what does not fit */
 export function parseLoosely<T>(schema: z.ZodType<T>, value: unknown): T {
   const parsed = safeParseLoosely(schema, value);
   if (!parsed.success) throw parsed.error;
@@ -37,7 +36,7 @@ function unknownKeys(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): Un
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path, key }));
   if (issue.code !== 'invalid_union') return [];
-  // The branch of a union that fits but for unknown fields.
+  // The branch of a union that fits, apart from unknown fields.
   for (const branch of issue.errors) {
     if (branch.length > 0 && branch.every(({ code }) => code === 'unrecognized_keys')) {
       return branch.flatMap((each) => unknownKeys(each, path));

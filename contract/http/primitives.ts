@@ -4,24 +4,25 @@ import { z } from 'zod';
 export const EpochMs = z.number().int().nonnegative();
 
 /**
- * Whether PostgreSQL can hold a text as it is: its text has no NUL, and its jsonb no half of a surrogate pair. What it cannot hold must
- * be refused where it comes in: a workflow that is to record it would never get on.
+ * Returns whether PostgreSQL can hold a text unchanged: its text type has no NUL, and its jsonb no unpaired
+ * surrogate. Such text must be refused where it comes in, because a workflow that should record it would retry
+ * forever.
  */
 export const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
-/** What is said of a text that is not. */
+/** The problem of a text that PostgreSQL cannot hold. */
 export const NOT_STORABLE = 'must not contain U+0000 or half of a surrogate pair';
 
 /**
- * Text without control characters (Unicode Cc). The OpenAPI document shows patterns to generators in other languages, so patterns of
- * schemas keep to what the engines of Python, Java and Go have in common: no flags, no `\\p`, no look-around.
+ * Text without control characters (Unicode Cc). Generators in other languages read the patterns from the OpenAPI
+ * document. So patterns keep to what the engines of Python, Java and Go share: no flags, no `\\p`, no look-around.
  */
 // oxlint-disable-next-line no-control-regex -- control characters are what it refuses
 export const ONE_LINE = /^[^\x00-\x1f\x7f-\x9f]+$/;
 
 /**
  * Reads an enumeration to which another version of Membridge may have added words.
- * @param careful the value that stands for an unknown word: the one that promises least
+ * @param careful the value that replaces an unknown word: the one that promises least
  */
 export function openEnum<Word extends string>(words: z.ZodType<Word>, careful: Word) {
   return z.preprocess(
@@ -33,7 +34,7 @@ export function openEnum<Word extends string>(words: z.ZodType<Word>, careful: W
 /** The original's canonical id: the first 16 hex digits of SHA-256 of the project id. */
 export const CanonicalId = z.string().regex(/^[0-9a-f]{16}$/, 'must be 16 hex digits');
 
-/** A node's name; it becomes a task queue, an object key and a file name, so the alphabet is small. */
+/** A node's name. It becomes a task queue, an object key and a file name, so the alphabet is small. */
 export const NodeId = z
   .string()
   .regex(
@@ -42,7 +43,7 @@ export const NodeId = z
   );
 
 /**
- * The name of a node or the id of a project as the original took them: whatever somebody typed. Such a node only reports
+ * The name of a node or the id of a project as the original accepted them, in any form. Such a node only reports
  * (docs/compatibility.md), so nothing is named after it.
  */
 export const ReportedId = z
@@ -52,7 +53,7 @@ export const ReportedId = z
   .regex(ONE_LINE, 'must not contain control characters')
   .refine(isStorable, NOT_STORABLE);
 
-/** An id that may be led: it becomes part of an object's key and of a workflow's id. */
+/** The id of a project that may have a leader. It becomes part of an object's key and of a workflow's id. */
 export const LedId = z
   .string()
   .regex(
@@ -64,11 +65,11 @@ export const LedId = z
 /** A project's name as people write it (the original allowed 1 to 128 characters). */
 export const ProjectName = z.string().min(1).max(128).regex(ONE_LINE, 'must not contain control characters');
 
-/** What a memory sync does: send what is new here, fetch what is new elsewhere, or both in that order. */
+/** What a memory sync does: send this node's new memories, fetch those of other nodes, or both in that order. */
 export const SyncAction = z.enum(['push', 'pull', 'sync']);
 export type SyncAction = z.infer<typeof SyncAction>;
 
-/** Why a sync was asked for; shown beside each job. */
+/** Why a sync was requested; shown beside each job. */
 export const SyncTrigger = z.enum([
   'button',
   'api',
@@ -81,7 +82,7 @@ export const SyncTrigger = z.enum([
 ]);
 export type SyncTrigger = z.infer<typeof SyncTrigger>;
 
-/** Ends an exhaustive switch: a new case that is not handled becomes a type error. */
+/** Ends an exhaustive switch: an unhandled case becomes a type error. */
 export function assertNever(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);
 }

@@ -9,7 +9,7 @@ const Body = z.strictObject({
 });
 const Query = z.strictObject({ limit: z.coerce.number().int().min(1).max(200).default(50) });
 
-test('drops fields that a schema does not know, at any depth, and names each', () => {
+test('drops unknown fields at any depth, and names each', () => {
   const given = { name: 'n', x: 1, inner: { a: 1, y: 2 }, list: [{ b: 1 }, { b: 2, z: 3 }] };
   const { parsed, ignored } = parseTolerantly('body', Body, given);
   expect(parsed.data).toEqual({ name: 'n', inner: { a: 1 }, list: [{ b: 1 }, { b: 2 }] });
@@ -17,7 +17,7 @@ test('drops fields that a schema does not know, at any depth, and names each', (
   expect(given).toHaveProperty('x');
 });
 
-test('still refuses what is wrong, naming it alone', () => {
+test('still refuses wrong fields, and names only those', () => {
   const { parsed } = parseTolerantly('body', Body, { name: 7, x: 1 });
   expect(parsed.error?.issues.map(({ path }) => path.join('.'))).toEqual(['name']);
 });
@@ -32,12 +32,12 @@ test.each([
   expect(ignored).toEqual(['query.limit']);
 });
 
-test('the API leaves a limit in a body as it is', () => {
+test('leaves a limit in a body unchanged', () => {
   const { parsed } = parseTolerantly('body', z.strictObject({ limit: z.number().max(5) }), { limit: 9 });
   expect(parsed.success).toBe(false);
 });
 
-test('names are encoded, cut and counted, so that a header holds them', () => {
+test('encodes, cuts and counts names, so that they fit into a header', () => {
   expect(ignoredNames(['body.a\r\nX-Evil: 1'])).toBe('body.a%0D%0AX-Evil%3A%201');
   expect(ignoredNames(['body.\ud800'])).toBe('body.%EF%BF%BD');
   expect(ignoredNames(Array.from({ length: 22 }, (_, at) => `body.${at}`))).toMatch(/, and 2 more$/);

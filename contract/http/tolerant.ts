@@ -1,19 +1,19 @@
 import type { z } from 'zod';
 
-/** Names each thing of a request that was not used, as `body.model, query.page`. */
+/** Names each part of a request that was not used, as `body.model, query.page`. */
 export const IGNORED_HEADER = 'X-Membridge-Ignored';
 
-/** Names that the header holds at most, and characters of each. */
+/** The most names in the header, and the most characters of each. */
 const MAX_NAMES = 20;
 const MAX_NAME_CHARS = 64;
 
-/** Fields that a schema does not know, and a `limit` beyond its bounds: the original took both. */
+/** Removes unknown fields, and moves a `limit` into its bounds: the original accepted both. */
 type Repair = (value: Record<string, unknown>) => string[];
 
 /**
- * Reads what a client of the original sent: drops fields that the schema does not know, and moves a `limit` into its bounds.
+ * Reads a request of a client of the original: drops unknown fields, and moves a `limit` into its bounds.
  * @param where "body" or "query"
- * @returns what the schema makes of the rest, and the names of what was dropped or moved
+ * @returns the parsed rest, and the names of what was dropped or moved
  */
 export function parseTolerantly(
   where: string,
@@ -54,7 +54,7 @@ function repairOf(where: string, issue: z.core.$ZodIssue): Repair[] {
   ];
 }
 
-/** The header's value. A client chose these names, so what may not stand in a header is encoded. */
+/** Returns the header's value. A client chose these names, so characters that a header forbids are encoded. */
 export function ignoredNames(names: readonly string[]): string {
   const shown = names
     .slice(0, MAX_NAMES)

@@ -38,20 +38,20 @@ describe('parseTypedTime', () => {
   });
 
   it.each([
-    ['yesterday 5', /not a time in a form that is taken: "2026-11-22 18:00"/],
-    ['last monday 9', /not a time in a form/],
-    ['5', /not a time in a form/],
-    ['1795370400000', /not a time in a form/],
-    ['11/22/2026 18:00', /not a time in a form/],
-    ['22.11.2026 18:00', /not a time in a form/],
-    ['2026-11-22 6pm', /not a time in a form/],
-    ['2026-1-2 18:00', /not a time in a form/],
-    ['2026-11-22 18:00 CET', /not a time in a form/],
-    ['2026-11-22  18:00', /not a time in a form/],
-    ['2026-11-22 18', /not a time in a form/],
-    ['2026-11-22 18:00 x', /not a time in a form/],
-    ['Nov 22 2026 18:00', /not a time in a form/],
-    ['-2h ago', /not a time in a form/],
+    ['yesterday 5', /not a time in an accepted form: "2026-11-22 18:00"/],
+    ['last monday 9', /not a time in an accepted form/],
+    ['5', /not a time in an accepted form/],
+    ['1795370400000', /not a time in an accepted form/],
+    ['11/22/2026 18:00', /not a time in an accepted form/],
+    ['22.11.2026 18:00', /not a time in an accepted form/],
+    ['2026-11-22 6pm', /not a time in an accepted form/],
+    ['2026-1-2 18:00', /not a time in an accepted form/],
+    ['2026-11-22 18:00 CET', /not a time in an accepted form/],
+    ['2026-11-22  18:00', /not a time in an accepted form/],
+    ['2026-11-22 18', /not a time in an accepted form/],
+    ['2026-11-22 18:00 x', /not a time in an accepted form/],
+    ['Nov 22 2026 18:00', /not a time in an accepted form/],
+    ['-2h ago', /not a time in an accepted form/],
     ['2026-11-22', /names a day: add the time of day/],
     ['2026-02-30 12:00', /names a day that is in no calendar/],
     ['2026-02-29 12:00', /names a day that is in no calendar/],
@@ -73,7 +73,7 @@ describe('parseTypedTime', () => {
     expect(() => parseTypedTime(text, BERLIN)).toThrow(TypedTimeError);
   });
 
-  it('reads each of the two times that a repeated hour stands for, with an offset', () => {
+  it('reads each of the two times of a repeated hour, with an offset', () => {
     const first = parseTypedTime('2026-10-25 02:30 +02:00', BERLIN);
     const second = parseTypedTime('2026-10-25 02:30 +01:00', BERLIN);
     expect(second - first).toBe(3_600_000);
@@ -85,7 +85,7 @@ describe('parseTypedTime', () => {
     );
   });
 
-  it('reads any local time as the moment at which that zone shows it, or says that it is skipped or repeated', () => {
+  it('reads any local time as the moment at which its zone shows it, or reports it as skipped or repeated', () => {
     const moment = fc
       .integer({ min: 86_400, max: Date.UTC(2037, 11, 1) / 1_000 })
       .map((seconds) => seconds * 1_000);
@@ -99,7 +99,8 @@ describe('parseTypedTime', () => {
         try {
           expect(parseTypedTime(local, at)).toBe(time);
         } catch (error) {
-          // Only a repeated hour may be refused: this moment shows these fields, so they were not skipped.
+          // Only a repeated hour may be refused: the zone shows these fields at this moment, so they were not
+          // skipped.
           expect(String(error)).toMatch(/comes twice/);
           expect(String(error)).toContain(`"${withOffset}"`);
         }
@@ -108,7 +109,7 @@ describe('parseTypedTime', () => {
     );
   });
 
-  it('takes no date that another calendar library rolls over', () => {
+  it('refuses a date that another calendar library rolls over', () => {
     const parts = fc.tuple(
       fc.integer({ min: 1970, max: 2100 }),
       fc.integer({ min: 0, max: 14 }),
@@ -130,7 +131,7 @@ describe('parseTypedTime', () => {
     );
   });
 
-  it('takes nothing of what people and programs write otherwise', () => {
+  it('refuses the other forms that people and programs write', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {

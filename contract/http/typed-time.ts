@@ -1,15 +1,18 @@
-/** What was typed and cannot be taken for one moment; the message says why and how to write it. */
+/** Thrown for typed text that does not name one moment; the message says why and how to write it. */
 export class TypedTimeError extends Error {}
 
-/** Where and when a time was typed. */
+/** The time zone and the moment at which a time was typed. */
 export interface TypedAt {
-  /** An IANA time zone, such as "Europe/Berlin", for times without an offset; null for this process's own, which may have no name. */
+  /**
+   * An IANA time zone, such as "Europe/Berlin", for times without an offset. Null: this process's own, which may have
+   * no name.
+   */
   readonly zone: string | null;
-  /** Epoch ms: "2h ago" counts from here. */
+  /** Epoch ms; "2h ago" counts from it. */
   readonly now: number;
 }
 
-/** The forms, for help and for messages. */
+/** The accepted forms, for help and for messages. */
 export const TIME_FORMS = `"2026-11-22 18:00", "2026-11-22 18:00:30", "2026-11-22T18:00:00Z", "2026-11-22 18:00 +01:00", "90m ago", "2h ago" or "3d ago"`;
 
 const AGO = /^(\d{1,6}) ?([smhdw]) ago$/;
@@ -18,14 +21,15 @@ const DATE_TIME =
   /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?(?: ?(Z|[+-]\d{2}:\d{2}))?$/;
 const DATE_ALONE = /^\d{4}-\d{2}-\d{2}$/;
 const DAY_MS = 86_400_000;
-/** No zone is further from UTC than this (minutes). */
+/** The largest offset of a zone from UTC, in minutes. */
 const MAX_OFFSET_MINUTES = 14 * 60;
 
 /**
- * Reads a time that a person typed. Only strict forms are taken (TIME_FORMS), so that no typing error becomes another time. A
- * time without an offset is of the zone given; a day in "3d ago" is 24 hours.
+ * Reads a time that a person typed. It accepts only the strict forms of TIME_FORMS, so that a typing error never
+ * becomes another time. A time without an offset belongs to the given zone; a day in "3d ago" is 24 hours.
  * @returns epoch ms
- * @throws TypedTimeError for other forms, days that no calendar has, and local times that a change of the clocks skips or repeats
+ * @throws TypedTimeError for other forms, days that no calendar has, and local times that a clock change skips or
+ * repeats
  */
 export function parseTypedTime(text: string, { zone, now }: TypedAt): number {
   const typed = text.trim();
@@ -39,8 +43,7 @@ export function parseTypedTime(text: string, { zone, now }: TypedAt): number {
     throw new TypedTimeError(`"${text}" names a day: add the time of day, such as "${typed} 18:00".`);
   }
   const match = DATE_TIME.exec(typed);
-  if (match === null)
-    throw new TypedTimeError(`"${text}" is not a time in a form that is taken: ${TIME_FORMS}.`);
+  if (match === null) throw new TypedTimeError(`"${text}" is not a time in an accepted form: ${TIME_FORMS}.`);
   const wall = wallTime(match, text);
   const offset = match[8];
   const time = offset === undefined ? fromZone(wall, zone, typed) : wall - offsetMs(offset, text);
@@ -49,8 +52,8 @@ export function parseTypedTime(text: string, { zone, now }: TypedAt): number {
 }
 
 /**
- * Reads a time that a person typed for something that has happened.
- * @throws TypedTimeError as parseTypedTime, and for a time that has not come yet
+ * Reads a time that a person typed for something in the past.
+ * @throws TypedTimeError as parseTypedTime does, and for a time in the future
  */
 export function parsePastTime(text: string, at: TypedAt): number {
   const time = parseTypedTime(text, at);
@@ -60,23 +63,26 @@ export function parsePastTime(text: string, at: TypedAt): number {
   return time;
 }
 
-/** A moment as both clocks show it: "2026-11-22 18:00:00 +01:00 (Europe/Berlin), which is 2026-11-22 17:00:00 UTC". */
+/**
+ * Formats a moment as both clocks show it: "2026-11-22 18:00:00 +01:00 (Europe/Berlin), which is 2026-11-22 17:00:00
+ * UTC".
+ */
 export function describeTime(time: number, zone: string | null): string {
   const offset = offsetAt(time, zone);
   const local = wallText(time + offset);
   return `${local} ${offsetText(offset)} (${zoneName(zone)}), which is ${wallText(time)} UTC`;
 }
 
-/** The time zone of this machine; null where it has no name, as by TZ=/usr/share/zoneinfo/Europe/Berlin. */
+/** Returns the time zone of this machine; null when it has no name, as with TZ=/usr/share/zoneinfo/Europe/Berlin. */
 export function machineZone(): string | null {
-  // The types do not say that it may be missing.
+  // The zone may be missing, although the types do not say so.
   const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined;
   return zone === undefined || zone === 'Etc/Unknown' ? null : zone;
 }
 
 const zoneName = (zone: string | null): string => zone ?? 'the time zone of this machine';
 
-/** The fields as if they were of UTC, in ms. @throws TypedTimeError when no calendar or clock has them */
+/** Returns the fields as if they were in UTC, in ms. @throws TypedTimeError when no calendar or clock has them */
 function wallTime(match: RegExpExecArray, text: string): number {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
     .slice(1, 7)
@@ -87,7 +93,7 @@ function wallTime(match: RegExpExecArray, text: string): number {
   }
   const wall = Date.UTC(year, month - 1, day, hour, minute, second, ms);
   const date = new Date(wall);
-  // Date rolls 30 February over into March; years below 100 become 1900 and something.
+  // Date turns 30 February into a day in March, and adds 1900 to years below 100.
   if (date.getUTCFullYear() !== year || date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) {
     throw new TypedTimeError(`"${text}" names a day that is in no calendar.`);
   }
@@ -104,9 +110,9 @@ function offsetMs(offset: string, text: string): number {
   return (offset.startsWith('-') ? -total : total) * 60_000;
 }
 
-/** The one moment at which the clocks of a zone show the fields. @throws TypedTimeError when there is none, or two */
+/** Returns the one moment at which the clocks of a zone show the fields. @throws TypedTimeError when there is none, or two */
 function fromZone(wall: number, zone: string | null, typed: string): number {
-  // A zone changes its offset at most once within two days, so these are all that can hold at that moment.
+  // A zone changes its offset at most once within two days, so no other offset can apply at that moment.
   const offsets = new Set([
     offsetAt(wall - DAY_MS, zone),
     offsetAt(wall, zone),
@@ -132,7 +138,7 @@ function fromZone(wall: number, zone: string | null, typed: string): number {
 
 const formats = new Map<string | null, Intl.DateTimeFormat>();
 
-/** How far the clocks of a zone are ahead of UTC at a moment, in ms. */
+/** Returns how far the clocks of a zone are ahead of UTC at a moment, in ms. */
 function offsetAt(time: number, zone: string | null): number {
   let format = formats.get(zone);
   if (format === undefined) {
@@ -169,7 +175,7 @@ function offsetText(offset: number): string {
   return `${offset < 0 ? '-' : '+'}${two(seconds / 3_600)}:${two((seconds / 60) % 60)}`;
 }
 
-/** "2026-11-22 18:00:00", with milliseconds where there are any. */
+/** Formats "2026-11-22 18:00:00", with milliseconds where there are any. */
 function wallText(wall: number): string {
   return new Date(wall)
     .toISOString()

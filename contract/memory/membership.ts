@@ -5,29 +5,32 @@ import { CanonicalId, EpochMs, NodeId } from '../http/primitives.ts';
 const KeyId = z.string().regex(/^[0-9a-f]{16}$/);
 
 /**
- * What the control plane says of the members of its spaces, signed with its key. Nodes judge by it what peers put into the object store.
- * Fields that this version does not know are kept, since the signature covers them.
+ * The control plane's account of the members of its spaces, signed with its key. Nodes check by it what peers put
+ * into the object store. Unknown fields are kept, since the signature covers them.
  */
 export const Membership = z.looseObject({
   format: z.literal('membridge-membership/1'),
-  /** Keys that no longer sign for their node, and until when they did: of nodes that were removed or enrolled again. */
+  /** Keys that no longer sign for their node, and until when they did. Their nodes were removed or enrolled again. */
   retired: z.array(z.object({ node: NodeId, key_id: KeyId, until: EpochMs })),
-  /** Since when each encrypted space is. */
+  /** The encrypted spaces, each with the time since when it is encrypted. */
   encrypted: z.record(CanonicalId, EpochMs),
-  /** The keys that each node was encrypted for, as the node itself said: today's first, then those that it gave up. */
+  /**
+   * The keys that others may encrypt for each node with, as the node reported them: the present one first, then the
+   * former ones.
+   */
   sealing: z.record(NodeId, z.array(KeyId)),
-  /** Deletions that a person lets through: those that a node sent to a space until then, however many. */
+  /** Deletions that a person lets through: all that a node sent to a space until then. */
   deletions: z.array(z.object({ space: CanonicalId, node: NodeId, until: EpochMs })),
-  /** Since when the control plane keeps this account: what is older is not judged by it. */
+  /** Since when the control plane keeps this account; older things are not checked by it. */
   since: EpochMs,
   /** Ed25519 in base64. */
   signature: z.string(),
 });
 export type Membership = z.infer<typeof Membership>;
 
-/** The request header by which an agent says which membership it has: its signature, or `none`. */
+/** The request header that names the membership an agent has: its signature, or `none`. */
 export const MEMBERSHIP_HEADER = 'X-MEMBRIDGE-MEMBERSHIP';
-/** The request header by which an agent says which keys it has: their ids with commas between, today's first. */
+/** The request header that names an agent's sealing keys: their ids, separated by commas, the present one first. */
 export const SEALING_HEADER = 'X-MEMBRIDGE-SEALING-KEYS';
 
 /** A key that no longer signs for its node. */

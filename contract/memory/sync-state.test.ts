@@ -15,7 +15,7 @@ import {
 const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
 
-/** Moments of every age that matters, and some in the future: clocks differ. */
+/** Moments of every relevant age, and some in the future: clocks differ. */
 const moment = fc
   .oneof(
     fc.integer({ min: -5 * MINUTE, max: 5 * MINUTE }),
@@ -91,7 +91,7 @@ const facts: fc.Arbitrary<SyncFacts> = fc.record(
   { requiredKeys: ['now', 'memory'] },
 );
 
-/** Whether a failure is not older than the last success of the same work. */
+/** Returns whether a failure is at least as new as the last success of the same work. */
 const hasFailed = ({ push, merge, pull }: SpaceSync): boolean =>
   [push, merge, pull].some(
     ({ ok_at: okAt, failure }) => failure !== null && (okAt === null || failure.at >= okAt),
@@ -99,7 +99,7 @@ const hasFailed = ({ push, merge, pull }: SpaceSync): boolean =>
 const isHeldBack = (each: SpaceSync): boolean => each.staged + each.held + each.problems.length > 0;
 
 describe('the state of a node in a space', () => {
-  it('is never in step while work fails, is held back or has not been done for too long', () => {
+  it('is never in sync while work fails, is held back or is overdue', () => {
     fc.assert(
       fc.property(facts, (known) => {
         if (syncState(known).state !== 'in-step') return;
@@ -133,7 +133,7 @@ describe('the state of a node in a space', () => {
     );
   });
 
-  it('has a reason unless it is in step', () => {
+  it('has a reason unless it is in sync', () => {
     fc.assert(
       fc.property(facts, (known) => {
         const { state, detail } = syncState(known);
@@ -193,7 +193,7 @@ describe('the state of a node in a space', () => {
   const ready = { state: 'ready' as const, detail: null, checkedAt: NOW };
   const inStep = { status: 'in-step' as const, detail: 'sent 2 rows', last_push_at: NOW, last_pull_at: NOW };
 
-  it('is in step when everything was done lately, with what was last done as its sentence', () => {
+  it('is in sync when all work succeeded recently, and its sentence names the last work', () => {
     const known = { now: NOW, heartbeatAt: NOW, memory: ready, sync: well, round: inStep };
     expect(syncState(known)).toEqual({ state: 'in-step', detail: 'sent 2 rows' });
     expect(syncState({ now: NOW, heartbeatAt: NOW, memory: ready, round: inStep }).state).toBe('in-step');
@@ -250,7 +250,7 @@ describe('the state of a node in a space', () => {
     expect(known.detail).toMatch(words);
   });
 
-  it('lets rows wait for their session for some time', () => {
+  it('allows rows to wait some time for their session', () => {
     const waiting = { ...well, waiting: 3, waiting_since: NOW - 5 * MINUTE };
     expect(syncState({ now: NOW, memory: ready, sync: waiting }).state).toBe('in-step');
   });
@@ -261,7 +261,7 @@ function failure(code: string, at: number) {
 }
 
 describe('the state of a node’s memory', () => {
-  it('is ready only when every space is in step', () => {
+  it('is ready only when every space is in sync', () => {
     fc.assert(
       fc.property(memory, (told) => {
         const { state, detail } = memoryState({ now: NOW, database: told, syncs: told.syncs ?? [] });
@@ -279,7 +279,7 @@ describe('the state of a node’s memory', () => {
     );
   });
 
-  it('does not stay ready for whoever heard of it long ago', () => {
+  it('does not stay ready in a report that is old', () => {
     fc.assert(
       fc.property(fc.option(memory), maybe, (told, heardAt) => {
         const { state, detail } = memoryStateAt(told, heardAt, NOW);
@@ -290,7 +290,7 @@ describe('the state of a node’s memory', () => {
     );
   });
 
-  it('is not well for the agent while the control plane does not answer', () => {
+  it('is not well in the agent while the control plane does not answer', () => {
     fc.assert(
       fc.property(memory, maybe, fc.option(sentence), (told, lastOk, problem) => {
         const { isWell: well, detail } = agentState({

@@ -2,46 +2,49 @@ import type { MemoryStatus, Space, SpaceNode, SpaceSync, WorkOutcome } from './m
 import { ONLINE_WITHIN_MS, type Node } from '../nodes/nodes.ts';
 
 /**
- * Each node syncs each space at least every 10 minutes. A node whose last success is older than three of these no longer counts
- * as in step (milliseconds).
+ * Each node syncs each space at least every 10 minutes. After three of these without a success, a node no longer
+ * counts as in sync (milliseconds).
  */
 export const STALE_AFTER_MS = 30 * 60_000;
 
-/** A row may wait this long for its session without being a problem, in milliseconds: 10 minutes, and the sync after them. */
+/**
+ * How long a row may wait for its session without being a problem, in milliseconds: two intervals of 10 minutes, and
+ * the sync after them.
+ */
 const ROWS_MAY_WAIT_MS = 25 * 60_000;
 
 type DatabaseState = MemoryStatus['state'];
 type SpaceState = SpaceNode['status'];
 
-/** A state, and the sentence that explains it. Only `ready` and `in-step` may come without a sentence. */
+/** A state, and the sentence that explains it. Only `ready` and `in-step` may have no sentence. */
 export interface Explained<S extends string> {
   readonly state: S;
   readonly detail: string;
 }
 
-/** What is known of one node in one space. `null` and absent both mean unknown. */
+/** What is known about one node in one space. `null` and absent both mean unknown. */
 export interface SyncFacts {
   /** The reader's clock, epoch ms. */
   readonly now: number;
-  /** The last heartbeat that the control plane got, epoch ms; absent when the node itself asks. */
+  /** When the control plane last got a heartbeat, epoch ms; absent when the node itself asks. */
   readonly heartbeatAt?: number | null;
-  /** What the last recorded round came to; absent when the node itself asks. */
+  /** The result of the last recorded round; absent when the node itself asks. */
   readonly round?: {
     readonly status: 'new' | 'syncing' | 'in-step' | 'failed';
     readonly detail: string;
     readonly last_push_at: number | null;
     readonly last_pull_at: number | null;
   };
-  /** What the node reports of its database; null: it never reported. */
+  /** The node's report about its database; null: it never reported. */
   readonly memory: Pick<MemoryStatus, 'state' | 'detail' | 'checkedAt' | 'heldDeletes'> | null;
-  /** What the node reports of its syncs in this space; agents of older versions do not. */
+  /** The node's report about its syncs in this space; absent from agents of older versions. */
   readonly sync?: SpaceSync | undefined;
 }
 
 /**
- * Decides the state of one node in one space. The agent, the API, the page, the command line and the metrics all ask this
- * function. It says `in-step` only when the database is readable, the newest push, merge and pull succeeded recently, nothing is
- * held, and the node is online.
+ * Decides the state of one node in one space, for the agent, the API, the page, the command line and the metrics. It
+ * returns `in-step` only when the node is online, its database is readable, nothing is held, and the newest push,
+ * merge and pull succeeded recently.
  */
 export function syncState(facts: SyncFacts): Explained<SpaceState> {
   const { now, memory, sync, round, heartbeatAt } = facts;
@@ -58,7 +61,7 @@ export function syncState(facts: SyncFacts): Explained<SpaceState> {
   if (held !== null) return { state: 'held', detail: held };
   const away = heartbeatAt === undefined ? null : silence(heartbeatAt, now);
   if (away !== null) {
-    // A node that never synced, or whose sync runs, is not in step anyway: its own state says more.
+    // A node that never synced, or is syncing, is not in sync anyway: its own state is more precise.
     if (round?.status === 'new' || round?.status === 'syncing') return { state: round.status, detail: away };
     return { state: 'stale', detail: `${away} Start its agent.` };
   }
@@ -67,7 +70,7 @@ export function syncState(facts: SyncFacts): Explained<SpaceState> {
 }
 
 /**
- * A node's record in a space with the state that it has now. May be asked again of its own answer.
+ * Returns a node's record in a space with its present state. Applying it twice changes nothing.
  * @param node the node itself; undefined when it was removed: its record then stays as it is
  */
 export function withState(
@@ -92,15 +95,15 @@ export function withState(
   return { ...record, status: state, detail, round };
 }
 
-/** What a record says that nobody decided a state of yet: only what the last round came to. */
+/** Returns the result of the last round from a record whose state nobody has decided yet. */
 function recorded({ status, detail }: SpaceNode): NonNullable<SpaceNode['round']> {
   return { status: status === 'held' || status === 'stale' ? 'failed' : status, detail };
 }
 
 /**
- * Decides the state of a node's memory: its database, and its syncs in all its spaces. `ready` means that the database can be
- * used and every space is in step.
- * @param database the database as it was just looked at; `ready` when it could be read
+ * Decides the state of a node's memory: its database, and its syncs in all its spaces. `ready` means that the
+ * database is usable and every space is in sync.
+ * @param database the database as it was just checked; `ready` when it could be read
  */
 export function memoryState(facts: {
   readonly now: number;
@@ -124,7 +127,7 @@ export function memoryState(facts: {
 }
 
 /**
- * A node's memory as somebody reads it who was told of it some time ago: what was `ready` then does not stay so for ever.
+ * Decides the state of a node's memory for a reader whose report may be old: `ready` then does not last.
  * @param told what the node reported; null: nothing yet
  * @param heardAt when the report came in, by the reader's clock, epoch ms
  */
@@ -146,8 +149,8 @@ export function memoryStateAt(
 }
 
 /**
- * The state of a node as its own agent sees it: its memory, and whether the control plane hears of it. `membridge status` exits
- * with 0 only when this is well.
+ * Decides the state of a node for its own agent: its memory, and whether the control plane answers. `membridge
+ * status` exits with 0 only when this is well.
  * @param heartbeat when one was last answered, epoch ms, and why the last one was not
  */
 export function agentState(facts: {
@@ -162,7 +165,7 @@ export function agentState(facts: {
       : { state: memory.state, detail: memory.detail || DATABASE[memory.state] };
   if (state !== 'ready') return { isWell: false, state, detail: detail ?? DATABASE[state] };
   if (now - memory.checkedAt > STALE_AFTER_MS) {
-    const looked = `The agent last looked at the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
+    const looked = `The agent last checked the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
     return { isWell: false, state: 'stale', detail: looked };
   }
   if (heartbeat.problem !== null || heartbeat.lastOk === null) {
@@ -175,7 +178,7 @@ export function agentState(facts: {
   return { isWell: true, state, detail: '' };
 }
 
-/** Whether a state means that nothing needs attention and nothing is still to be done. */
+/** Returns whether a state needs no attention, and nothing is still to be done. */
 export function isWell(state: DatabaseState | SpaceState): boolean {
   return state === 'ready' || state === 'in-step';
 }
@@ -188,14 +191,14 @@ const MEMORY_STATE = {
   new: 'starting',
 } as const satisfies Record<Exclude<SpaceState, 'in-step'>, DatabaseState>;
 
-/** What a state of a database means when the node says nothing more about it. */
+/** The sentence for a state of a database, when the node reports none. */
 const DATABASE: Record<DatabaseState, string> = {
   ready: '',
   missing: 'There is no claude-mem database on this node.',
   corrupt: 'The claude-mem database is damaged.',
   'unknown-schema': 'This version of Membridge does not know the tables of the claude-mem database.',
   locked: 'Another program keeps the claude-mem database locked.',
-  starting: 'The agent is starting and has not looked at the claude-mem database yet.',
+  starting: 'The agent is starting and has not checked the claude-mem database yet.',
   unreadable: 'The claude-mem database cannot be read or written.',
   'index-damaged': 'A search index of the claude-mem database is damaged.',
   held: 'Deletions are held back until a person confirms them.',
@@ -203,7 +206,7 @@ const DATABASE: Record<DatabaseState, string> = {
   stale: 'The last successful sync is too long ago.',
 };
 
-/** States of a node's memory that come from its spaces: each space says itself what is wrong with it. */
+/** States of a node's memory that come from its spaces: each space reports its own problem. */
 const FROM_SPACES: ReadonlySet<DatabaseState> = new Set([
   'ready',
   'index-damaged',
@@ -214,8 +217,8 @@ const FROM_SPACES: ReadonlySet<DatabaseState> = new Set([
 ]);
 
 /**
- * What keeps every space of a node from being in step.
- * @param isKnown whether the node said how its syncs in the space ended: it then speaks of its other spaces in `memory`
+ * Returns the problem that keeps every space of a node from being in sync.
+ * @param isKnown whether the node reported how its syncs in the space ended; `memory` then concerns its other spaces
  */
 function databaseProblem(
   memory: NonNullable<SyncFacts['memory']>,
@@ -238,7 +241,7 @@ function heldDeletions({ heldDeletes = 0 }: { heldDeletes?: number | undefined }
   return { state: 'held', detail };
 }
 
-/** Why nothing newer is known of a node, or null while it reports. */
+/** Returns why nothing newer is known about a node; null while it reports. */
 function silence(heartbeatAt: number | null, now: number): string | null {
   if (isFresh(heartbeatAt, now, ONLINE_WITHIN_MS)) return null;
   return heartbeatAt === null
@@ -247,8 +250,8 @@ function silence(heartbeatAt: number | null, now: number): string | null {
 }
 
 /**
- * The age of a moment of the node's clock: up to its report by that clock, since then by the reader's. So a clock that is wrong
- * makes nothing look old or new.
+ * Returns the age of a moment of the node's clock: by that clock up to its report, and by the reader's clock since
+ * then. So a wrong clock makes nothing look old or new.
  */
 function ageOf({ now, memory, heartbeatAt }: SyncFacts, at: number): number {
   const isTold = memory !== null && heartbeatAt !== undefined && heartbeatAt !== null;
@@ -263,7 +266,7 @@ const FAILED: Record<Work, string> = {
   pull: 'Fetching failed',
 };
 
-/** The newest failure that no success of the same work followed. */
+/** Returns the newest failure that no success of the same work followed. */
 function newestFailure(sync: SpaceSync): { work: Work; problem: NonNullable<WorkOutcome['failure']> } | null {
   let newest: ReturnType<typeof newestFailure> = null;
   for (const work of ['push', 'merge', 'pull'] as const) {
@@ -282,7 +285,7 @@ function heldBack(facts: SyncFacts, sync: SpaceSync): string | null {
   }
   if (staged > 0) return `${counted(staged, 'segment')} of other nodes wait to be merged.`;
   if (held > 0) {
-    return `${counted(held, 'segment')} of nodes that this node does not trust are kept aside. Accept or ignore these nodes on the page.`;
+    return `${counted(held, 'segment')} of nodes that this node does not trust are held. Accept or ignore these nodes on the page.`;
   }
   if (waiting > 0 && (since === null || ageOf(facts, since) > ROWS_MAY_WAIT_MS)) {
     const oldest = since === null ? '' : `, the oldest since ${ago(ageOf(facts, since))}`;
@@ -321,7 +324,7 @@ const isFresh = (at: number | null, now: number, within: number): boolean =>
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
-/** A length of time as people say it: "20 s ago", "3 h ago". A clock that is a little behind gives "just now". */
+/** Formats a length of time: "20 s ago", "3 h ago". A clock that is a little behind gives "just now". */
 function ago(ms: number): string {
   const seconds = Math.round(ms / 1_000);
   if (seconds < 5) return 'just now';

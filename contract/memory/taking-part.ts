@@ -1,6 +1,7 @@
 /**
- * Whether a node takes part in a space.
- * @param allowed names or canonical ids of spaces that the node's owner lets it take part in (MEMBRIDGE_SPACES); undefined: all
+ * Returns whether a node takes part in a space.
+ * @param allowed names or canonical ids of the spaces that the machine's owner allows (MEMBRIDGE_SPACES); undefined:
+ * all
  */
 export function takesPart(
   allowed: readonly string[] | undefined,

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 
-/** Claude-mem projects of a node's database, none of which a space covers. */
+/** Claude-mem projects in a node's database, none of which a space covers. */
 export const Uncovered = z.strictObject({
-  /** The largest of them, at most five; projects that the space excludes are never named. */
+  /** The largest of them, at most five; never a project that the space excludes. */
   projects: z.array(z.string()),
   /** How many more there are. */
   more: z.number().int().nonnegative(),
 });
 export type Uncovered = z.infer<typeof Uncovered>;
 
-/** Says that a space covers nothing of a node's database, which projects that has, and what to set. */
+/** Says that a space covers nothing in a node's database, which projects that holds, and what to set. */
 export function uncoveredSentence({ projects, more }: Uncovered): string {
   if (projects.length === 0) return "the space excludes all of this node's claude-mem projects";
   const names = projects.join(', ') + (more === 0 ? '' : ` and ${more} more`);

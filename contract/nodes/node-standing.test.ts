@@ -103,7 +103,7 @@ describe('the standing of a node', () => {
     ),
   });
 
-  it('never says that a node takes work which cannot', () => {
+  it('never reports that a node takes work when it cannot', () => {
     fc.assert(
       fc.property(anyReport, (report) => {
         const standing = decideStanding(report, NOW);
@@ -132,7 +132,7 @@ describe('the standing of a node', () => {
     );
   });
 
-  it('gives a reason whenever a node that is online takes no tasks', () => {
+  it('gives a reason whenever an online node takes no tasks', () => {
     fc.assert(
       fc.property(anyReport, (report) => {
         const { presence, takes_tasks: takesTasks, sentence: said } = decideStanding(report, NOW);

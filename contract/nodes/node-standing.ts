@@ -7,12 +7,15 @@ export const ONLINE_WITHIN_MS = 25_000;
 /** A machine on the original's agent reports every 10 s, and backs off to once a minute; in milliseconds. */
 export const ORIGINAL_WITHIN_MS = 90_000;
 
-/** How far a node's clock may be off before its work cannot succeed, in milliseconds: stores of S3 refuse requests from 15 minutes. */
+/**
+ * How far a node's clock may be off before its work cannot succeed, in milliseconds. S3 stores refuse requests from
+ * 15 minutes on.
+ */
 export const MAX_WORKING_CLOCK_OFF_MS = 14 * 60_000;
 
 const Sentence = z.string().max(500);
 
-/** What a node found when it last looked whether it can work. */
+/** What a node found when it last checked whether it can work. */
 export const NodeWork = z.object({
   /** The task queues of Temporal that it polls. */
   queues: z.array(z.string().max(200)).max(64),
@@ -22,17 +25,17 @@ export const NodeWork = z.object({
   store: Sentence.nullable(),
   /** How far its clock is ahead of the control plane's, in milliseconds; null while unknown. */
   clock_ahead_ms: z.number().int().nullable(),
-  /** Why the program that works on tasks cannot be used: not found, or not signed in; null when nothing is known against it. */
+  /** Why the program for tasks cannot be used (not found, or not signed in); null when no problem is known. */
   program: Sentence.nullable(),
   /** Tasks that have ended and whose results wait for the object store. */
   waits: z.array(z.string().max(64)).max(64),
 });
 export type NodeWork = z.infer<typeof NodeWork>;
 
-/** How a node stands: whether it is there, what it can take, and why not. */
+/** The standing of a node: whether it is online, what it can take, and why not. */
 export const NodeStanding = z.object({
   presence: z.enum(['online', 'offline', 'unknown']),
-  /** Whether syncs, clones and other work for this very node can be done now. */
+  /** Whether syncs, clones and other work for this node can be done now. */
   takes_work: z.boolean(),
   /** Whether it can be given tasks now. */
   takes_tasks: z.boolean(),
@@ -41,7 +44,7 @@ export const NodeStanding = z.object({
 });
 export type NodeStanding = z.infer<typeof NodeStanding>;
 
-/** What is known of a node. Times are epoch ms of the control plane's clock. */
+/** What is known about a node. Times are epoch ms by the control plane's clock. */
 export interface NodeReport {
   readonly id: string;
   readonly lastHeartbeat: number | null;
@@ -49,12 +52,13 @@ export interface NodeReport {
   readonly dryrun: boolean;
   readonly capabilities: { readonly claude_cli: boolean; readonly labels: readonly string[] };
   readonly sandbox: { readonly refuses: boolean; readonly detail: string | null } | null;
-  /** Null for an agent that does not say (before 0.5): it is taken at its word that it is there. */
+  /** Null for an agent that does not report it (before 0.5): then a heartbeat is enough. */
   readonly work: NodeWork | null;
 }
 
 /**
- * Decides how a node stands, from what it last did. It never says "takes work" of a node that cannot work.
+ * Decides the standing of a node from its last report. The sentence never says "takes work" of a node that cannot
+ * work.
  * @param now the control plane's clock, epoch ms
  */
 export function decideStanding(report: NodeReport, now: number): NodeStanding {
@@ -80,7 +84,7 @@ export function decideStanding(report: NodeReport, now: number): NodeStanding {
 }
 
 /**
- * Decides how a machine on the original's agent stands: it only reports, so it takes nothing.
+ * Decides the standing of a machine with the original's agent: it only reports, so it takes nothing.
  * @param lastHeard when it last reported, in epoch ms; null for one that a person named
  * @param now the control plane's clock, epoch ms
  */
@@ -95,7 +99,7 @@ export function standingOfOriginal(lastHeard: number | null, now: number): NodeS
   return { presence, takes_work: false, takes_tasks: false, sentence };
 }
 
-/** What keeps a node from all that is done on it. */
+/** Returns what keeps a node from any work. */
 function obstaclesToWork({ id, work }: NodeReport): string[] {
   if (work === null) return [];
   const found: string[] = [];
@@ -104,18 +108,18 @@ function obstaclesToWork({ id, work }: NodeReport): string[] {
   if (isClockOff) found.push(clockSentence(id, off));
   if (work.engine !== null) found.push(`it does not reach Temporal (${work.engine})`);
   else if (!work.queues.includes(nodeQueue(id))) found.push('it does not poll its queue in Temporal yet');
-  // A store refuses a request with a wrong time: then the clock is the reason.
+  // A store refuses a request with a wrong time. Then the clock is the reason to report.
   if (work.store !== null && !isClockOff) found.push(`it does not reach the object store (${work.store})`);
   return found;
 }
 
-/** Says how far a node's clock is off: "the clock of node x is 16 minutes off (ahead)". */
+/** Describes how far a node's clock is off: "the clock of node x is 16 minutes off (ahead)". */
 export function clockSentence(node: string, aheadMs: number): string {
   const minutes = Math.round(Math.abs(aheadMs) / 60_000);
   return `the clock of node ${node} is ${minutes} minutes off (${aheadMs > 0 ? 'ahead' : 'behind'})`;
 }
 
-/** What keeps a node from tasks alone. */
+/** Returns what keeps a node only from tasks. */
 function obstaclesToTasks({ id, work, drained, dryrun, capabilities, sandbox }: NodeReport): string[] {
   const found: string[] = [];
   if (drained) found.push('it is drained');

@@ -14,17 +14,17 @@ export const NodeCapabilities = z.strictObject({
 });
 export type NodeCapabilities = z.infer<typeof NodeCapabilities>;
 
-/** How a node keeps the programs of tasks apart from the rest of the machine. */
+/** How a node isolates the programs of tasks from the rest of the machine. */
 export const TaskSandbox = z.strictObject({
   mode: openEnum(z.enum(['bubblewrap', 'none']), 'none'),
-  /** Whether the node takes no tasks for the want of a sandbox. */
+  /** Whether the node takes no tasks because it lacks a sandbox. */
   refuses: z.boolean(),
-  /** Why it is so and what to do, for people; null where nothing is to be done. */
+  /** The reason and what to do, for people; null when there is nothing to do. */
   detail: z.string().max(1_000).nullable(),
 });
 export type TaskSandbox = z.infer<typeof TaskSandbox>;
 
-/** What a node is; sent at enrolment and with every heartbeat. */
+/** The facts about a node; sent at enrolment and with every heartbeat. */
 export const NodeFacts = z.strictObject({
   hostname: z.string().max(255),
   os_info: z.string().max(255),
@@ -36,13 +36,13 @@ export const NodeFacts = z.strictObject({
   ip_addrs: z.array(z.string().max(64)).max(64).default([]),
   dryrun: z.boolean().default(false),
   capabilities: NodeCapabilities.default({ claude_cli: false, max_concurrency: 1, labels: [] }),
-  /** Tasks that it runs at the moment. */
+  /** Tasks that are running now. */
   tasks_running: z.number().int().nonnegative().default(0),
-  /** Names or canonical ids of the spaces that its owner lets it take part in; absent: all. */
+  /** Names or canonical ids of the spaces that the machine's owner allows; absent: all. */
   spaces: z.array(z.string().max(128)).max(1_000).optional(),
-  /** Absent at enrolment, and from agents that do not say. */
+  /** Absent at enrolment, and from agents that do not report it. */
   task_sandbox: TaskSandbox.optional(),
-  /** What it found when it last looked whether it can work. Absent at enrolment, and from agents before 0.5. */
+  /** What it found when it last checked whether it can work. Absent at enrolment, and from agents before 0.5. */
   work: NodeWork.optional(),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
@@ -70,7 +70,7 @@ export const NodeCertificate = z.strictObject({
 });
 export type NodeCertificate = z.infer<typeof NodeCertificate>;
 
-/** How to reach the object store. `endpoint` is a full URL. */
+/** The access to the object store. `endpoint` is a full URL. */
 export const StoreAccess = z.strictObject({
   endpoint: z.string(),
   region: z.string(),
@@ -81,13 +81,13 @@ export const StoreAccess = z.strictObject({
 });
 export type StoreAccess = z.infer<typeof StoreAccess>;
 
-/** How agents reach objects: at the store with its keys, or through the control plane with their own. */
+/** How agents reach objects: at the store with its keys, or through the control plane with their own key. */
 export const AgentStoreWay = z.enum(['direct', 'control-plane']);
 export type AgentStoreWay = z.infer<typeof AgentStoreWay>;
 
 /**
- * What an agent gets as the store's address where it reaches objects through the control plane. Agents before 0.5 know no other way:
- * their errors then name what to do.
+ * The store address for an agent that reaches objects through the control plane. Agents before 0.5 do not know that
+ * way; the error that this address causes there names what to do.
  */
 export const NO_STORE_ACCESS: StoreAccess = {
   endpoint: 'http://update-this-agent.invalid',
@@ -97,7 +97,7 @@ export const NO_STORE_ACCESS: StoreAccess = {
   secret_key: 'none',
 };
 
-/** What an agent connects to; it asks at each start, because addresses and keys of these may change. */
+/** The addresses and keys that an agent connects with. It asks for them at each start, because they may change. */
 export const AgentConnection = z.strictObject({
   temporal: z.strictObject({ address: z.string(), namespace: z.string() }),
   /** NO_STORE_ACCESS where `store_way` is `control-plane`. */
@@ -109,7 +109,7 @@ export const AgentConnection = z.strictObject({
 });
 export type AgentConnection = z.infer<typeof AgentConnection>;
 
-/** The answer to an enrolment: everything an agent needs, told once. */
+/** The answer to an enrolment: everything an agent needs, sent once. */
 export const EnrolResponse = z.strictObject({
   node_id: NodeId,
   agent_key: z.string(),
@@ -124,7 +124,7 @@ export type EnrolResponse = z.infer<typeof EnrolResponse>;
 export const AgentHeartbeat = z.strictObject({
   facts: NodeFacts,
   memory: MemoryStatus,
-  /** The leases that it holds, and when the engine last confirmed each (epoch ms). */
+  /** The leases that it holds, and when Temporal last confirmed each (epoch ms). */
   leases: z
     .array(z.strictObject({ lease_id: z.string().max(64), confirmed_at: EpochMs }))
     .max(1_000)
@@ -137,11 +137,11 @@ export const AgentHeartbeatResponse = z.strictObject({
   ok: z.literal(true),
   now: EpochMs,
   spaces: z.array(SpaceConfig),
-  /** Whether it is to begin no more tasks. */
+  /** Whether the node must not begin further tasks. */
   drained: z.boolean().default(false),
-  /** Only for an agent that says which one it has (X-MEMBRIDGE-MEMBERSHIP), and has another one. */
+  /** Sent only to an agent that names its membership (X-MEMBRIDGE-MEMBERSHIP), when that differs. */
   membership: Membership.optional(),
-  /** Whether a space's workflow takes what a node noticed. Sent only to an agent that names its membership. */
+  /** Whether a space's workflow accepts notices of new memories. Sent only to an agent that names its membership. */
   waves: z.boolean().optional(),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
@@ -150,13 +150,13 @@ export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
 export const Node = z.strictObject({
   id: ReportedId,
   node_id: ReportedId,
-  /** `original`: a machine on the original's agent. It is shown with what it says of itself, and given nothing to do. */
+  /** `original`: a machine with the original's agent. The API shows its reports, and gives it nothing to do. */
   kind: z.enum(['membridge', 'original']),
   hostname: z.string(),
   url: z.string(),
-  /** From one clock, the control plane's: online while the last heartbeat is at most ONLINE_WITHIN_MS old. */
+  /** By the control plane's clock: online while the last heartbeat is at most ONLINE_WITHIN_MS old. */
   status: z.enum(['online', 'offline', 'unknown']),
-  /** What it can take, and why not. Of the moment of the answer: a node that falls silent takes nothing. */
+  /** What it can take, and why not, at the moment of the answer: a node that stops reporting takes nothing. */
   standing: NodeStanding,
   last_heartbeat: EpochMs.nullable(),
   registered_at: EpochMs,
@@ -169,9 +169,9 @@ export const Node = z.strictObject({
   obs_count: z.number().int(),
   db_sha: z.string(),
   active_leases: z.number().int(),
-  /** Whether it is given no new tasks; those that run go on. */
+  /** Whether it gets no new tasks; running ones continue. */
   drained: z.boolean(),
-  /** Null while it is not reported. */
+  /** Null until the node reports it. */
   task_sandbox: TaskSandbox.nullable(),
   install_method: z.string(),
 });

@@ -1,6 +1,6 @@
 /**
- * Whether a Host header names this machine in a way that only a program here, or a tunnel to it, would use: `localhost`, a loopback
- * address, or one of the names given. A website that points its own name at 127.0.0.1 (DNS rebinding) sends that name.
+ * Returns whether a Host header names this machine by `localhost`, a loopback address or a given name. Only a program
+ * on this machine, or a tunnel to it, sends such a name. A website that points its own name at 127.0.0.1 (DNS rebinding) sends that name.
  * @param host the header, with or without a port
  * @param names further names, without a port
  */
@@ -10,7 +10,7 @@ export function isOwnHost(host: string | undefined, names: readonly string[] = [
   return names.some((own) => own.toLowerCase() === name);
 }
 
-/** Whether a server that listens on an address is reached from this machine alone. */
+/** Returns whether a server that listens on an address can be reached only from this machine. */
 export function isLoopbackAddress(address: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|::1|\[::1\])$/.test(address);
 }

@@ -1,31 +1,31 @@
 /**
- * How agent and control plane speak with each other, as one number. It rises only when one side can no longer serve what the other does;
- * a new field or route is no reason. Version 0.4 named no number: it counts as 1.
+ * The version of the protocol between agent and control plane, as one number. It rises only when one side can no
+ * longer serve the other; a new field or route is no reason. Version 0.4 named no number: it counts as 1.
  */
 export const PROTOCOL = 1;
-/** The oldest protocol of an agent that this control plane serves. */
+/** The oldest agent protocol that this control plane serves. */
 export const OLDEST_AGENT_PROTOCOL = 1;
-/** The oldest protocol of a control plane that this agent works with. */
+/** The oldest control-plane protocol that this agent works with. */
 export const OLDEST_SERVER_PROTOCOL = 1;
 
-/** The header of requests and answers that names the speaker's protocol. */
+/** The header of requests and answers that names the sender's protocol. */
 export const PROTOCOL_HEADER = 'X-MEMBRIDGE-PROTOCOL';
 
 /**
  * Reads the header's value.
- * @returns the number; 1 where nothing is said, and where it cannot be read
+ * @returns the number; 1 when the header is missing or cannot be read
  */
 export function readProtocol(header: string | null | undefined): number {
   return header != null && /^\d{1,9}$/.test(header) ? Number(header) : 1;
 }
 
-/** Says why a control plane refuses an agent, and what to do; null when it serves it. @param oldest for tests */
+/** Returns why a control plane refuses an agent, and what to do; null when it serves it. @param oldest for tests */
 export function refusalOfAgent(spoken: number, oldest: number = OLDEST_AGENT_PROTOCOL): string | null {
   if (spoken >= oldest) return null;
   return `This agent speaks protocol ${spoken}, and the control plane takes ${oldest} and later. Upgrade Membridge on this machine: in its checkout, run "git pull", then install.sh again, or restart the agent.`;
 }
 
-/** Says why an agent does not work with a control plane, and what to do; null when it does. @param oldest for tests */
+/** Returns why an agent does not work with a control plane, and what to do; null when it does. @param oldest for tests */
 export function refusalOfServer(
   spoken: number,
   serverUrl: string,

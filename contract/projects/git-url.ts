@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** A repository's address, taken apart. */
+/** The parts of a repository's address. */
 export interface GitUrl {
   readonly protocol: 'https' | 'http' | 'ssh';
-  /** The user before the `@`, null without one. Never a password. */
+  /** The user before the `@`; null without one. Never a password. */
   readonly user: string | null;
   /** In lower case, without brackets. */
   readonly host: string;
@@ -12,20 +12,22 @@ export interface GitUrl {
   readonly path: string;
 }
 
-/** A host as a name or an address; it must not begin with `-`, which ssh would take for an option (CVE-2017-1000117). */
+/** A host as a name or an address. It must not begin with `-`, which ssh would read as an option (CVE-2017-1000117). */
 const HOST = /^(?!-)[A-Za-z0-9._-]{1,253}$|^[0-9a-fA-F:]{2,45}$/;
 const USER = /^(?!-)[A-Za-z0-9._+-]{1,64}$/;
 
 /**
- * Takes the address of a repository apart: `https://`, `http://`, `ssh://`, or `user@host:path` as git and ssh know it.
- * @throws Error saying what is wrong and what would be right; it never repeats a secret that was in the address
+ * Splits the address of a repository into its parts: `https://`, `http://`, `ssh://`, or `user@host:path` as git and
+ * ssh read it.
+ * @throws Error saying what is wrong and what would be right; it never repeats a secret from the address
  */
 export function parseGitUrl(text: string): GitUrl {
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u0020\u007f]/.test(text)) throw new Error('must not contain spaces or control characters');
-  // Before any parser resolves it; encoded, it would reach the server.
+  // Checked before a parser resolves it. An encoded ".." would reach the server.
   if (/(?:^|[/:])\.\.(?:\/|$)|%2e|%2f/i.test(text)) throw new Error('must not contain ".."');
-  // Parsers do not agree on what it means in a URL, and a host that one of them allows is not what another one asks.
+  // Parsers disagree on a backslash in a URL: the host that one parser allows may differ from the host that another
+  // one contacts.
   if (text.includes('\\')) throw new Error('must not contain a backslash');
   if (text.startsWith('-')) throw new Error('must not start with "-"');
   const scp = /^([^/@:]+)@(\[[^\]]+\]|[^/:@]+):(?!\/\/)(.+)$/.exec(text);
@@ -46,7 +48,7 @@ export function parseGitUrl(text: string): GitUrl {
   if (url === null) throw new Error('is not a valid URL');
   if (url.password !== '') throw new Error(SECRET_IN_URL);
   if (scheme !== 'ssh' && url.username !== '') throw new Error(SECRET_IN_URL);
-  // As it was written, for the same reason: git and curl read the host from this text, not from what a parser made of it.
+  // The host is read from the text as written, because git and curl read it from there, not from a parser's result.
   const authority = text.slice(text.indexOf('//') + 2).split('/')[0] ?? '';
   const plain = scheme === 'ssh' ? authority.replace(/^[^@]*@/, '') : authority;
   if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(plain)) {
@@ -68,21 +70,21 @@ const SECRET_IN_URL =
 function checked(url: GitUrl): GitUrl {
   const host = url.host.replace(/^\[|\]$/g, '').toLowerCase();
   if (!HOST.test(host)) throw new Error('has no valid host name');
-  if (url.user !== null && !USER.test(url.user)) throw new Error('has a user name that ssh does not take');
+  if (url.user !== null && !USER.test(url.user)) throw new Error('has a user name that ssh does not accept');
   const path = url.path.replace(/^\/+|\/+$/g, '').replace(/\.git$/, '');
   if (path === '') throw new Error('names no repository on the host');
   if (path.startsWith('-'))
-    throw new Error('has a path that starts with "-", which git would take for an option');
+    throw new Error('has a path that starts with "-", which git would read as an option');
   return { ...url, host, path };
 }
 
-/** The ports that stand for no port in an address. */
+/** The default ports, which an address may leave out. */
 const USUAL_PORTS = { https: 443, http: 80, ssh: 22 } as const;
 
 /**
- * Whether two addresses mean the same repository: host and path alike, whatever the protocol, the user and a `.git` at the end,
- * so that a clone made by ssh is known when the project names it by https. The usual port may be written out, and letter case does not
- * count: the known forges do not tell `Owner/App` from `owner/app`.
+ * Returns whether two addresses mean the same repository: same host and path, whatever the protocol, the user or a
+ * final `.git`. So a clone made by ssh is recognized when the project names it by https. The default port may be
+ * written out. Letter case does not count: the known forges do not distinguish `Owner/App` from `owner/app`.
  */
 export function isSameRepository(a: string, b: string): boolean {
   try {
@@ -100,7 +102,7 @@ function comparable(path: string): string {
   return plain.normalize('NFC').toLowerCase();
 }
 
-/** Whether a host is allowed by a list of names, where `*.example.org` stands for every name below; an empty list allows all. */
+/** Returns whether a list allows a host; `*.example.org` covers every name below, and an empty list allows all. */
 export function isAllowedHost(host: string, allowed: readonly string[]): boolean {
   if (allowed.length === 0) return true;
   return allowed.some((entry) =>
@@ -108,7 +110,7 @@ export function isAllowedHost(host: string, allowed: readonly string[]): boolean
   );
 }
 
-/** A repository's address as the API takes it. */
+/** A repository's address as the API accepts it. */
 export const RepoUrl = z
   .string()
   .min(1)
@@ -121,7 +123,7 @@ export const RepoUrl = z
     }
   });
 
-/** What a secret for a repository is good for: protocol, host and port, and nothing that differs in any of them. */
+/** Returns the origin that a secret is valid for: protocol, host and port. A change of any of them invalidates it. */
 export function originOf(repoUrl: string): string {
   const { protocol, host, port } = parseGitUrl(repoUrl);
   return `${protocol}://${host}:${port ?? USUAL_PORTS[protocol]}`;

@@ -10,7 +10,7 @@ import {
 } from './projects.ts';
 
 describe('names and paths', () => {
-  it.each(['a', 'My project', 'a.b', 'x..y', '_x', '9'])('%j is a name', (name) => {
+  it.each(['a', 'My project', 'a.b', 'x..y', '_x', '9'])('accepts the name %j', (name) => {
     expect(ManagedProjectName.safeParse(name).success).toBe(true);
   });
   it.each([
@@ -28,10 +28,10 @@ describe('names and paths', () => {
     'a\0',
     'é',
     'x'.repeat(256),
-  ])('%j is none', (name) => {
+  ])('refuses the name %j', (name) => {
     expect(ManagedProjectName.safeParse(name).success).toBe(false);
   });
-  it.each(['a', 'a/b', '~/projects/x', '/srv/code/a b', 'x/', '.hidden'])('%j is a target', (path) => {
+  it.each(['a', 'a/b', '~/projects/x', '/srv/code/a b', 'x/', '.hidden'])('accepts the target %j', (path) => {
     expect(TargetPath.safeParse(path).success).toBe(true);
   });
   it.each([
@@ -49,10 +49,10 @@ describe('names and paths', () => {
     '/',
     'a\0b',
     '$HOME/x',
-  ])('%j is none', (path) => {
+  ])('refuses the target %j', (path) => {
     expect(TargetPath.safeParse(path).success).toBe(false);
   });
-  it.each(['main', 'feature/x', 'release-1.2', 'a@b'])('%j is a branch', (name) => {
+  it.each(['main', 'feature/x', 'release-1.2', 'a@b'])('accepts the branch %j', (name) => {
     expect(BranchName.safeParse(name).success).toBe(true);
   });
   it.each([
@@ -73,15 +73,18 @@ describe('names and paths', () => {
     'a b',
     'a~1',
     'a:b',
-  ])('%j is none', (name) => {
+  ])('refuses the branch %j', (name) => {
     expect(BranchName.safeParse(name).success).toBe(false);
   });
-  it.each(['0 * * * *', '*/15 0-6 1,15 * MON-FRI'])('%j is a schedule', (cron) => {
+  it.each(['0 * * * *', '*/15 0-6 1,15 * MON-FRI'])('accepts the schedule %j', (cron) => {
     expect(CronExpression.safeParse(cron).success).toBe(true);
   });
-  it.each(['', '@hourly', '* * * *', '* * * * * *', '0 * * * *\n', '0 * * * $(x)'])('%j is none', (cron) => {
-    expect(CronExpression.safeParse(cron).success).toBe(false);
-  });
+  it.each(['', '@hourly', '* * * *', '* * * * * *', '0 * * * *\n', '0 * * * $(x)'])(
+    'refuses the schedule %j',
+    (cron) => {
+      expect(CronExpression.safeParse(cron).success).toBe(false);
+    },
+  );
 });
 
 describe('addresses of repositories', () => {
@@ -123,7 +126,7 @@ describe('addresses of repositories', () => {
     ['git@example.org:../../x', /\.\./],
     ['https://example.org', /names no repository/],
     ['https://example.org/a?x=1', /query/],
-  ])('%j is refused', (text, why) => {
+  ])('refuses %j', (text, why) => {
     expect(() => parseGitUrl(text)).toThrow(why);
   });
 
@@ -131,7 +134,7 @@ describe('addresses of repositories', () => {
     'https://ghp_abcdefghijklmnop@example.org/a',
     'https://user:hunter2secret@example.org/a',
     'ssh://git:hunter2secret@example.org/a',
-  ])('one that carries a secret is refused without repeating it', (text) => {
+  ])('refuses an address with a secret without repeating the secret', (text) => {
     const refusal = (): unknown => {
       try {
         return parseGitUrl(text);
@@ -143,7 +146,7 @@ describe('addresses of repositories', () => {
     expect(String(refusal())).not.toMatch(/hunter2secret|ghp_/);
   });
 
-  it('are of one repository whatever the protocol and a .git at the end', () => {
+  it('name one repository whatever the protocol and a final .git', () => {
     expect(isSameRepository('https://example.org/a/b', 'git@example.org:a/b.git')).toBe(true);
     expect(isSameRepository('https://example.org/a/b', 'https://example.org/a/c')).toBe(false);
     expect(isSameRepository('http://127.0.0.1:1/a', 'http://127.0.0.1:2/a')).toBe(false);
@@ -158,7 +161,7 @@ describe('addresses of repositories', () => {
   });
 });
 
-describe('how a project stands', () => {
+describe('the status of a project', () => {
   const of = (...statuses: CloneStatus[]) => statuses.map((clone_status) => ({ clone_status }));
   it.each([
     [of(), null, 'pending'],
@@ -171,7 +174,7 @@ describe('how a project stands', () => {
     [of('failed', 'cancelled'), null, 'failed'],
     [of('cancelled'), null, 'cancelled'],
     [of('cloned', 'pending'), { state: 'running' as const }, 'propagating'],
-  ])('%j is told from its clones', (nodes, propagation, status) => {
+  ])('follows from its clones: %j', (nodes, propagation, status) => {
     expect(projectStatus(nodes, propagation)).toBe(status);
   });
 });

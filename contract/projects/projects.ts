@@ -3,20 +3,20 @@ import { RepoUrl } from './git-url.ts';
 import { CanonicalId, EpochMs, NodeId, ReportedId } from '../http/primitives.ts';
 
 /**
- * A project's name, which is also the name of its folder: the original's alphabet, anchored, the same on the control plane and on
- * every node.
+ * A project's name, which is also the name of its folder. It follows the original's alphabet, anchored, and is the
+ * same on the control plane and on every node.
  */
 export const ManagedProjectName = z
   .string()
   .min(1)
-  // The original allowed 256; it is the name of a folder, which file systems limit to 255 bytes.
+  // The original allowed 256 characters. As a folder name it must fit into 255 bytes.
   .max(255)
   .regex(
     /^[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_-])?$/,
     'must be letters, digits, "_", "-", "." or spaces, starting with a letter, a digit or "_" and not ending with "." or a space',
   );
 
-/** Where a clone goes on a node: inside the node's folder of repositories, whatever it is called there. */
+/** The path of a clone on a node, inside the node's folder of repositories. */
 export const TargetPath = z
   .string()
   .min(1)
@@ -30,15 +30,18 @@ export const TargetPath = z
     'must not contain ".." or "."',
   );
 
-/** A branch, by the rules of git-check-ref-format that matter here; it can never look like an option. */
+/** A branch, by the rules of git-check-ref-format that matter here. It can never look like an option. */
 export const BranchName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^[A-Za-z0-9_+@#](?:[A-Za-z0-9_./+@#-]*[A-Za-z0-9_+@#-])?$/, 'must be a branch name as git takes it')
+  .regex(
+    /^[A-Za-z0-9_+@#](?:[A-Za-z0-9_./+@#-]*[A-Za-z0-9_+@#-])?$/,
+    'must be a branch name that git accepts',
+  )
   .refine(
     (name) => !/\.\.|\/\/|@\{|\.lock(?:\/|$)|\/\./.test(name) && name !== '@',
-    'must be a branch name as git takes it',
+    'must be a branch name that git accepts',
   );
 
 /** A cron expression of five fields, in UTC: minute, hour, day of month, month, day of week. */
@@ -50,21 +53,21 @@ export const CronExpression = z
     'must be a cron expression of five fields, such as "0 */6 * * *"',
   );
 
-/** What of a clone is to be made. */
+/** The options of a clone. */
 export const CloneOptions = z.strictObject({
-  /** The branch to check out; the remote's own default where nothing is said. */
+  /** The branch to check out; null: the remote's default branch. */
   branch: BranchName.nullable(),
-  /** How many commits of history to fetch; all where nothing is said. */
+  /** How many commits of history to fetch; null: all. */
   depth: z.number().int().min(1).max(1_000_000).nullable(),
   submodules: z.boolean(),
 });
 export type CloneOptions = z.infer<typeof CloneOptions>;
 
-/** How one clone stands. `pending` waits (for its node, or for a turn); the original knew all but the last. */
+/** The status of one clone. `pending` waits for its node or its turn; the original knew all but the last. */
 export const CloneStatus = z.enum(['pending', 'cloning', 'cloned', 'failed', 'cancelled']);
 export type CloneStatus = z.infer<typeof CloneStatus>;
 
-/** How a project stands, told from its clones: the original's words, `partial` where some nodes have it and some failed. */
+/** The status of a project, from its clones, in the original's words. `partial`: some nodes have it and some failed. */
 export const ProjectCloneStatus = z.enum([
   'pending',
   'cloning',
@@ -77,62 +80,62 @@ export const ProjectCloneStatus = z.enum([
 ]);
 export type ProjectCloneStatus = z.infer<typeof ProjectCloneStatus>;
 
-/** What git does at the moment. */
+/** What git is doing now. */
 export const CloneProgress = z.strictObject({
-  /** For people: `receiving objects`, `checking out files`, … */
+  /** The phase, for people: `receiving objects`, `checking out files`, … */
   phase: z
     .string()
     .max(64)
     // oxlint-disable-next-line no-control-regex -- control characters are what it refuses
     .regex(/^[^\x00-\x1f\x7f-\x9f]*$/),
-  /** Of this phase, 0 to 100; null where git does not say. */
+  /** Percent of this phase, 0 to 100; null when git does not report it. */
   percent: z.number().min(0).max(100).nullable(),
   /** Bytes received so far. */
   bytes: z.number().int().nonnegative(),
 });
 export type CloneProgress = z.infer<typeof CloneProgress>;
 
-/** How a clone stands to its remote, and what is in it that is nowhere else. */
+/** How a clone differs from its remote, and what exists only in the clone. */
 export const Drift = z.strictObject({
-  /** Commits that the remote branch has and the clone has not; null where there is no remote branch. */
+  /** Commits that the clone lacks; null when there is no remote branch. */
   behind: z.number().int().nonnegative().nullable(),
-  /** Commits that the clone has and the remote branch has not. */
+  /** Commits that the remote branch lacks. */
   ahead: z.number().int().nonnegative().nullable(),
   /** Files that differ from the last commit, untracked ones included. */
   dirty: z.number().int().nonnegative(),
 });
 export type Drift = z.infer<typeof Drift>;
 
-/** What an activity on a node is asked to do with one project's clone. It never holds a secret. */
+/** What an activity on a node must do with one project's clone. It never holds a secret. */
 export const CloneSpec = z.strictObject({
   projectId: z.string(),
   name: ManagedProjectName,
   repoUrl: RepoUrl,
   targetPath: TargetPath.nullable(),
   options: CloneOptions,
-  /** Whether the control plane holds a credential, which the node then asks for. */
+  /** Whether the control plane holds a credential, which the node then requests. */
   hasCredential: z.boolean(),
-  /** The hosts that git may ask (MEMBRIDGE_GIT_HOSTS), for submodules and redirects, too; all where nothing is said. */
+  /** The hosts that git may contact (MEMBRIDGE_GIT_HOSTS), for submodules and redirects too; absent: all. */
   hosts: z.array(z.string()).optional(),
 });
 export type CloneSpec = z.infer<typeof CloneSpec>;
 
 /**
- * `clone` makes the clone, or brings an existing one up to date; `fetch` only asks the remote and tells the drift; `update` brings
- * clones that are there up to date, on nodes that are online.
+ * `clone` makes the clone, or updates an existing one. `fetch` only asks the remote and reports the drift. `update`
+ * updates existing clones on online nodes.
  */
 export const CloneAction = z.enum(['clone', 'fetch', 'update']);
 export type CloneAction = z.infer<typeof CloneAction>;
 
-/** What one node can be asked to do with its clone: `reset` makes it as the remote, and keeps what was there on a branch. */
+/** The actions on one node's clone. `reset` makes it equal to the remote, and keeps the former state on a branch. */
 export const NodeCloneAction = z.enum([...CloneAction.options, 'reset']);
 export type NodeCloneAction = z.infer<typeof NodeCloneAction>;
 
-/** What became of it. */
+/** The result of a clone action. */
 export const CloneResult = z.strictObject({
   /**
-   * `cloned` it was not there; `updated` moved forward; `unchanged` had everything; `kept` has local changes or commits of its own and
-   * was left alone; `fetched` was only looked at.
+   * `cloned`: it was missing before. `updated`: it moved forward. `unchanged`: it had everything. `kept`: it has
+   * local changes or commits and was left alone. `fetched`: it was only compared.
    */
   outcome: z.enum(['cloned', 'updated', 'unchanged', 'kept', 'fetched']),
   /** Full hash; null for an empty repository. */
@@ -142,7 +145,7 @@ export const CloneResult = z.strictObject({
   path: z.string(),
   sizeBytes: z.number().int().nonnegative(),
   drift: Drift,
-  /** For people: what was done, and what was left alone and why. */
+  /** What was done, and what was left alone and why, for people. */
   detail: z.string(),
   ms: z.number(),
 });
@@ -154,7 +157,7 @@ export const ProjectNodeStatus = z.strictObject({
   project_id: z.string(),
   node_id: NodeId,
   clone_status: CloneStatus,
-  /** For people: what happened last, or what it waits for. */
+  /** What happened last, or what it waits for, for people. */
   detail: z.string(),
   progress: CloneProgress.nullable(),
   error_code: z.string().nullable(),
@@ -168,7 +171,7 @@ export const ProjectNodeStatus = z.strictObject({
   dirty: z.number().int().nullable(),
   /** When the remote was last asked. */
   checked_at: EpochMs.nullable(),
-  /** When the clone was last made or brought up to date. */
+  /** When the clone was last made or updated. */
   last_sync_at: EpochMs.nullable(),
   updated_at: EpochMs,
   workflow_id: z.string(),
@@ -177,10 +180,10 @@ export const ProjectNodeStatus = z.strictObject({
 });
 export type ProjectNodeStatus = z.infer<typeof ProjectNodeStatus>;
 
-/** What is known of a project's credential. The secret itself is never shown again. */
+/** The public part of a project's credential. The API never shows the secret again. */
 export const CredentialInfo = z.strictObject({
   kind: z.enum(['ssh-key', 'token']),
-  /** For a token: the user name that goes with it. */
+  /** The user name that belongs to a token. */
   username: z.string().nullable(),
   /** `SHA256:…` of an ssh key, as ssh-keygen prints it; the last four characters of a token. */
   hint: z.string(),
@@ -188,14 +191,14 @@ export const CredentialInfo = z.strictObject({
 });
 export type CredentialInfo = z.infer<typeof CredentialInfo>;
 
-/** Something done again and again, by a Temporal Schedule. */
+/** A repeated action of a Temporal Schedule. */
 export const ProjectSchedule = z.strictObject({
   cron: CronExpression,
-  /** Epoch ms of the next time, null while it is not known. */
+  /** When it runs next, in epoch ms; null while unknown. */
   next_at: EpochMs.nullable().default(null),
 });
 
-/** `GET /api/runtime/projects/:id/schedules`: when each is due next. */
+/** `GET /api/runtime/projects/:id/schedules`: when each runs next. */
 export const ProjectSchedules = z.strictObject({
   memory: ProjectSchedule.nullable(),
   fetch: ProjectSchedule.nullable(),
@@ -203,10 +206,10 @@ export const ProjectSchedules = z.strictObject({
 });
 export type ProjectSchedules = z.infer<typeof ProjectSchedules>;
 
-/** What is under way on several nodes at once. */
+/** An action that runs on several nodes. */
 export const Propagation = z.strictObject({
   action: CloneAction,
-  /** `waiting`: every node that is online has been served; the others follow when they return. */
+  /** `waiting`: every online node is done; the others follow when they return. */
   state: z.enum(['running', 'waiting', 'done', 'cancelled']),
   nodes: z.array(NodeId),
   started_at: EpochMs,
@@ -223,7 +226,7 @@ export const ManagedProject = z.strictObject({
   name: z.string(),
   repo_url: z.string(),
   canonical_id: CanonicalId,
-  /** Canonical ids that it had under earlier names. */
+  /** Canonical ids that belonged to its earlier names. */
   aliases: z.array(CanonicalId),
   target_path: z.string().nullable(),
   branch: z.string().nullable(),
@@ -231,21 +234,21 @@ export const ManagedProject = z.strictObject({
   submodules: z.boolean(),
   clone_status: ProjectCloneStatus,
   primary_node_id: ReportedId.nullable(),
-  /** The memory space that goes with it: a canonical id, or null. */
+  /** The memory space that belongs to it: a canonical id, or null. */
   space: CanonicalId.nullable(),
   tags: z.array(z.string()),
-  /** Whether nodes that enrol later get a clone, too. */
+  /** Whether nodes that enrol later also get a clone. */
   new_nodes: z.boolean(),
   credential: CredentialInfo.nullable(),
-  /** Host keys for ssh, as in a known_hosts file; null: the node's own. */
+  /** Host keys for ssh, as in a known_hosts file; null: the node's own file. */
   known_hosts: z.string().nullable(),
-  /** When the memory of its space is synced on every node besides the continual sync. */
+  /** When every node syncs the memory of its space, besides the continual sync. */
   memory_schedule: ProjectSchedule.nullable(),
-  /** When every clone asks its remote. */
+  /** When every clone fetches from its remote. */
   fetch_schedule: ProjectSchedule.nullable(),
-  /** When the clones that are there are brought up to date. */
+  /** When existing clones are updated. */
   update_schedule: ProjectSchedule.nullable(),
-  /** When the secret of its push webhook was made; null: it has none. The secret itself is shown once. */
+  /** When the secret of its push webhook was made; null: it has none. The API shows the secret once. */
   push_webhook: z.strictObject({ made_at: EpochMs }).nullable(),
   propagation: Propagation.nullable(),
   created_at: EpochMs,
@@ -255,7 +258,7 @@ export const ManagedProject = z.strictObject({
 });
 export type ManagedProject = z.infer<typeof ManagedProject>;
 
-/** Counts of a project's clones by state. The last four count clones that exist. */
+/** Counts of a project's clones by status. The last four count existing clones. */
 export const CloneCounts = z.strictObject({
   total: z.number().int(),
   pending: z.number().int(),
@@ -263,9 +266,9 @@ export const CloneCounts = z.strictObject({
   cloned: z.number().int(),
   failed: z.number().int(),
   cancelled: z.number().int(),
-  /** Clones that are there, as far as is known: also those whose last update failed. */
+  /** Clones that exist, as far as is known, including those whose last update failed. */
   present: z.number().int(),
-  /** Those that were compared with their remote. */
+  /** Clones that were compared with their remote. */
   compared: z.number().int(),
   behind: z.number().int(),
   ahead: z.number().int(),
@@ -273,7 +276,7 @@ export const CloneCounts = z.strictObject({
 });
 export type CloneCounts = z.infer<typeof CloneCounts>;
 
-/** Counts clones by how they stand. */
+/** Counts clones by status. */
 export function countClones(
   clones: readonly Pick<ProjectNodeStatus, 'clone_status' | 'commit' | 'behind' | 'ahead' | 'dirty'>[],
 ): CloneCounts {
@@ -297,20 +300,20 @@ export function countClones(
   };
 }
 
-/** A managed project as lists and events show it: counts in place of its clones. */
+/** A managed project as lists and events show it: counts instead of its clones. */
 export const ProjectSummary = ManagedProject.omit({ nodes: true }).extend({
   propagation: Propagation.omit({ nodes: true }).nullable(),
   clones: CloneCounts,
 });
 export type ProjectSummary = z.infer<typeof ProjectSummary>;
 
-/** The settings and the state of a project: what its summary and its full form have in common. */
+/** The settings and the state of a project: the common part of its summary and its full form. */
 export type ProjectFacts = Omit<ProjectSummary, 'clones'>;
 
 /** `GET /api/runtime/projects/:id/clones`. */
 export const ListClones = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
-  /** The node that the last page ended with: X-Next-Cursor. */
+  /** The last node of the previous page: X-Next-Cursor. */
   cursor: NodeId.optional(),
   status: CloneStatus.optional(),
   /** Nodes whose id contains this. */
@@ -319,8 +322,8 @@ export const ListClones = z.strictObject({
 export type ListClones = z.infer<typeof ListClones>;
 
 /**
- * How a project stands, told from its clones alone, so that it cannot say anything else than they do.
- * @param propagation whether nodes are being brought up to date together, and how that ended
+ * Returns the status of a project, derived only from its clones, so that it cannot contradict them.
+ * @param propagation whether several nodes are being updated together, and how that ended
  */
 export function projectStatus(
   nodes: readonly Pick<ProjectNodeStatus, 'clone_status'>[],
@@ -350,7 +353,7 @@ const settings = {
   branch: BranchName.nullable(),
   depth: CloneOptions.shape.depth,
   submodules: z.boolean(),
-  /** One that is not there yet is taken, as in the original. */
+  /** As in the original, a node that is unknown is accepted. */
   primary_node_id: ReportedId.nullable(),
   space: CanonicalId.nullable(),
   tags: Tags,
@@ -369,7 +372,7 @@ export const CreateManagedProject = z.strictObject({
 });
 export type CreateManagedProject = z.infer<typeof CreateManagedProject>;
 
-/** `PATCH /api/runtime/projects/:id`: what is given is changed. */
+/** `PATCH /api/runtime/projects/:id`: changes the given fields. */
 export const UpdateManagedProject = z
   .strictObject({ name: ManagedProjectName, repo_url: RepoUrl, ...settings })
   .partial()
@@ -401,55 +404,61 @@ export const PutCredential = z.discriminatedUnion('kind', [
 ]);
 export type PutCredential = z.infer<typeof PutCredential>;
 
-/** What the node that clones is told, by its own key and over HTTP: nothing of it enters a workflow. */
+/** The credential that a cloning node receives, with its own key and over HTTP: no part of it enters a workflow. */
 export const NodeCredential = z.strictObject({
   credential: PutCredential.nullable(),
   known_hosts: z.string().nullable(),
 });
 export type NodeCredential = z.infer<typeof NodeCredential>;
 
-/** Whether the call answers when the work has ended (as the original did, within 60 s) or at once. */
+/** Whether the call waits until the work has ended (as the original did, within 60 s) or returns immediately. */
 const wait = z.boolean().default(true);
 
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */
 export const CloneProject = z.strictObject({ node_id: ReportedId.optional(), wait });
 
-/** `POST /api/runtime/projects/:id/reset`: makes one node's clone as the remote; what was there is kept on a branch. */
+/** `POST /api/runtime/projects/:id/reset`: makes one node's clone equal to the remote; a branch keeps the former state. */
 export const ResetClone = z.strictObject({
   node_id: NodeId,
-  /** The commit that the clone was shown at (`commit`): when it is at another one by then, nothing is changed. */
+  /** The commit that the page showed (`commit`). When the clone is at another one, nothing is changed. */
   commit: z.string().regex(/^[0-9a-f]{40,64}$/, 'must be the full hash of a commit'),
   wait,
 });
 
-/** `POST /api/runtime/projects/:id/propagate` and `…/fetch`: every node unless some are named. */
+/** `POST /api/runtime/projects/:id/propagate` and `…/fetch`: every node, unless some are named. */
 export const PropagateProject = z.strictObject({
   nodes: z.array(NodeId).min(1).max(1_000).optional(),
-  /** How many nodes at once. */
+  /** How many nodes may run at the same time. */
   concurrency: z.number().int().min(1).max(64).default(4),
   wait,
 });
 
-/** `POST /api/runtime/projects/:id/push-webhook`: what to enter at GitHub, GitLab, Gitea or Forgejo. It is shown this once. */
+/**
+ * `POST /api/runtime/projects/:id/push-webhook`: what to enter at GitHub, GitLab, Gitea or Forgejo. The API shows it
+ * only this once.
+ */
 export const PushWebhook = z.strictObject({
-  /** The path of this server that the forge is to call. */
+  /** The path of this server for the forge to call. */
   path: z.string(),
-  /** The whole address, where MEMBRIDGE_PUBLIC_URL is set. */
+  /** The full address; null unless MEMBRIDGE_PUBLIC_URL is set. */
   url: z.string().nullable(),
   secret: z.string(),
   made_at: EpochMs,
 });
 
-/** `POST /api/runtime/projects/:id/push`: what became of a forge's call. */
+/** `POST /api/runtime/projects/:id/push`: the effect of a forge's call. */
 export const PushAnswer = z.strictObject({
-  /** `updating`: the clones on nodes that are online are brought up to date; `ignored`: it was not about a push, or no clone is there. */
+  /**
+   * `updating`: the clones on online nodes are being updated. `ignored`: the call was not about a push, or no clone
+   * exists.
+   */
   status: z.enum(['updating', 'ignored']),
 });
 
-/** `POST /api/runtime/projects/:id/cancel`: one node's clone, or everything that is under way. */
+/** `POST /api/runtime/projects/:id/cancel`: one node's clone, or everything that is in progress. */
 export const CancelProject = z.strictObject({ node_id: NodeId.optional() });
 
-/** `POST /api/runtime/projects/:id/sync-memory`: on the primary unless a node is named; `all` for every live one. */
+/** `POST /api/runtime/projects/:id/sync-memory`: on the primary unless a node is named; `all` means every live node. */
 export const SyncProjectMemory = z.strictObject({
   direction: z.enum(['push', 'pull', 'sync']).default('push'),
   node_id: ReportedId.optional(),
@@ -477,7 +486,7 @@ export const CloneProjectResponse = z.strictObject({
     .nullable(),
 });
 export const PropagateProjectResponse = z.strictObject({
-  /** `waiting`: the rest follows when their nodes return. `propagating`: it goes on. */
+  /** `waiting`: the rest follows when their nodes return. `propagating`: it is still running. */
   status: z.enum(['synced', 'partial', 'waiting', 'propagating', 'nothing_to_propagate', 'cancelled']),
   workflow_id: z.string().nullable(),
   results: z.array(z.strictObject({ node_id: NodeId, status: CloneStatus, error: z.string().optional() })),

@@ -16,8 +16,8 @@ const problemOf = (text: string): string => {
   return read.problem;
 };
 
-describe('what a worker answers is a proposal', () => {
-  it('as JSON of a patch or of a file', () => {
+describe('readProposal accepts', () => {
+  it('JSON of a patch or of a file', () => {
     const given = { title: ' Correct\nit ', kind: 'patch', patch: PLAIN, expected_version: 'ABCDEF0' };
     expect(of(JSON.stringify(given))).toEqual({
       title: 'Correct it',
@@ -35,37 +35,37 @@ describe('what a worker answers is a proposal', () => {
     });
   });
 
-  it('as a unified diff, to the last blank of it', () => {
+  it('a unified diff, and keeps its last blank', () => {
     for (const diff of [DIFF, PLAIN]) {
       expect(of(diff)).toMatchObject({ kind: 'patch', content: diff, title: null });
       expect(of(`\n\n${diff.slice(0, -1)}`).content).toBe(diff);
     }
   });
 
-  it('as the one block of diff in a text, also when lines of it look like the end of a block', () => {
+  it('the one diff block in a text, even when its lines look like the end of a block', () => {
     const diff = DIFF.replace('-old\n', '-old\n ```\n');
     expect(of(`Here is what I would change:\n\n\`\`\`diff\n${diff}\`\`\`\n\nAnd why.`).content).toBe(diff);
     expect(of(`~~~~ diff\n${DIFF}~~~~`).content).toBe(DIFF);
   });
 
-  it('as JSON in a block', () => {
+  it('JSON in a block', () => {
     const json = JSON.stringify({ kind: 'patch', patch: PLAIN });
     expect(of(`Sure.\n\`\`\`json\n${json}\n\`\`\``).content).toBe(PLAIN);
   });
 
-  it('with additional fields left aside', () => {
+  it('additional fields, which it ignores', () => {
     expect(of(JSON.stringify({ kind: 'patch', patch: PLAIN, why: 'because' })).kind).toBe('patch');
   });
 });
 
-describe('what is none says what is wrong and what is expected', () => {
+describe('readProposal says what is wrong and what it expects for', () => {
   it.each([
     ['', /empty/],
-    ['I would rather not.', /none of what a proposal may be.*unified diff/],
-    ['{"kind":', /starts like JSON and is none/],
+    ['I would rather not.', /is not a proposal.*unified diff/],
+    ['{"kind":', /starts like JSON but is not valid JSON/],
     [JSON.stringify({ kind: 'other' }), /kind: .*expected/i],
     [JSON.stringify({ kind: 'file', content: 'x' }), /path: /],
-    [JSON.stringify({ kind: 'patch', patch: 'replace x by y' }), /"patch" is no unified diff/],
+    [JSON.stringify({ kind: 'patch', patch: 'replace x by y' }), /"patch" is not a unified diff/],
     [
       JSON.stringify({ kind: 'patch', patch: PLAIN, expected_version: 'main' }),
       /expected_version: must be a commit/,
@@ -73,7 +73,7 @@ describe('what is none says what is wrong and what is expected', () => {
     ['--- a/x\n+++ b/x\n', /changes nothing/],
     [`\`\`\`diff\n${PLAIN}\`\`\`\n\`\`\`diff\n${PLAIN}\`\`\``, /2 blocks of diff; one is expected/],
     ['```diff\n-a\n+b\n```', /no file header/],
-    [`\`\`\`diff\n${PLAIN}`, /none of what a proposal may be/],
+    [`\`\`\`diff\n${PLAIN}`, /is not a proposal/],
     [`${PLAIN}\0`, /NUL/],
     ['x'.repeat(PROPOSAL_BYTES + 1), /larger than 1 MiB/],
     ['é'.repeat(PROPOSAL_BYTES / 2 + 1), /larger than 1 MiB/],
@@ -98,11 +98,11 @@ describe('what is none says what is wrong and what is expected', () => {
     'C:x',
     'a\nb',
     'x'.repeat(1_025),
-  ])('a path as %j', (path) => {
+  ])('the path %j', (path) => {
     expect(problemOf(JSON.stringify({ kind: 'file', path, content: '' }))).toMatch(/^"path" /);
   });
 
-  it('whatever comes, an answer is given and a path stays inside', () => {
+  it('always answers, and never accepts a path outside of the repository', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         expect(typeof readProposal(text).ok).toBe('boolean');

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 
-/** Bytes of UTF-8 that a worker's output may have when it is to be a proposal. */
+/** The most bytes of UTF-8 in a worker's output that is a proposal. */
 export const PROPOSAL_BYTES = 1_048_576;
 
-/** What a worker proposes to change. */
+/** The change that a worker proposes. */
 export interface ProposalContent {
-  /** One line; null where the worker gave none. */
+  /** One line; null when the worker gave none. */
   readonly title: string | null;
   /** `patch`: a unified diff; `file`: the whole new text of one file. */
   readonly kind: 'patch' | 'file';
   readonly content: string;
-  /** Of a file: where in the repository, with `/`. */
+  /** The path of a file in the repository, with `/`. */
   readonly path: string | null;
   /** The commit that the branch must be at. */
   readonly expectedVersion: string | null;
@@ -38,9 +38,10 @@ const Json = z.discriminatedUnion('kind', [
 ]);
 
 /**
- * Reads what a worker answered as a proposal. Pure: the same output always is the same proposal, so the output itself is what is kept.
+ * Reads a worker's output as a proposal. The function is pure: the same output always is the same proposal, so only
+ * the output is stored.
  * @param text the whole output
- * @returns what it proposes, or a sentence that says what is wrong and what is expected
+ * @returns the proposal, or a sentence that says what is wrong and what is expected
  */
 export function readProposal(text: string): ReadProposal {
   if (new TextEncoder().encode(text).length > PROPOSAL_BYTES)
@@ -61,14 +62,14 @@ export function readProposal(text: string): ReadProposal {
     return isDiff(diff.text.trimStart())
       ? patch(diff.text, null, null)
       : problem(
-          `The block of diff is no unified diff: it has no file header ("diff --git" or "--- "). ${EXPECTED}`,
+          `The diff block is not a unified diff: it has no file header ("diff --git" or "--- "). ${EXPECTED}`,
         );
   }
   const json = blocks.filter(
     ({ language, text: inside }) => language === 'json' && inside.trim().startsWith('{'),
   );
   if (json.length === 1 && json[0] !== undefined) return readJson(json[0].text.trim());
-  return problem(`The output is none of what a proposal may be. ${EXPECTED}`);
+  return problem(`The output is not a proposal. ${EXPECTED}`);
 }
 
 function readJson(text: string): ReadProposal {
@@ -76,7 +77,7 @@ function readJson(text: string): ReadProposal {
   try {
     given = JSON.parse(text);
   } catch {
-    return problem(`The output starts like JSON and is none. ${EXPECTED}`);
+    return problem(`The output starts like JSON but is not valid JSON. ${EXPECTED}`);
   }
   const parsed = Json.safeParse(given);
   if (!parsed.success) {
@@ -92,7 +93,7 @@ function readJson(text: string): ReadProposal {
   if (data.kind === 'patch') {
     return isDiff(data.patch.trimStart())
       ? patch(data.patch, title, version)
-      : problem(`"patch" is no unified diff: it must start with "diff --git" or "--- ". ${EXPECTED}`);
+      : problem(`"patch" is not a unified diff: it must start with "diff --git" or "--- ". ${EXPECTED}`);
   }
   const wrong = pathProblem(data.path);
   if (wrong !== null) return problem(`"path" ${wrong}.`);
@@ -101,13 +102,14 @@ function readJson(text: string): ReadProposal {
 }
 
 function patch(text: string, title: string | null, expectedVersion: string | null): ReadProposal {
-  if (text.includes('\0')) return problem('The patch has a NUL in it.');
+  if (text.includes('\0')) return problem('The patch contains a NUL character.');
   if (
     !/^(?:@@ |GIT binary patch|rename (?:from|to) |(?:deleted|new) file mode |(?:old|new) mode )/m.test(text)
   ) {
     return problem('The patch changes nothing: it has no hunk ("@@ … @@").');
   }
-  // git takes a last line without its end for a patch that was cut off. Nothing else is trimmed: a last line may be a blank of context.
+  // git takes a last line without its end for a truncated patch. Nothing else is trimmed: a last line may be an empty
+  // context line.
   const content = text.replace(/^\s+/, '').replace(/\n?$/, '\n');
   return { ok: true, proposal: { title, kind: 'patch', content, path: null, expectedVersion } };
 }
@@ -115,7 +117,7 @@ function patch(text: string, title: string | null, expectedVersion: string | nul
 const isDiff = (text: string): boolean =>
   /^(?:diff --git |--- )/.test(text) && /^\+\+\+ |^diff --git /m.test(text);
 
-/** Why a path is none inside of a repository, as the end of a sentence; null when it is one. */
+/** Returns why a path does not lie inside a repository, as the end of a sentence; null when it does. */
 export function pathProblem(path: string): string | null {
   const parts = path.split('/');
   if (path.length > 1_024) return 'is longer than 1,024 characters';
@@ -123,7 +125,7 @@ export function pathProblem(path: string): string | null {
   if (path.startsWith('/')) return 'must be inside the repository, without "/" in front';
   if (parts.some((part) => part === '' || part === '.' || part === '..'))
     return 'must not have empty parts, "." or ".."';
-  // As macOS and Windows would read it, too.
+  // As macOS and Windows would read the name, too.
   if (parts.some((part) => /^(?:\.git|git~\d)[ .]*$/i.test(part.replaceAll(/\p{Cf}/gu, '')))) {
     return 'must not lie in .git';
   }
@@ -132,8 +134,9 @@ export function pathProblem(path: string): string | null {
 }
 
 /**
- * Blocks between lines of three or more back-ticks (or tildes), each with the first word behind the opening ones. The closing line is
- * indented as the opening one: inside of a diff, a line of context may be a fence, too, behind its blank.
+ * Returns the blocks between lines of three or more back-ticks (or tildes), each with the first word after the
+ * opening ones. The closing line has the same indentation as the opening one, because inside a diff a context line
+ * may be a fence, too.
  */
 function fencedBlocks(text: string): { language: string; text: string }[] {
   const blocks: { language: string; text: string }[] = [];

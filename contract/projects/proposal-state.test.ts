@@ -6,7 +6,7 @@ import { ProposalStatus } from './proposals.ts';
 const step = fc.constantFrom(...(Object.keys(PROPOSAL_STEPS) as ProposalStep[]));
 const FINAL = new Set<ProposalStatus>(['applied', 'rejected', 'expired']);
 
-/** Every status that a proposal had, in order; steps that are not allowed change nothing. */
+/** Returns every status that a proposal had, in order; steps that are not allowed change nothing. */
 function walk(steps: readonly ProposalStep[]): { taken: ProposalStep[]; statuses: ProposalStatus[] } {
   const taken: ProposalStep[] = [];
   const statuses: ProposalStatus[] = ['pending'];
@@ -19,8 +19,8 @@ function walk(steps: readonly ProposalStep[]): { taken: ProposalStep[]; statuses
   return { taken, statuses };
 }
 
-describe('the states of a proposal, whatever is tried in whatever order', () => {
-  it('nothing follows what is final', () => {
+describe('the states of a proposal, for any steps in any order', () => {
+  it('leaves a final status unchanged', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const { statuses } = walk(steps);
@@ -29,7 +29,7 @@ describe('the states of a proposal, whatever is tried in whatever order', () => 
     );
   });
 
-  it('nothing is applied that was not approved just before', () => {
+  it('applies only what was approved just before', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const { statuses } = walk(steps);
@@ -41,7 +41,7 @@ describe('the states of a proposal, whatever is tried in whatever order', () => 
     );
   });
 
-  it('what was rejected or has expired was never approved', () => {
+  it('never rejects or expires what was approved', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const { statuses } = walk(steps);
@@ -51,7 +51,7 @@ describe('the states of a proposal, whatever is tried in whatever order', () => 
     );
   });
 
-  it('of two approvals in a row the second is refused', () => {
+  it('refuses the second of two approvals in a row', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const { taken } = walk(steps);
@@ -62,7 +62,7 @@ describe('the states of a proposal, whatever is tried in whatever order', () => 
     );
   });
 
-  it('every status can be reached', () => {
+  it('reaches every status', () => {
     const reached = new Set<ProposalStatus>();
     fc.assert(
       fc.property(fc.array(step, { minLength: 8, maxLength: 40 }), (steps) => {

@@ -1,6 +1,6 @@
 import type { Proposal, ProposalStatus } from './proposals.ts';
 
-/** What happens to a proposal. */
+/** A step in the life of a proposal. */
 export type ProposalStep = 'approve' | 'apply' | 'succeed' | 'fail' | 'reject' | 'expire';
 
 interface Way {
@@ -8,7 +8,7 @@ interface Way {
   readonly to: ProposalStatus;
 }
 
-/** The state machine of proposals as data. What failed may be approved again: its cause may be gone. */
+/** The state machine of proposals as data. A failed proposal may be approved again: the cause may be gone. */
 export const PROPOSAL_STEPS: Readonly<Record<ProposalStep, Way>> = {
   approve: { from: ['pending', 'failed'], to: 'approved' },
   apply: { from: ['approved'], to: 'applying' },
@@ -18,13 +18,13 @@ export const PROPOSAL_STEPS: Readonly<Record<ProposalStep, Way>> = {
   expire: { from: ['pending'], to: 'expired' },
 };
 
-/** The status after a step; null where the step is not allowed, and then nothing may change. */
+/** Returns the status after a step; null when the step is not allowed, and then nothing may change. */
 export function nextProposalStatus(status: ProposalStatus, step: ProposalStep): ProposalStatus | null {
   const { from, to } = PROPOSAL_STEPS[step];
   return from.includes(status) ? to : null;
 }
 
-/** Why a proposal is not approved or rejected as it stands, naming its status, for people. */
+/** Returns why a proposal cannot be approved or rejected now, naming its status, for people. */
 export function whyRefused(proposal: Proposal, what: 'approved' | 'rejected'): string {
   const { id, status, detail, expires_at } = proposal;
   const cannot = `Proposal ${id} cannot be ${what}`;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EpochMs, NodeId } from '../http/primitives.ts';
 
-/** The type of a result that is not written anywhere before a person said so. */
+/** The type of a result that is committed only after a person approved it. */
 export const PROPOSAL_TYPE = 'PROPOSAL';
 
 /** pending → approved → applying → applied | failed; pending → rejected | expired. */
@@ -30,7 +30,7 @@ export const Proposal = z.strictObject({
   /** `patch`: a unified diff; `file`: the new text of one file. */
   kind: z.enum(['patch', 'file']),
   path: z.string().nullable(),
-  /** The commit that the branch must be at for it to be applied; null: whatever it is at. */
+  /** The commit that the branch must be at for it to be applied; null when every commit will do. */
   expected_version: z.string().nullable(),
   status: ProposalStatus,
   detail: z.string(),
@@ -38,11 +38,11 @@ export const Proposal = z.strictObject({
   decided_by: z.string().nullable(),
   decided_at: EpochMs.nullable(),
   commit: z.string().nullable(),
-  /** The tree that a person approved after looking at it; null while nobody did, and for an approval that named none. */
+  /** The tree that a person looked at and approved; null before, and for an approval that named none. */
   approved_tree: z.string().nullable(),
-  /** The commit that this tree was made over. */
+  /** The commit on which this tree was built. */
   approved_base: z.string().nullable(),
-  /** Where it was applied. */
+  /** The node that applied it. */
   node_id: NodeId.nullable(),
   created_at: EpochMs,
   updated_at: EpochMs,
@@ -53,15 +53,15 @@ export const Proposal = z.strictObject({
 });
 export type Proposal = z.infer<typeof Proposal>;
 
-/** A commit as people write it: at least seven hex digits of it. */
+/** A commit as people write it: at least seven of its hex digits. */
 const CommitHash = z.string().regex(/^[0-9a-f]{7,64}$/, 'must be a commit: 7 to 64 lower-case hex digits');
 
-/** A git object as it is named in full. */
+/** The full name of a git object. */
 const ObjectHash = z
   .string()
   .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'must be a hash: 40 or 64 lower-case hex digits');
 
-/** Why a reader should look twice at a file. `runs`: some program runs or obeys it; `hidden`: it has characters that are not seen. */
+/** Why a reader should look twice at a file. `runs`: some program runs or obeys it; `hidden`: it has invisible characters. */
 const ReviewMark = z.enum([
   'runs',
   'deleted',
@@ -74,67 +74,70 @@ const ReviewMark = z.enum([
 ]);
 export type ReviewMark = z.infer<typeof ReviewMark>;
 
-/** What a proposal does to one file, as git says. A renamed file is one that is deleted and one that is added. */
+/** What a proposal does to one file, as git reports it. A renamed file counts as one deleted and one added. */
 export const ProposedFile = z.strictObject({
   path: z.string(),
   status: z.enum(['added', 'deleted', 'modified', 'type_changed']),
-  /** Modes as git writes them (`100644`); null where there is no file. */
+  /** Modes as git writes them (`100644`); null when there is no file. */
   old_mode: z.string().nullable(),
   new_mode: z.string().nullable(),
   marks: z.array(ReviewMark),
 });
 export type ProposedFile = z.infer<typeof ProposedFile>;
 
-/** The tree that a node made of a proposal, and git's own diff of it. */
+/** The tree that a node built from a proposal, and git's own diff of it. */
 export const PreviewResult = z.strictObject({
   branch: z.string(),
-  /** The commit that it was made over. */
+  /** The commit on which it was built. */
   base: ObjectHash,
   tree: ObjectHash,
   files: z.array(ProposedFile),
-  /** git's diff, compressed by gzip, in base64: text as a repository has it may hold what JSON and PostgreSQL do not take. */
+  /**
+   * git's diff, compressed with gzip, in base64: a repository's text may hold bytes that JSON and PostgreSQL do not
+   * accept.
+   */
   packedDiff: z.string(),
 });
 export type PreviewResult = z.infer<typeof PreviewResult>;
 
 /** What a proposal would do to its project, as far as a node has found out. */
 export const ProposalPreview = z.strictObject({
-  /** `making`: a node is asked; the same request a moment later tells more. */
+  /** `making`: a node is building it; repeat the request a moment later. */
   state: z.enum(['making', 'ready', 'failed']),
-  /** Why there is none; empty unless it failed. */
+  /** Why there is none; null unless it failed. */
   error_code: z.string().nullable(),
   detail: z.string(),
   branch: z.string().nullable(),
-  /** The commit that the tree was made over. */
+  /** The commit on which the tree was built. */
   base: z.string().nullable(),
-  /** Name it as `tree_hash` to approve exactly this. */
+  /** Pass it as `tree_hash` to approve exactly this tree. */
   tree: z.string().nullable(),
   files: z.array(ProposedFile),
-  /** Which node made it. */
+  /** The node that built it. */
   node_id: NodeId.nullable(),
   made_at: EpochMs.nullable(),
 });
 export type ProposalPreview = z.infer<typeof ProposalPreview>;
 
-/** One proposal with what it would change. */
+/** One proposal with the changes that it would make. */
 export const ShownProposal = z.strictObject({
   ...Proposal.shape,
-  /** What the worker wrote: the patch, or the new text of the file; null when it is not there any more. */
+  /** The worker's text: the patch, or the new text of the file; null when the store no longer has it. */
   content: z.string().nullable(),
-  /** What git makes of it, as git's own diff of the tree that a node made; null until there is one. */
+  /** git's own diff of the tree that a node built; null until there is one. */
   diff: z.string().nullable(),
-  /** How that diff was made; null for what is not to be decided and never had one. */
+  /** How that diff was made; null for a decided proposal that never had one. */
   preview: ProposalPreview.nullable(),
 });
 export type ShownProposal = z.infer<typeof ShownProposal>;
 
-/** `GET /api/runtime/proposals`: the newest first. */
+/** `GET /api/runtime/proposals`: newest first. */
 export const ListProposals = z.strictObject({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   status: ProposalStatus.optional(),
   project_id: z.string().max(64).optional(),
   task_id: z.string().max(64).optional(),
-  /** Goes on where a page ended: its `X-Next-Cursor`. */
+  /** Continues where a page ended: its `X-Next-Cursor`. */
   cursor: z
     .string()
     .max(200)
@@ -145,11 +148,11 @@ export type ListProposals = z.infer<typeof ListProposals>;
 
 /** `POST /api/runtime/proposals/:id/approve`. */
 export const ApproveProposal = z.strictObject({
-  /** The commit that the branch must be at, in place of the proposal's own; null: whatever it is at. */
+  /** The commit that the branch must be at, instead of the proposal's own; null when every commit will do. */
   expected_version: CommitHash.nullable().optional(),
   /**
-   * The tree that was looked at (`preview.tree`): exactly this is committed, or nothing. Without it only changes are committed that the
-   * worker's text shows in full.
+   * The tree that the person looked at (`preview.tree`): exactly this is committed, or nothing. Without it, only
+   * changes are committed that the worker's text shows in full.
    */
   tree_hash: ObjectHash.optional(),
 });
@@ -162,13 +165,13 @@ export const RejectProposal = z.strictObject({ reason: z.string().max(500).optio
 
 /** A person's approval, as it reaches the workflow. */
 export const Approval = z.strictObject({
-  /** Names this request, so that one that is sent twice is recorded once. */
+  /** Names this request, so that a repeated one is recorded once. */
   requestId: z.string(),
-  /** Who: `admin`, `api` or `page`. */
+  /** The actor: `admin`, `api` or `page`. */
   by: z.string(),
   /** Undefined: the proposal's own stays. */
   expectedVersion: CommitHash.nullable().optional(),
-  /** The tree that was looked at; undefined for an approval that names none. */
+  /** The tree that the person looked at; undefined for an approval that names none. */
   treeHash: ObjectHash.optional(),
 });
 export type Approval = z.infer<typeof Approval>;
@@ -180,7 +183,7 @@ export const ApprovalAnswer = z.strictObject({
 });
 export type ApprovalAnswer = z.infer<typeof ApprovalAnswer>;
 
-/** What a node is asked to commit. It holds no secret and no content. */
+/** What a node must commit. It holds no secret and no content. */
 export const ApplySpec = z.strictObject({
   proposalId: z.string(),
   taskId: z.string(),
@@ -188,14 +191,14 @@ export const ApplySpec = z.strictObject({
   title: z.string(),
   kind: z.enum(['patch', 'file']),
   path: z.string().nullable(),
-  /** The commit that the branch must be at; null: whatever it is at. */
+  /** The commit that the branch must be at; null when every commit will do. */
   expectedVersion: z.string().nullable(),
-  /** What a person approved; null: an approval that named no tree. A control plane of an earlier version names neither. */
+  /** What a person approved; null: the approval named no tree. Absent from a control plane of an earlier version. */
   approved: z.strictObject({ tree: ObjectHash, base: ObjectHash }).nullable().optional(),
 });
 export type ApplySpec = z.infer<typeof ApplySpec>;
 
-/** What became of it. */
+/** The result of applying a proposal. */
 export const ApplyResult = z.strictObject({
   /** Full hash. */
   commit: z.string(),

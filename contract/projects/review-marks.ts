@@ -2,22 +2,22 @@ import { hasHiddenCharacters } from '../http/hidden-characters.ts';
 import type { ProposedFile, ReviewMark } from './proposals.ts';
 
 /**
- * Paths whose content some program runs or obeys without being asked: continuous integration, git, agents, editors, containers, builds,
- * shells. Names are compared without case, since macOS and Windows do so.
+ * Paths whose content some program runs or obeys automatically: continuous integration, git, agents, editors,
+ * containers, builds, shells. Letter case does not count, as on macOS and Windows.
  */
 const RUNS: readonly RegExp[] = [
   // Forges and continuous integration.
   /^\.(?:github|gitlab|gitea|forgejo|circleci|buildkite|woodpecker|semaphore|teamcity|travis)(?:\/|$)/,
   /(?:^|\/)\.(?:gitlab-ci|travis|drone|woodpecker|cirrus|appveyor|pre-commit-config|pre-commit-hooks|lefthook|goreleaser)[^/]*$/,
   /(?:^|\/)(?:azure-pipelines|bitbucket-pipelines|appveyor|cloudbuild|buildspec|lefthook|renovate|jenkinsfile|codeowners)[^/]*$/,
-  // Git, and hooks that are kept in the repository.
+  // git, and hooks that are kept in the repository.
   /(?:^|\/)\.git[^/]*(?:\/|$)/,
   /(?:^|\/)(?:\.husky|\.?githooks|\.?git-hooks|hooks)\//,
   // Settings and instructions of coding assistants.
   /(?:^|\/)\.(?:claude|codex|cursor|gemini|windsurf|continue|aider|mcp|clinerules|roo|agents)[^/]*(?:\/|$)/,
   /(?:^|\/)(?:claude(?:\.local)?|agents|gemini)\.md$/,
   /(?:^|\/)mcp\.json$/,
-  // Editors, and what they start.
+  // Editors, and what they start automatically.
   /(?:^|\/)\.(?:vscode|idea|devcontainer|fleet|zed|vim|nvim|emacs\.d)(?:\/|$)/,
   /(?:^|\/)(?:\.devcontainer|\.vimrc|\.exrc|\.nvimrc|\.dir-locals|\.lldbinit|\.gdbinit|[^/]*\.code-workspace)[^/]*$/,
   // Containers and machines.
@@ -39,7 +39,7 @@ const RUNS: readonly RegExp[] = [
 
 const [SYMLINK, SUBMODULE, PLAIN, EXECUTABLE] = ['120000', '160000', '100644', '100755'] as const;
 
-/** Whether some program runs or obeys a file of this path without being asked. */
+/** Returns whether some program runs or obeys a file of this path automatically. */
 export function isRunPath(path: string): boolean {
   const lower = path
     .normalize('NFKC')
@@ -49,7 +49,7 @@ export function isRunPath(path: string): boolean {
 }
 
 /**
- * Says why a reader should look twice at a file of a proposal.
+ * Returns why a reader should look twice at a file of a proposal.
  * @param section the file's part of git's own diff
  */
 export function reviewMarks(file: Omit<ProposedFile, 'marks'>, section: string): ReviewMark[] {
@@ -67,7 +67,7 @@ export function reviewMarks(file: Omit<ProposedFile, 'marks'>, section: string):
   ];
 }
 
-/** Whether a change is one that its text alone shows in full: plain text in plain files, new or changed. */
+/** Returns whether the diff's text shows a change in full: plain text in plain files, new or changed. */
 export function isReadable(file: ProposedFile): boolean {
   const { status, old_mode: before, new_mode: after, marks } = file;
   const isScript = before === EXECUTABLE && after === EXECUTABLE;
@@ -79,12 +79,15 @@ export function isReadable(file: ProposedFile): boolean {
   );
 }
 
-/** git's diff in the parts of its files. A line of content never starts with `diff --git`: its sign stands before it. */
+/**
+ * Splits git's diff into the parts of its files. A content line never starts with `diff --git`: its sign stands
+ * before it.
+ */
 export function diffSections(diff: string): string[] {
   return diff.split(/^(?=diff --git )/m).filter((section) => section !== '');
 }
 
-/** The lines that are new, without their signs. */
+/** Returns the new lines, without their signs. */
 const addedText = (section: string): string =>
   section
     .slice(Math.max(0, section.search(/^@@ /m)))

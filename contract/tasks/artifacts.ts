@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { EpochMs } from '../http/primitives.ts';
 
-/** What a task left behind. Field names follow the original; `content` only where one artifact is asked for and it is text. */
+/**
+ * A file that a task left. Field names follow the original. `content` is present only when one text artifact is
+ * requested.
+ */
 export const Artifact = z.strictObject({
   id: z.string(),
   task_id: z.string(),
-  /** The lease of the attempt that made it: the same attempt makes it once. */
+  /** The lease of the attempt that made it; an attempt makes it only once. */
   job_id: z.string(),
   type: z.string(),
   name: z.string(),
@@ -14,7 +17,7 @@ export const Artifact = z.strictObject({
   bytes: z.number().int(),
   created_at: EpochMs,
   finalized: z.boolean(),
-  /** `minio://bucket/key`; null once retention took the bytes away. */
+  /** `minio://bucket/key`; null once retention has removed the bytes. */
   url: z.string().nullable(),
   entity_refs: z.array(z.string()),
   tags: z.array(z.string()),

@@ -3,7 +3,7 @@ import { EpochMs, NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from '../http
 import { Usage } from './runs.ts';
 import { Task } from './tasks.ts';
 
-/** How a lease stands; the original's words. `failed`: its worker said so. */
+/** The status of a lease, in the original's words. `failed`: its worker reported a failure. */
 export const LeaseStatus = z.enum(['active', 'expired', 'released', 'failed']);
 export type LeaseStatus = z.infer<typeof LeaseStatus>;
 
@@ -12,7 +12,7 @@ export const Lease = z.strictObject({
   id: z.string(),
   task_id: z.string(),
   worker_id: z.string(),
-  /** The fencing token: a write with an older one is refused. */
+  /** The lease epoch, which is the fencing token: a write with an older one is refused. */
   epoch: z.number().int(),
   /** `agent`: Temporal gave the task to an agent; `http`: a worker leased it over the API. */
   kind: z.enum(['agent', 'http']),
@@ -27,7 +27,7 @@ export const Lease = z.strictObject({
 });
 export type Lease = z.infer<typeof Lease>;
 
-/** As in the original, 0 and null stand for the default. */
+/** As in the original, 0 and null mean the default. */
 const ttl = z.preprocess(
   (value) => (value === 0 || value === null ? undefined : value),
   z.number().int().min(1).max(86_400).optional(),
@@ -44,13 +44,13 @@ export const LeaseTask = z.strictObject({
 export const DispatchTask = z.strictObject({
   worker_id: ReportedId.optional(),
   ttl_seconds: ttl,
-  /** Whether a failed attempt is followed by others, up to max_attempts. As in the original not unless said. */
+  /** Whether other attempts follow a failed one, up to max_attempts. As in the original, the default is no. */
   retry: z.boolean().default(false),
-  /** Whether the call answers when the task has ended, as the original did, or at once. */
+  /** Whether the call waits until the task has ended, as the original did, or returns immediately. */
   wait: z.boolean().default(true),
 });
 
-/** Which lease a worker speaks for. May be left out only while the task was never leased twice. */
+/** The lease that a worker acts for. It may be left out only while the task was never leased twice. */
 const fencing = {
   lease_id: z.string().max(64).optional(),
   epoch: z.number().int().positive().optional(),
@@ -69,7 +69,7 @@ export const CompleteTask = z.strictObject({
   status: z.enum(['success', 'error']),
   output: z.string().nullish(),
   error_message: z.string().max(10_000).nullish(),
-  /** After an error: whether another attempt may help. The original never tried again by itself. */
+  /** After an error: whether another attempt may help. The original never retried automatically. */
   retryable: z.boolean().default(false),
   metrics: z
     .strictObject({
@@ -85,12 +85,12 @@ export const CompleteTask = z.strictObject({
     .regex(ONE_LINE, 'must not contain control characters')
     .refine(isStorable, NOT_STORABLE)
     .optional(),
-  /** Empty ones are left out. */
+  /** Empty tags are left out. */
   artifact_tags: z.array(z.string().max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
 });
 export type CompleteTask = z.infer<typeof CompleteTask>;
 
-/** What an attempt came to. Field names follow the original's llm_results. */
+/** The result of an attempt. Field names follow the original's llm_results. */
 export const TaskResult = z.strictObject({
   id: z.string(),
   task_id: z.string(),
@@ -98,11 +98,11 @@ export const TaskResult = z.strictObject({
   worker_id: z.string(),
   artifact_id: z.string().nullable(),
   status: z.enum(['success', 'error']),
-  /** The first 64 KiB of it; the artifact has all. Null where it was not asked for. */
+  /** The first 64 KiB of the output; the artifact holds all of it. Null in answers that leave it out. */
   output: z.string().nullable(),
   error_code: z.string().nullable(),
   error_message: z.string().nullable(),
-  /** Of the program; null where none ended on an agent. */
+  /** The exit code of the program; null when no program ended on an agent. */
   exit_code: z.number().int().nullable(),
   metrics: z.strictObject({
     duration_ms: z.number(),
@@ -115,9 +115,9 @@ export const TaskResult = z.strictObject({
 });
 export type TaskResult = z.infer<typeof TaskResult>;
 
-/** One attempt with what it came to, as `GET /api/runtime/runs` lists them. */
+/** One attempt with its result, as `GET /api/runtime/runs` lists them. */
 export const Run = z.strictObject({
-  /** The original's: `GET /api/runtime/runs` listed tasks. Prompts are cut after 200 characters. */
+  /** The task's fields, because the original's `GET /api/runtime/runs` listed tasks. Prompts are cut after 200 characters. */
   ...Task.shape,
   lease: Lease,
   task_status: z.string(),
@@ -125,6 +125,6 @@ export const Run = z.strictObject({
 });
 export type Run = z.infer<typeof Run>;
 
-/** One task with its last attempt; null where there was none, or the task was queued again. */
+/** One task with its last attempt; null when there was none, or the task was queued again. */
 export const TaskRun = z.strictObject({ ...Run.shape, lease: Lease.nullable() });
 export type TaskRun = z.infer<typeof TaskRun>;

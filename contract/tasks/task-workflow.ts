@@ -4,7 +4,7 @@ import { EpochMs, NodeId } from '../http/primitives.ts';
 import { PromptSource, RunError, RunLimits, type RunReport } from './runs.ts';
 import { TaskStatus } from './tasks.ts';
 
-/** What a task is, for good; what happens to it is in TaskState. */
+/** The constant facts of a task; its changing state is TaskState. */
 export const TaskSpec = z.strictObject({
   id: z.string(),
   contextId: z.string(),
@@ -26,7 +26,7 @@ export const TaskSpec = z.strictObject({
 });
 export type TaskSpec = z.infer<typeof TaskSpec>;
 
-/** A lease, as the workflow keeps it; times are epoch ms. */
+/** A lease, as the workflow holds it; times are epoch ms. */
 export const LeaseState = z.strictObject({
   id: z.string(),
   epoch: z.number().int(),
@@ -39,12 +39,12 @@ export const LeaseState = z.strictObject({
 });
 export type LeaseState = z.infer<typeof LeaseState>;
 
-/** How a task stands. Only workflows/task-state.ts makes one out of another. */
+/** The state of a task. Only workflows/task-state.ts derives one from another. */
 export const TaskState = z.strictObject({
   status: TaskStatus,
-  /** Counts transitions: what is written to PostgreSQL is ordered by it. */
+  /** Counts transitions. PostgreSQL orders its rows by it. */
   seq: z.number().int(),
-  /** The fencing token: of the newest lease. */
+  /** The lease epoch of the newest lease: the fencing token. */
   epoch: z.number().int(),
   attempts: z.number().int(),
   maxAttempts: z.number().int(),
@@ -53,19 +53,19 @@ export const TaskState = z.strictObject({
   /** The only node that may take it. */
   worker: NodeId.nullable(),
   ttlMs: z.number().int(),
-  /** Whether a failure of the worker ends it, whatever attempts are left; absent in tasks that 0.4 dispatched. */
+  /** Whether a worker's failure ends it even when attempts are left; absent in tasks that 0.4 dispatched. */
   once: z.boolean().optional(),
   notBefore: EpochMs.nullable(),
   lease: LeaseState.nullable(),
-  /** A cancellation that its worker has not confirmed. */
+  /** A cancellation that its worker has not confirmed yet. */
   cancel: z.strictObject({ by: z.string(), at: EpochMs }).nullable(),
   error: RunError.nullable(),
-  /** For people: what happened last. */
+  /** What happened last, for people. */
   detail: z.string(),
 });
 export type TaskState = z.infer<typeof TaskState>;
 
-/** Which lease a writer speaks for. */
+/** The lease that a writer acts for. */
 export interface Fence {
   readonly leaseId?: string | undefined;
   readonly epoch?: number | undefined;
@@ -79,7 +79,7 @@ export type TaskEvent =
       worker: string;
       leaseId: string;
       kind: 'agent' | 'http';
-      /** Of an agent: the epoch it was given to claim. */
+      /** For an agent: the lease epoch that it was given to claim. */
       epoch: number | null;
       ttlMs: number | null;
     }
@@ -93,17 +93,17 @@ export type TaskEvent =
   | { type: 'refuse'; error: RunError }
   | { type: 'requeue'; by: string };
 
-/** How a lease ended. */
+/** The end of a lease. */
 export interface LeaseEnd {
   readonly lease: LeaseState;
   readonly status: 'expired' | 'released' | 'failed';
   readonly reason: string;
 }
 
-/** What is told to the audit log of a transition; the rest of an entry follows from the task. */
+/** The audit entry of a transition; the remaining fields follow from the task. */
 export type AuditNote = Pick<AuditEntry, 'action' | 'actor' | 'detail' | 'cause'>;
 
-/** An artifact that came with an ended attempt. */
+/** An artifact of an ended attempt. */
 export interface NewArtifact {
   readonly type: string;
   readonly name: string;
@@ -113,37 +113,37 @@ export interface NewArtifact {
   readonly tags: readonly string[];
 }
 
-/** One transition, as it is written to PostgreSQL: what the task is now, and what happened. */
+/** One transition, as PostgreSQL stores it: the task's new state, and what happened. */
 export interface TaskChange {
   readonly state: TaskState;
   readonly at: number;
-  /** The lease that ended by it. */
+  /** The lease that it ended. */
   readonly ended: LeaseEnd | null;
   readonly audit: readonly AuditNote[];
-  /** What an attempt came to, when one ended with a report. */
+  /** The result of an attempt, when one ended with a report. */
   readonly report: RunReport | null;
   readonly artifacts: readonly NewArtifact[];
 }
 
-/** Where a queued task is to go, and whether it may. */
+/** Where a queued task should run, and whether it may. */
 export interface Route {
-  /** Epoch ms at which this was so. */
+  /** When this was so, epoch ms. */
   readonly at: number;
-  /** The node that last served the context, when it is there. */
+  /** The node that last served the context, when it is online. */
   readonly sticky: string | null;
-  /** Where the project's clone is, the best node first; null: every node of the pool will do. */
+  /** The nodes that have the project's clone, the best first; null when every node of the pool will do. */
   readonly project: {
     readonly name: string;
     readonly targetPath: string | null;
     readonly nodes: readonly string[];
   } | null;
-  /** Tasks that must complete first and have not. */
+  /** Dependencies that have not completed. */
   readonly unmet: readonly string[];
   /** Why it may not run at all. */
   readonly refuse: RunError | null;
 }
 
-/** What a record came to. */
+/** The result of recording a transition. */
 export interface Recorded {
   readonly route: Route | null;
   /** Tasks that wait for this one, when it has ended. */
@@ -152,10 +152,10 @@ export interface Recorded {
 
 export interface LlmTaskInput {
   readonly spec: TaskSpec;
-  /** Null where the task is made by this very run. */
+  /** Null when this very run creates the task. */
   readonly state: TaskState | null;
   readonly createdBy: string;
-  /** What only PostgreSQL needs to know of a new task. */
+  /** The fields of a new task that only PostgreSQL needs. */
   readonly row: {
     readonly policy: unknown;
     readonly webhookUrl: string | null;
@@ -166,18 +166,18 @@ export interface LlmTaskInput {
   readonly first: Pick<TaskState, 'dispatched' | 'worker' | 'notBefore'>;
 }
 
-/** What an agent claims a task with. */
+/** An agent's claim of a task. */
 export interface ClaimRequest {
   readonly epoch: number;
   readonly token: string;
   readonly worker: string;
 }
-/** What a worker over HTTP asks for. */
+/** A request of a worker over HTTP for a lease. */
 export interface LeaseRequest {
   readonly worker: string;
   readonly ttlMs: number;
 }
-/** What a worker over HTTP reports at the end. */
+/** The final report of a worker over HTTP. */
 export interface FinishRequest {
   readonly fence: Fence;
   readonly report: Omit<RunReport, 'worker'>;

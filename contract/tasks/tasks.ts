@@ -3,32 +3,32 @@ import { EpochMs, NOT_STORABLE, NodeId, ONE_LINE, isStorable } from '../http/pri
 import { CronExpression } from '../projects/projects.ts';
 
 /**
- * How a task stands; the original's words, and `cancelled`. `failed` and `dead` leave only by a requeue: `failed` is what another
- * attempt could not help, `dead` is what had all its attempts. `completed` is final.
+ * The status of a task: the original's words, and `cancelled`. `failed`: another attempt would not help. `dead`: all
+ * attempts are used up. A requeue leads out of both. `completed` is final.
  */
 export const TaskStatus = z.enum(['queued', 'leased', 'running', 'completed', 'failed', 'dead', 'cancelled']);
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
 export { isTerminal } from './task-status.ts';
 
-/** What a task may use. The original's two, and ours. */
+/** The limits of a task: the original's two, and ours. */
 export const TaskPolicy = z.strictObject({
   timeout_sec: z.number().int().min(1).max(3_600).default(120),
-  /** US dollars that one attempt may cost, by the program's own account; 0: no limit. */
+  /** US dollars that one attempt may cost, as the program reports them; 0: no limit. */
   budget: z.number().min(0).max(10_000).default(0),
   /** Resident memory of all its processes, in MiB; null: no limit. */
   memory_mb: z.number().int().min(16).max(1_048_576).nullable().default(null),
-  /** What it may write, in KiB. */
+  /** The most output, in KiB. */
   output_kb: z.number().int().min(1).max(65_536).default(16_384),
-  /** Tokens that context hints may take. */
+  /** The most tokens for context hints. */
   context_tokens: z.number().int().min(0).max(200_000).default(12_000),
 });
 export type TaskPolicy = z.infer<typeof TaskPolicy>;
 
-/** Characters that a prompt may have: the whole body may have a megabyte. */
+/** The most characters in a prompt; the whole body may have a megabyte. */
 const PROMPT_CHARS = 400_000;
 
-/** The latest `not_before`, epoch ms: the engine cannot wait for longer than some thousand years. */
+/** The latest `not_before`, epoch ms: Temporal cannot wait for thousands of years. */
 const LATEST = Date.UTC(2100, 0, 1);
 
 /** The name of a pool: a label that nodes have. */
@@ -36,17 +36,17 @@ export const Label = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"');
 
-/** The pool of every node; others are named after a label that nodes have. */
+/** The pool of every node. Other pools are named after a label of nodes. */
 export const DEFAULT_POOL = 'default';
 
 export const DEFAULT_PRIORITY = 3;
-/** How long a lease of an agent lives without a heartbeat, in seconds, unless the task says otherwise. */
+/** How long an agent's lease lives without a heartbeat, in seconds, unless the task sets it. */
 export const DEFAULT_TTL_SECONDS = 30;
 
 const ContextId = z
   .string()
   .min(1)
-  // An index of PostgreSQL takes 2,704 bytes.
+  // A PostgreSQL index entry holds at most 2,704 bytes.
   .max(512)
   .regex(ONE_LINE, 'must not contain control characters')
   .refine(isStorable, NOT_STORABLE);
@@ -57,7 +57,7 @@ const TaskId = z
 
 /** `POST /api/runtime/llm-tasks`. */
 export const CreateTask = z.strictObject({
-  /** Tasks of one context go to the node that has its session; made up where nothing is said. */
+  /** Tasks of one context go to the node that has its session; generated when absent. */
   context_id: ContextId.optional(),
   agent_slug: z
     .string()
@@ -67,29 +67,29 @@ export const CreateTask = z.strictObject({
     .refine(isStorable, NOT_STORABLE)
     .default('default'),
   prompt: z.string().min(1).max(PROMPT_CHARS).refine(isStorable, NOT_STORABLE),
-  /** Empty ones are left out. */
+  /** Empty hints are left out. */
   context_hints: z.array(z.string().max(1_024).refine(isStorable, NOT_STORABLE)).max(64).default([]),
   policy: TaskPolicy.prefault({}),
   desired_format: z.enum(['json', 'text']).default('text'),
   max_attempts: z.number().int().min(1).max(10).default(3),
-  /** Whether agents take it by themselves. As in the original not unless said: it waits for `dispatch` or `lease`. */
+  /** Whether agents take it automatically. The default is the original's: it waits for `dispatch` or `lease`. */
   auto_dispatch: z.boolean().default(false),
   /** A label that its node must have. */
   pool: Label.default(DEFAULT_POOL),
-  /** Only this node. */
+  /** The only node that may run it. */
   worker_id: NodeId.optional(),
   /** The managed project in whose clone it runs. */
   project_id: z.string().max(64).refine(isStorable, NOT_STORABLE).optional(),
-  /** 1 goes first, 5 last. */
+  /** 1 runs first, 5 last. */
   priority: z.number().int().min(1).max(5).default(DEFAULT_PRIORITY),
-  /** Tasks of one priority take turns by this; the agent and project unless said. */
+  /** Tasks of one priority take turns by this key; the default is the agent profile and project. */
   fairness_key: z
     .string()
     .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 visible ASCII characters')
     .optional(),
-  /** Not before this time, epoch ms. */
+  /** It does not run before this time, epoch ms. */
   not_before: EpochMs.max(LATEST).optional(),
-  /** Tasks that must complete first. If one of them cannot any more, this one fails. */
+  /** Tasks that must complete first. If one of them no longer can, this task fails. */
   depends_on: z.array(TaskId).max(100).default([]),
   lease_ttl_seconds: z.number().int().min(5).max(3_600).default(DEFAULT_TTL_SECONDS),
   artifact_type: z
@@ -97,7 +97,7 @@ export const CreateTask = z.strictObject({
     .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and "_"')
     .default('LLM_RESULT'),
   tags: z.array(z.string().min(1).max(64).refine(isStorable, NOT_STORABLE)).max(32).default([]),
-  /** Told by a signed POST when the task has ended. */
+  /** Receives a signed POST when the task has ended. */
   webhook_url: z
     .url({ protocol: /^https?$/ })
     .max(2_048)
@@ -106,7 +106,7 @@ export const CreateTask = z.strictObject({
 });
 export type CreateTask = z.infer<typeof CreateTask>;
 
-/** `POST /api/runtime/llm-tasks/batch`. Inside a batch `depends_on` may also name others of it by `ref`. */
+/** `POST /api/runtime/llm-tasks/batch`. Inside a batch, `depends_on` may also name other tasks of it by `ref`. */
 export const CreateBatch = z.strictObject({
   tasks: z
     .array(
@@ -127,9 +127,9 @@ export type CreateBatch = z.infer<typeof CreateBatch>;
 
 /** Why a queued task does not run yet. */
 export const Waiting = z.strictObject({
-  /** For people: `no node of pool gpu is online`. */
+  /** The reason, for people: `no node of pool gpu is online`. */
   reason: z.string(),
-  /** Its place among those that wait for the same nodes, from 1; null while it does not stand in line. */
+  /** Its place among the tasks that wait for the same nodes, from 1; null while it is not in the queue. */
   position: z.number().int().nullable(),
 });
 export type Waiting = z.infer<typeof Waiting>;
@@ -139,7 +139,7 @@ export const Task = z.strictObject({
   id: z.string(),
   context_id: z.string(),
   agent_slug: z.string(),
-  /** In lists and events only the first 200 characters. */
+  /** Lists and events hold only the first 200 characters. */
   prompt: z.string(),
   context_hints: z.array(z.string()),
   policy: TaskPolicy,
@@ -168,13 +168,13 @@ export const Task = z.strictObject({
   webhook_url: z.string().nullable(),
   schedule_id: z.string().nullable(),
   created_by: z.string(),
-  /** For people: what happened last. */
+  /** What happened last, for people. */
   detail: z.string(),
   error_code: z.string().nullable(),
   error_message: z.string().nullable(),
-  /** Since when its program is being ended. */
+  /** When its cancellation was requested; null when it was not. */
   cancel_requested_at: EpochMs.nullable(),
-  /** Only where one task is asked for. */
+  /** Present only when one task is requested. */
   waiting: Waiting.nullable(),
   workflow_id: z.string(),
   run_id: z.string(),
@@ -182,9 +182,9 @@ export const Task = z.strictObject({
 });
 export type Task = z.infer<typeof Task>;
 
-/** `GET /api/runtime/llm-tasks`: the newest first. */
+/** `GET /api/runtime/llm-tasks`: newest first. */
 export const ListTasks = z.strictObject({
-  /** As in the original, no task has a status that is none. */
+  /** As in the original, an unknown status matches no task. */
   status: z.string().max(64).optional(),
   agent_slug: z.string().max(128).optional(),
   context_id: z.string().max(512).optional(),
@@ -192,11 +192,11 @@ export const ListTasks = z.strictObject({
   project_id: z.string().max(64).optional(),
   pool: z.string().max(64).optional(),
   tag: z.string().max(64).optional(),
-  /** In the prompt, the id, the context or the agent. */
+  /** Searches the prompt, the id, the context and the agent profile. */
   search: z.string().max(200).optional(),
-  /** The original had none: without it all are listed, up to so many. */
+  /** The original had no limit: without it, the answer holds up to 1,000 tasks. */
   limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
-  /** Goes on where a page ended: its `X-Next-Cursor`. */
+  /** Continues where a page ended: its `X-Next-Cursor`. */
   cursor: z.string().max(200).optional(),
 });
 export type ListTasks = z.infer<typeof ListTasks>;
@@ -204,7 +204,7 @@ export type ListTasks = z.infer<typeof ListTasks>;
 /** `POST /api/runtime/llm-tasks/:id/cancel`. */
 export const CancelTask = z.strictObject({ reason: z.string().max(500).default('') });
 
-/** A task that a Temporal Schedule makes again and again. */
+/** A task that a Temporal Schedule makes repeatedly. */
 export const TaskSchedule = z.strictObject({
   id: z.string(),
   name: z.string(),
@@ -235,15 +235,15 @@ export const UpdateTaskSchedule = z
   .partial()
   .refine((given) => Object.keys(given).length > 0, 'name at least one setting to change');
 
-/** Ceilings on what tasks may cost together, in US dollars, and how long things are kept. */
+/** Ceilings on what tasks may cost together, in US dollars, and retention times. */
 export const TaskSettings = z.strictObject({
-  /** Of one context, over all time; null: none. */
+  /** The ceiling of one context, over all time; null: none. */
   context_budget_usd: z.number().positive().nullable(),
-  /** Of one project in a calendar month (UTC); null: none. */
+  /** The ceiling of one project in a calendar month (UTC); null: none. */
   project_budget_usd: z.number().positive().nullable(),
-  /** How long artifacts are kept, in days; null: for ever. */
+  /** How long artifacts are kept, in days; null: forever. */
   artifact_days: z.number().int().min(1).max(36_500).nullable(),
-  /** How long the rows of live output are kept after an attempt, in hours; the log artifact has them then. */
+  /** How long the rows of live output are kept after an attempt, in hours; the log artifact stays. */
   output_hours: z.number().int().min(1).max(8_760),
 });
 export type TaskSettings = z.infer<typeof TaskSettings>;

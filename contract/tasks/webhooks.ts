@@ -2,10 +2,13 @@ import { z } from 'zod';
 import { EpochMs } from '../http/primitives.ts';
 import type { TaskStatus } from './tasks.ts';
 
-/** What is told when a task has ended. Neither its prompt nor its output: whoever wants them asks for them. */
+/**
+ * The body of the call when a task has ended. It holds neither prompt nor output: a receiver that needs them requests
+ * them.
+ */
 export interface WebhookBody {
   readonly type: `task.${TaskStatus}`;
-  /** Names the delivery: the same for every try. */
+  /** Names the delivery; every try has the same id. */
   readonly id: string;
   readonly created_at: number;
   readonly task: {
@@ -27,12 +30,12 @@ export interface WebhookBody {
 /** One end of a task; a task that is queued again has another. */
 export interface TaskEnd {
   readonly taskId: string;
-  /** The transition by which it ended. */
+  /** The transition that ended it. */
   readonly seq: number;
   readonly status: TaskStatus;
   readonly attempts: number;
   readonly error: { readonly code: string; readonly message: string } | null;
-  /** Who had it last, and the lease. */
+  /** The last worker, and the lease. */
   readonly worker: string | null;
   readonly leaseId: string | null;
   /** Epoch ms. */
@@ -42,7 +45,7 @@ export interface TaskEnd {
 export interface DeliverWebhookInput {
   readonly taskId: string;
   readonly deliveryId: string;
-  /** The same bytes for every try. */
+  /** Every try sends the same bytes. */
   readonly body: string;
 }
 
@@ -59,7 +62,7 @@ export interface WebhookOutcome {
 export const WebhookSecret = z.strictObject({
   /** The key of `Membridge-Signature`, as it is, in UTF-8. */
   secret: z.string(),
-  /** Since when. */
+  /** When it was made. */
   made_at: EpochMs,
 });
 export type WebhookSecret = z.infer<typeof WebhookSecret>;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Every change goes through here, so that a dry run changes nothing and the list at the end is complete. Sourced by install.sh.
+# Every change is made here, so that a dry run changes nothing and the final list is complete. Sourced by install.sh.
 changed=() left=() notes=()
 
 # write_file PATH MODE TEXT WHAT: writes a whole file or none, and only when it differs.
@@ -21,7 +21,7 @@ write_file() {
   mv "$draft" "$path"
 }
 
-# tighten PATH: a settings file that others may read is closed to them.
+# tighten PATH: closes a settings file that other users may read.
 tighten() {
   [ -e "$1" ] || return 0
   # shellcheck disable=SC2012
@@ -34,7 +34,7 @@ tighten() {
 # gather COMMAND ...: runs it; its output lines "changed<tab>what" and "left<tab>what" join the lists.
 gather() {
   local output kind what
-  output="$("$@")" || fail "that did not work (see above). Nothing else was changed; run it again when it is mended."
+  output="$("$@")" || fail "this step failed (see above). Nothing else was changed. Correct the problem and run install.sh again."
   while IFS=$'\t' read -r kind what; do
     case "$kind" in
       changed) changed+=("$what") ;;
@@ -45,21 +45,21 @@ gather() {
   done <<< "$output"
 }
 
-# The dependencies, and the Node that runs them: what stack/bootstrap.mjs brings for `npm start`.
+# Installs the dependencies and the Node that runs them, as stack/bootstrap.mjs does for `npm start`.
 bring_programs() {
   local cache="${XDG_CACHE_HOME:-$HOME/.cache}/membridge" what="$root/node_modules (dependencies)" before
   if node "$root/deploy/probe.mjs" dependencies 2> /dev/null; then left+=("$what"); else changed+=("$what"); fi
   if $dry; then
-    notes+=("Node 24, and for a server Temporal and MinIO, go to $cache where this machine has none that fits.")
+    notes+=("Node 24, and for a server Temporal and MinIO, are installed in $cache where this machine has no suitable ones.")
     return 0
   fi
   before="$(ls "$cache" 2> /dev/null || true)"
-  # Asks for the Node and the dependencies, and then does nothing.
+  # The bootstrap installs Node and the dependencies; the script itself does nothing.
   node "$root/stack/bootstrap.mjs" deploy/install/prepare-only.ts || fail 'the dependencies could not be installed (see above). No service was installed.'
   note_new "$cache" "$before"
 }
 
-# The programs, the keys and the page, so that the first start is quick.
+# Prepares the programs, the keys and the page, so that the first start is quick.
 prepare_server() {
   local cache="${XDG_CACHE_HOME:-$HOME/.cache}/membridge" before data_dir
   if $dry; then
@@ -67,7 +67,7 @@ prepare_server() {
     for file in server.env stack.json; do
       if [ -e "$data_dir/$file" ]; then left+=("$data_dir/$file (keys)"); else changed+=("$data_dir/$file (random keys)"); fi
     done
-    notes+=("The page (dist/web) and the workflows are built where they are not up to date.")
+    notes+=("The page (dist/web) and the workflows are built unless they are up to date.")
     return 0
   fi
   before="$(ls "$cache" 2> /dev/null || true)"
@@ -75,7 +75,7 @@ prepare_server() {
   note_new "$cache" "$before"
 }
 
-# note_new FOLDER BEFORE: what is in the folder now and was not.
+# note_new FOLDER BEFORE: lists what is new in the folder.
 note_new() {
   local entry
   while IFS= read -r entry; do
@@ -84,7 +84,7 @@ note_new() {
   done <<< "$(ls "$1" 2> /dev/null || true)"
 }
 
-# Enrols now: a token that is used up or expired is an error here, not of a service that fails later.
+# Enrols now, so that a used or expired token is an error here, and not in a service that fails later.
 enrol() {
   if [ -e "$agent_dir/agent.json" ]; then
     left+=("$agent_dir/agent.json (enrolled already)")

@@ -1,2 +1,2 @@
-/** Run by install.sh through stack/bootstrap.mjs for what that brings before any script: the dependencies and Node 24. */
+/** Run by install.sh through stack/bootstrap.mjs, which installs the dependencies and Node 24 before any script. */
 process.exit(0);

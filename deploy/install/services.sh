@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# systemd: whether it runs here, the unit's text, enabling and starting it. Sourced by install.sh.
+# systemd: detects it, writes the unit, enables and starts it. Sourced by install.sh.
 
 systemd() {
   if [ "$scope" = user ]; then systemctl --user "$@"; else systemctl "$@"; fi
 }
 
-# Sets has_systemd (units make sense) and ask_systemd (it may be told to do something).
+# Sets has_systemd (a unit makes sense) and ask_systemd (systemd may be called).
 look_for_systemd() {
   has_systemd=false ask_systemd=false
   if [ -n "${DESTDIR:-}" ] && [ "$scope" = system ]; then
@@ -18,18 +18,18 @@ look_for_systemd() {
   esac
 }
 
-# One agent a machine: the one in membridge.service and membridge-agent.service would want the same port and memory.
+# Only one agent per machine: those of membridge.service and membridge-agent.service would use the same port and memory.
 check_other_unit() {
   local server="$unit_dir/membridge.service" agent="$unit_dir/membridge-agent.service"
   if [ "$mode" = agent ] && [ -e "$server" ] && ! grep -q -- '--no-agent' "$server"; then
     fail "this machine's agent runs already, as a part of membridge.service ($server). There is nothing to install."
   fi
   if [ "$mode" = all ] && [ -e "$agent" ]; then
-    fail "this machine has an agent already ($agent). Install the server alone (./install.sh server), or remove that unit first (docs/install.md)."
+    fail "this machine has an agent already ($agent). Install only the server (./install.sh server), or remove that unit first (docs/install.md)."
   fi
 }
 
-# The PATH of the service: where the programs it calls are now, then the usual folders.
+# Returns the PATH of the service: the present folders of the programs that it calls, then the usual ones.
 service_path() {
   local program folder path
   path="$(dirname "$(node -p process.execPath)"):"
@@ -47,7 +47,7 @@ service_path() {
 
 unit_text() {
   local text installed_env_file="$env_file" user_line='' wanted_by=default.target arguments='' with_agent=' and an agent'
-  # Bash 5.2 would otherwise read & in what is put in.
+  # Otherwise Bash 5.2 would interpret & in the inserted text.
   shopt -u patsub_replacement 2> /dev/null || true
   text="$(cat "$root/deploy/systemd/$unit.in")"
   if [ "$scope" = system ]; then
@@ -95,7 +95,7 @@ install_service() {
   say_what_next
 }
 
-# act WHAT COMMAND ...: one call that changes something.
+# act WHAT COMMAND ...: runs one command that changes something.
 act() {
   local what="$1"
   shift
@@ -119,7 +119,7 @@ systemctl_text() {
 
 say_what_next() {
   local key_file
-  notes+=("how it does: $(systemctl_text) status $unit; its log: journalctl $([ "$scope" = user ] && printf -- '--user ')-u $unit")
+  notes+=("status: $(systemctl_text) status $unit; its log: journalctl $([ "$scope" = user ] && printf -- '--user ')-u $unit")
   if [ "$scope" = user ]; then
     notes+=("a user's services end when the user logs out. To keep them running: loginctl enable-linger $(id -un)")
   fi

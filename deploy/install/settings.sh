@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The settings file of a service: which names belong in it, reading it, completing it. Sourced by install.sh.
+# The settings file of a service: its names, and functions that read and complete it. Sourced by install.sh.
 # A test compares the names with the parsers in api/config.ts and agent/config.ts, and with stack/.
 
 # PORT is left out: the stack gives the control plane MEMBRIDGE_PORT, and other programs use PORT too.
@@ -12,7 +12,7 @@ server_settings=(
   MEMBRIDGE_DATA_DIR MEMBRIDGE_POSTGRES_PORT MEMBRIDGE_MINIO_PORT MEMBRIDGE_TEMPORAL_ENGINE MEMBRIDGE_TEMPORAL_PORT MEMBRIDGE_TEMPORAL_UI_PORT
   MEMBRIDGE_TEMPORAL_METRICS_PORT XDG_CACHE_HOME
 )
-# What an agent beside its server takes from the same file; the stack knows the server's address.
+# The names that an agent beside its server reads from the same file; the stack knows the server's address.
 agent_of_server_settings=(
   MEMBRIDGE_NODE_ID MEMBRIDGE_AGENT_HOST MEMBRIDGE_AGENT_PORT MEMBRIDGE_AGENT_DATA_DIR MEMBRIDGE_AGENT_DRYRUN MEMBRIDGE_AGENT_ENGINE
   MEMBRIDGE_ALLOW_PROCESS_CONTROL MEMBRIDGE_HEARTBEAT_INTERVAL_SECONDS MEMBRIDGE_ORPHAN_WAIT_SECONDS MEMBRIDGE_MIRROR_MINUTES MEMBRIDGE_CONFIG_ENV MEMBRIDGE_HOOKS_BIN
@@ -20,16 +20,16 @@ agent_of_server_settings=(
   MEMBRIDGE_TASK_SANDBOX MEMBRIDGE_TASK_PATHS MEMBRIDGE_AGENT_STORE
   CLAUDE_MEM_DB CLAUDE_MEM_DATA_DIR XDG_STATE_HOME
 )
-# MEMBRIDGE_ENROL_TOKEN is left out: it works once, and is used by the installer itself.
+# MEMBRIDGE_ENROL_TOKEN is left out: it works once, and the installer itself uses it.
 # shellcheck disable=SC2034
 agent_settings=(MEMBRIDGE_SERVER_URL "${agent_of_server_settings[@]}" LOG_LEVEL XDG_CACHE_HOME)
 
-# has_line NAME: whether the settings file says something about it.
+# has_line NAME: whether the settings file sets it.
 has_line() {
   [ -e "$env_file" ] && grep -q "^[[:space:]]*$1=" "$env_file"
 }
 
-# value_in_file NAME: its value there, without quotes around it.
+# value_in_file NAME: prints its value in the file, without quotes.
 value_in_file() {
   local value
   value="$(sed -n "s/^[[:space:]]*$1=//p" "$env_file" | tail -n 1)"
@@ -39,12 +39,12 @@ value_in_file() {
   printf '%s' "$value"
 }
 
-# setting NAME DEFAULT: what the service will use: the file's value, else the environment's, else the default.
+# setting NAME DEFAULT: prints the value for the service: from the file, otherwise the environment, otherwise the default.
 setting() {
   if has_line "$1"; then value_in_file "$1"; else printf '%s' "${!1:-$2}"; fi
 }
 
-# quoted VALUE: as both systemd and Node read it back.
+# quoted VALUE: quotes it so that both systemd and Node read it unchanged.
 quoted() {
   case "$1" in
     *[\'[:cntrl:]]*) fail "a setting has a quotation mark or a line break in its value, which the settings file cannot hold." ;;
@@ -53,7 +53,7 @@ quoted() {
   esac
 }
 
-# Adds what the file lacks: every setting that is in the environment, and the folder for data. No line that is there changes.
+# Adds what the file lacks: every setting in the environment, and the data folder. Existing lines do not change.
 write_settings() {
   local name value text='' added=() kept=()
   if [ -e "$env_file" ]; then
@@ -71,7 +71,7 @@ write_settings() {
     if has_line "$name"; then
       [ "$(value_in_file "$name")" = "$value" ] || [ -z "${!name:-}" ] || kept+=("$name")
     else
-      # Apart from the assignment to text, so that its failure ends the script.
+      # Not within the assignment to text, so that a failure ends the script.
       value="$(quoted "$value")"
       text+="$name=$value"$'\n'
       added+=("$name")
@@ -84,6 +84,6 @@ write_settings() {
   fi
   tighten "$env_file"
   for name in "${kept[@]+"${kept[@]}"}"; do
-    notes+=("$name in $env_file stays as it is, although the environment says otherwise: edit the file to change it.")
+    notes+=("$name in $env_file stays as it is, although the environment has another value. Edit the file to change it.")
   done
 }

@@ -2,7 +2,7 @@
 # Creates the namespace that Membridge uses, when it is not there.
 set -eu
 
-# A new server answers before it knows its own members: trying again is all it needs.
+# A new server answers before it knows its own members, so another try succeeds.
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
   if temporal operator namespace describe --namespace default; then exit 0; fi
   if temporal operator namespace create --namespace default --retention 72h; then exit 0; fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates Temporal's two databases, or brings their schema up to date. Safe to run again: every start of compose does.
+# Creates Temporal's two databases, or updates their schema. Safe to repeat: every start of compose runs it.
 set -eu
 
 for name in temporal temporal_visibility; do

@@ -7,7 +7,7 @@ import { startGitServers, TOKEN, type GitServers } from '../git/servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
-/** Pieces of a pack come so many ms apart: slow enough to be seen on the way. */
+/** A pause between the pieces of a pack, long enough to see a clone in progress. */
 const SLOWLY = { kind: 'slow', everyMs: 250 } as const;
 const BIG = 6_000_000;
 
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const cloneOf = (machine: Machine, ...path: string[]): string => join(machine.home, 'projects', ...path);
 
-/** Adds a project by the form; `private` with a token. Leaves the page where it asks what to do with it. */
+/** Adds a project with the form; `private` with a token. Leaves the page at the question of what to do with it. */
 async function add(address: string, token?: string): Promise<Page> {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'nav-projects');
@@ -50,7 +50,7 @@ async function add(address: string, token?: string): Promise<Page> {
   return page;
 }
 
-test('a repository is cloned with its progress, propagated, and compared with its remote; work in a clone is kept', async () => {
+test('clones a repository with its progress, propagates and compares it, and keeps work in a clone', async () => {
   const repository = servers.create('garden', { bytes: BIG });
   servers.open.trouble = SLOWLY;
   const page = await add(`${servers.open.url}/garden.git`);
@@ -88,7 +88,7 @@ test('a repository is cloned with its progress, propagated, and compared with it
   expect(readFileSync(cloneOf(desktop, 'garden', 'first'), 'utf8')).toBe('work of mine');
 });
 
-test('a private repository is reached with its token; without one, the error says what is missing', async () => {
+test('clones a private repository with its token, and reports a missing token', async () => {
   servers.create('secret');
   const page = await add(`${servers.closed.url}/secret.git`);
   await click(page, 'added-propagate');
@@ -106,7 +106,7 @@ test('a private repository is reached with its token; without one, the error say
   expect(await page.content()).not.toContain(TOKEN);
 });
 
-test('a clone that is cancelled ends at once and leaves nothing behind', async () => {
+test('ends a cancelled clone immediately, and leaves nothing behind', async () => {
   servers.create('cancelled', { bytes: BIG });
   servers.open.trouble = SLOWLY;
   const page = await add(`${servers.open.url}/cancelled.git`);
@@ -123,7 +123,7 @@ test('a clone that is cancelled ends at once and leaves nothing behind', async (
   expect(readdirSync(cloneOf(desktop)).filter((name) => name.includes('cancelled'))).toEqual([]);
 });
 
-test('a branch that is not there fails in words, and its folder stays free for the right one', async () => {
+test('reports an unknown branch in words, and keeps the folder free for the right one', async () => {
   servers.create('branches');
   const page = await add(`${servers.open.url}/branches.git`);
   await click(page, 'added-open');

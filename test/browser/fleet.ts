@@ -17,16 +17,16 @@ import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** A control plane with its page, and what it takes to let real machines join. */
+/** A control plane with its page, and helpers that let real machines join. */
 export interface Fleet {
   readonly test: TestPlane;
-  /** Where the page is. */
+  /** The address of the page. */
   readonly url: string;
-  /** Signs in when a browser opens it. */
+  /** The link that signs a browser in. */
   readonly signInLink: string;
-  /** Makes a machine with a claude-mem database of its own; its agent does not run yet. */
+  /** Makes a machine with its own claude-mem database; its agent does not run yet. */
   machine(id: string, options?: { release?: string; observations?: number }): Machine;
-  /** Starts a machine's agent, with an enrolment token of its own unless one is given, and further settings. */
+  /** Starts a machine's agent, with a new enrolment token unless one is given, and further settings. */
   start(machine: Machine, token?: string, settings?: Record<string, string>): Promise<Service>;
   stop(): Promise<void>;
 }
@@ -35,7 +35,7 @@ export interface Fleet {
 const HEARTBEAT_SECONDS = '2';
 const MARCH = Date.UTC(2026, 2, 2, 9);
 
-/** Builds the page and starts a control plane that serves it, in a database, a bucket and a namespace of its own. */
+/** Builds the page and starts a control plane that serves it, with its own database, bucket and namespace. */
 export async function startFleet(env: Record<string, string> = {}): Promise<Fleet> {
   const parts = inject('parts');
   const { uiUrl } = parts.temporal;
@@ -109,7 +109,7 @@ async function startAgent(
 }
 
 /**
- * Builds the page in a process of its own, as users do: inside a test run React would be built for development. The
+ * Builds the page in a separate process, as users do: inside a test run, React would be built for development. The
  * lock lets one test file build while the others wait.
  */
 async function buildPage(): Promise<void> {

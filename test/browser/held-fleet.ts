@@ -1,7 +1,7 @@
 import { enrolNode, heartbeat, type TestPlane } from '../support/control-plane.ts';
 import { startHeldNode, type HeldNode } from '../git/held-clones.ts';
 
-/** A node that is enrolled and reports, and whose clones end when a test says so. */
+/** An enrolled node that reports, and whose clones end when a test says so. */
 export interface ReportingNode {
   readonly held: HeldNode;
   stop(): Promise<void>;
@@ -10,7 +10,7 @@ export interface ReportingNode {
 /** How often such a node reports, in milliseconds. */
 const BEAT_MS = 5_000;
 
-/** Lets a node join that reports as an agent does. */
+/** Enrols a node that reports as an agent does. */
 export async function startReportingNode(test: TestPlane, node: string): Promise<ReportingNode> {
   const { agent_key: key } = await enrolNode(test, node);
   const beat = () =>

@@ -27,8 +27,8 @@ afterAll(async () => {
 
 /**
  * Steps through a page with Tab until the focus leaves it.
- * @returns the controls that are seen and were never reached; of radio buttons one of each group is enough, the arrow
- *   keys do the rest
+ * @returns the visible controls that it never reached. One radio button of each group is enough; the arrow keys reach
+ * the others
  */
 async function unreached(page: Page): Promise<string[]> {
   const total = await page.evaluate(() => {
@@ -47,7 +47,7 @@ async function unreached(page: Page): Promise<string[]> {
     return seen.length;
   });
   expect(total).toBeGreaterThan(1);
-  // What a live update took off the page meanwhile is nothing to reach; what it added takes steps too.
+  // A control that a live update removed need not be reached; a new one costs more steps.
   const remaining = (): Promise<string[]> =>
     page.evaluate(() => {
       const { left } = window as unknown as { left: Set<HTMLElement> };
@@ -61,7 +61,7 @@ async function unreached(page: Page): Promise<string[]> {
   return await remaining();
 }
 
-test('every control of every page is reached with Tab', async () => {
+test('reaches every control of every page with Tab', async () => {
   const signIn = await visitor.open(`${fleet.url}/signin`);
   await see(signIn, 'page-signin');
   expect(await unreached(signIn)).toEqual([]);
@@ -86,7 +86,7 @@ test('every control of every page is reached with Tab', async () => {
   }
 });
 
-/** The test id of what has the focus. */
+/** Returns the test id of the focused element. */
 const focused = (page: Page) =>
   page.evaluate(() => document.activeElement?.getAttribute('data-testid') ?? null);
 
@@ -101,7 +101,7 @@ async function tabTo(page: Page, testId: string): Promise<void> {
   throw new Error(`60 steps with Tab did not lead to ${testId}.`);
 }
 
-test('a space is made and deleted without a mouse, and the focus is never lost', async () => {
+test('makes and deletes a space without a mouse, and never loses the focus', async () => {
   const page = await visitor.open(`${fleet.url}/signin`);
   await see(page, 'page-signin');
   await page.keyboard.type(RUNTIME_KEY);
@@ -138,7 +138,7 @@ test('a space is made and deleted without a mouse, and the focus is never lost',
   await see(page, 'space-name', 'everything');
 });
 
-test('a project is added, chosen nodes are asked, and the question of deleting is answered without a mouse', async () => {
+test('adds a project, propagates to chosen nodes, and answers the delete question without a mouse', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');
   await page.goto(`${fleet.url}/membridge/projects`);
@@ -157,7 +157,7 @@ test('a project is added, chosen nodes are asked, and the question of deleting i
   await tabTo(page, 'clone-choose-desktop');
   await page.keyboard.press('Space');
   await see(page, 'matrix-chosen', '1 chosen');
-  // A button that may not be pressed can be reached, says why, and does nothing.
+  // A disabled button can be focused, says why it is disabled, and does nothing.
   await tabTo(page, 'project-clone');
   await page.getByText('It has no primary node').waitFor();
   await page.keyboard.press('Enter');
@@ -181,7 +181,7 @@ test('a project is added, chosen nodes are asked, and the question of deleting i
   await see(page, 'project-name', 'by-keys');
 });
 
-test('Esc closes a dialog and returns the focus to the button or menu that opened it', async () => {
+test('closes a dialog with Esc, and returns the focus to the button or menu that opened it', async () => {
   const page = await visitor.open(fleet.signInLink);
   const closeByEsc = async (dialog: string, opener: string): Promise<void> => {
     await see(page, dialog);
@@ -218,7 +218,7 @@ test('Esc closes a dialog and returns the focus to the button or menu that opene
   }
 });
 
-test('a task is made, found and cancelled without a mouse', async () => {
+test('makes, finds and cancels a task without a mouse', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');
   await page.goto(`${fleet.url}/runtime/tasks`);

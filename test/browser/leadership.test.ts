@@ -54,25 +54,25 @@ async function promote(page: Page, node: string, lease: string): Promise<void> {
   await page.getByRole('option', { name: lease }).click();
 }
 
-test('a primary is chosen, shown with what is left of its lease, and another takes its place', async () => {
+test('chooses a primary, shows the rest of its lease, and replaces it', async () => {
   const page = await openSpace();
   await see(page, 'leadership-primary', 'Nobody');
   await see(page, 'leadership-status', 'Needs selection');
   await see(page, 'leadership-epoch', /^0$/);
   await promote(page, 'laptop', '8 hours');
-  await see(page, 'promote-consequence', 'laptop becomes primary. The epoch becomes 1.');
+  await see(page, 'promote-consequence', 'laptop becomes primary. The leadership epoch becomes 1.');
   await click(page, 'promote-accept');
   await see(page, 'toast-done', `laptop is primary of ${NAME}`);
   await see(page, 'leadership-primary', 'laptop');
   await see(page, 'leadership-status', 'Active');
   await see(page, 'leadership-expires', /^in (8 h 0|7 h 59) min$/);
-  await see(page, 'leadership-note', 'renewed by itself');
+  await see(page, 'leadership-note', 'renews its lease');
   await see(page, 'leadership-events', /laptop became primary\s*·\s*epoch 1/);
   await see(page, 'leadership-events', 'on this page');
   expect(await leadership()).toMatchObject({ primary_node_id: 'laptop', epoch: 1, lease_seconds: 28_800 });
 
   await promote(page, 'desktop', '5 minutes');
-  await see(page, 'promote-consequence', 'desktop becomes primary in place of laptop');
+  await see(page, 'promote-consequence', 'desktop replaces laptop as primary');
   await click(page, 'promote-cancel');
   await see(page, 'leadership-primary', 'laptop');
   await promote(page, 'desktop', '5 minutes');
@@ -83,8 +83,8 @@ test('a primary is chosen, shown with what is left of its lease, and another tak
   await see(page, 'leadership-snapshot', /now|ago/);
 });
 
-test('what another person or the engine does shows by itself: a lease that runs out leaves nobody', async () => {
-  // The primary of a project is the primary of its canonical id, which here is that of the space, too.
+test('shows changes by others automatically: no primary is left when a lease expires', async () => {
+  // A project's primary is the primary of its canonical id, which here is also the space's.
   const body = { name: NAME, repo_url: 'https://git.example.org/garden', primary_node_id: 'laptop' };
   project = String((await fleet.test.call('POST', '/api/runtime/projects', { body })).body['id']);
   const page = await openProject();
@@ -96,12 +96,12 @@ test('what another person or the engine does shows by itself: a lease that runs 
   await see(page, 'fact-primary', 'desktop');
   await see(page, 'leadership-expires', /^in [23]\d s$/);
   await desktop.kill();
-  await see(page, 'leadership-note', 'It is offline');
+  await see(page, 'leadership-note', 'The primary is offline');
   await expect
     .poll(async () => (await leadership()).status, { timeout: 130_000, interval: 500 })
     .toBe('needs_selection');
   await see(page, 'leadership-primary', 'Nobody');
-  await see(page, 'leadership-events', 'the lease of desktop ran out');
+  await see(page, 'leadership-events', 'the lease of desktop expired');
   await see(page, 'promote-open', 'Choose a primary');
   await fleet.test.call('PATCH', `/api/runtime/projects/${project}`, { body: { primary_node_id: 'laptop' } });
   await see(page, 'leadership-primary', 'laptop');
@@ -109,10 +109,10 @@ test('what another person or the engine does shows by itself: a lease that runs 
 }, 240_000);
 
 test.each([
-  ['push', 'Push asked for on laptop'],
-  ['pull', 'Pull asked for on laptop'],
-  ['sync', 'Sync asked for on laptop'],
-] as const)('the memory of a project is moved on its primary: %s', async (action, said) => {
+  ['push', 'Push requested on laptop'],
+  ['pull', 'Pull requested on laptop'],
+  ['sync', 'Sync requested on laptop'],
+] as const)('moves the memory of a project on its primary: %s', async (action, said) => {
   const page = await openProject();
   await see(page, 'project-memory-status', 'In step');
   const before = new Set((await jobs()).map(({ id }) => id));
@@ -125,14 +125,14 @@ test.each([
   await see(page, 'project-memory-pushed', /now|ago/);
 });
 
-test('the memory of a project is synced on every node that is online', async () => {
+test('syncs the memory of a project on every online node', async () => {
   const page = await openProject();
   await see(page, 'project-memory-status', 'In step');
   const online = async () => (await fleet.test.call('GET', '/api/runtime/workers/desktop')).body['status'];
   await expect.poll(online, { timeout: 30_000 }).toBe('online');
   const before = new Set((await jobs()).map(({ id }) => id));
   await click(page, 'project-memory-sync-all');
-  await page.getByText('Sync asked for on every node that is online').waitFor();
+  await page.getByText('Sync requested on every online node').waitFor();
   await expect
     .poll(
       async () => {
@@ -144,7 +144,7 @@ test('the memory of a project is synced on every node that is online', async () 
     .toEqual(['desktop completed', 'laptop completed']);
 });
 
-test('the mirror is a setting of the space, and not for an encrypted one', async () => {
+test('offers the mirror as a setting of a space, except of an encrypted one', async () => {
   const page = await openSpace();
   const space = async () =>
     (await fleet.test.call('GET', `/api/membridge/spaces/${CID}`)).body as unknown as Space;
@@ -152,7 +152,7 @@ test('the mirror is a setting of the space, and not for an encrypted one', async
   await click(page, 'space-settings-open');
   await page.getByRole('switch', { name: 'Mirror' }).check();
   await click(page, 'edit-space-save');
-  await see(page, 'settings-mirror', 'For machines on the original’s scripts');
+  await see(page, 'settings-mirror', 'For machines with the original’s scripts');
   expect((await space()).mirror).toBe(true);
   await fleet.test.call('POST', `/api/membridge/projects/${CID}/leadership/select`, {
     body: { primary_node_id: 'laptop' },
@@ -170,7 +170,7 @@ test('the mirror is a setting of the space, and not for an encrypted one', async
   await click(page, 'space-settings-open');
   await page.getByRole('switch', { name: 'Encrypt' }).check();
   expect(await page.getByRole('switch', { name: 'Mirror' }).isDisabled()).toBe(true);
-  await page.getByTestId('space-settings-dialog').getByText('Not for an encrypted space').waitFor();
+  await page.getByTestId('space-settings-dialog').getByText('Not available in an encrypted space').waitFor();
   await click(page, 'edit-space-save');
   await see(page, 'settings-mirror', 'Off');
   expect(await space()).toMatchObject({ mirror: false, encrypted: true });

@@ -8,7 +8,7 @@ import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker } from './task-worker.ts';
 import { see, setHidden, startVisitor, type Visitor } from './visitor.ts';
 
-/** A wire between browser and control plane that a test can cut. */
+/** A connection between browser and control plane that a test can cut. */
 class Wire {
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -83,7 +83,7 @@ async function openNodes(): Promise<Page> {
   return page;
 }
 
-test('a lost connection is said, with the age of what is shown; then the page is live again and has missed nothing', async () => {
+test('reports a lost connection with the age of the data, then is live again without a gap', async () => {
   visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const page = await openNodes();
   await enrolNode(fleet.test, 'before-the-cut');
@@ -106,11 +106,11 @@ test('a lost connection is said, with the age of what is shown; then the page is
   await page.getByTestId('node-row-before-the-cut').waitFor({ state: 'detached' });
   await page.getByTestId('tab-membridge').click();
   await see(page, 'space-name', 'made-meanwhile');
-  // Told by the replay of events: the list of nodes was not loaded again.
+  // The replay of events brought it: the list of nodes was not loaded again.
   expect(lists.filter((url) => url.endsWith('/workers'))).toEqual([]);
 });
 
-test('the output of a task goes on after a lost connection, with nothing missing and nothing twice', async () => {
+test('continues the output of a task after a lost connection, without a gap or a repetition', async () => {
   visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const worker = startTaskWorker(fleet.test, 'worker');
   const { id } = await worker.make();
@@ -135,8 +135,8 @@ test('the output of a task goes on after a lost connection, with nothing missing
     .toEqual(['before the cut', expect.stringMatching(/err\s+during the cut/i)]);
 });
 
-test('a tab works beside six in the background, and a background tab catches up when somebody returns to it', async () => {
-  // Streams that end on purpose are failed requests to Chromium.
+test('works in a seventh tab, and catches up in a background tab when somebody returns to it', async () => {
+  // Chromium counts streams that end on purpose as failed requests.
   const first = await openNodes();
   const context = first.context();
   const others: Page[] = [];
@@ -158,13 +158,13 @@ test('a tab works beside six in the background, and a background tab catches up 
   await fleet.test.call('DELETE', '/api/runtime/workers/behind-the-back');
 });
 
-test('a control plane that restarts finds the page signed in and live again, with what the new one tells', async () => {
+test('stays signed in and is live again after the control plane restarts', async () => {
   visitor.expectProblem(/ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE)/);
   const page = await openNodes();
   await see(page, 'node-status-during-the-cut');
   const { config } = fleet.test.plane.deps;
   await fleet.test.plane.stop();
-  // Its port is anybody's now: a server of another test must not answer the page.
+  // Another program may get its port now: a server of another test must not answer the page.
   wire.cut();
   await see(page, 'live-state', 'Reconnecting');
   await page.waitForEvent('requestfailed');

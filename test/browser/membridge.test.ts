@@ -29,7 +29,7 @@ async function openSpaces(): Promise<Page> {
   return await visitor.open(fleet.signInLink);
 }
 
-/** The jobs of the space, newest first, by the API. */
+/** Returns the jobs of the space from the API, newest first. */
 async function jobs(): Promise<Job[]> {
   return (await fleet.test.call('GET', '/api/membridge/jobs?limit=200')).body as unknown as Job[];
 }
@@ -37,7 +37,7 @@ async function jobs(): Promise<Job[]> {
 const observations = ({ db }: Machine): unknown =>
   db.prepare('SELECT count(*) FROM observations').pluck().get();
 
-test('a space made by the form brings the machines into step; rows, bytes and jobs appear by themselves', async () => {
+test('syncs the machines in a space from the form, and shows rows, bytes and jobs live', async () => {
   const page = await openSpaces();
   await see(page, 'spaces-empty');
   await click(page, 'new-space-open');
@@ -60,7 +60,7 @@ test('a space made by the form brings the machines into step; rows, bytes and jo
   await see(page, 'jobs-table', 'Done');
 });
 
-test('a memory that claude-mem writes travels, and its syncs show in the history by themselves', async () => {
+test('sends a memory that claude-mem writes, and shows its syncs live in the history', async () => {
   const page = await openSpaces();
   await see(page, 'jobs-table');
   const before = new Set((await jobs()).map(({ id }) => id));
@@ -93,27 +93,24 @@ test.each([
   ['push', 'Push'],
   ['pull', 'Pull'],
   ['sync', 'Sync'],
-] as const)(
-  'the button %s runs on its node alone and leaves its job in the history',
-  async (action, label) => {
-    const page = await openSpaces();
-    await see(page, 'jobs-table');
-    const before = new Set((await jobs()).map(({ id }) => id));
-    await page.getByTestId(`member-${action}-desktop`).click();
-    await page.getByText(`${label} asked for on desktop`).waitFor();
-    const asked = async () => (await jobs()).find((job) => job.trigger === 'button' && !before.has(job.id));
-    await expect.poll(asked).toMatchObject({ action, agent: 'desktop' });
-    const id = (await asked())?.id;
-    await see(page, `job-status-${id}`, 'Done');
-    await see(page, `job-row-${id}`, 'by hand');
-  },
-);
+] as const)('runs the button %s on its node only, and adds its job to the history', async (action, label) => {
+  const page = await openSpaces();
+  await see(page, 'jobs-table');
+  const before = new Set((await jobs()).map(({ id }) => id));
+  await page.getByTestId(`member-${action}-desktop`).click();
+  await page.getByText(`${label} requested on desktop`).waitFor();
+  const asked = async () => (await jobs()).find((job) => job.trigger === 'button' && !before.has(job.id));
+  await expect.poll(asked).toMatchObject({ action, agent: 'desktop' });
+  const id = (await asked())?.id;
+  await see(page, `job-status-${id}`, 'Done');
+  await see(page, `job-row-${id}`, 'by hand');
+});
 
-test('Sync all asks every node; the history can be narrowed to one, and rounds that did nothing leave no row', async () => {
+test('asks every node with Sync all, filters the history by node, and omits empty rounds', async () => {
   const page = await openSpaces();
   await see(page, 'jobs-table');
   await click(page, 'space-sync-all');
-  await page.getByText('Sync asked for on 2 nodes').waitFor();
+  await page.getByText('Sync requested on 2 nodes').waitFor();
   const running = page.locator('tr[data-status="running"], tr[data-status="pending"]');
   await expect
     .poll(async () => (await jobs()).every(({ status }) => status === 'completed'), { timeout: 15_000 })
@@ -129,7 +126,7 @@ test('Sync all asks every node; the history can be narrowed to one, and rounds t
   expect(new URL(page.url()).searchParams.get('node')).toBe('laptop');
 });
 
-test('the history link opens this very workflow in the Temporal UI', async () => {
+test('opens the right workflow in the Temporal UI from the history link', async () => {
   const page = await openSpaces();
   const link = page.locator('[data-testid^="job-history-"]').first();
   const [opened] = await Promise.all([page.context().waitForEvent('page'), link.click()]);
@@ -140,7 +137,7 @@ test('the history link opens this very workflow in the Temporal UI', async () =>
   await opened.getByText('Workflow Execution Started').first().waitFor();
 });
 
-test('a space goes only after it was confirmed', async () => {
+test('deletes a space only after a confirmation', async () => {
   const page = await openSpaces();
   await click(page, 'space-menu');
   await click(page, 'space-delete');

@@ -30,7 +30,7 @@ async function openNodes(): Promise<Page> {
   return page;
 }
 
-test('a node that dies turns offline by itself, with its age, and comes back', async () => {
+test('shows a dead node as offline with its age, live, and online again later', async () => {
   const page = await openNodes();
   await see(page, 'node-status-laptop', 'Online');
   await agent.kill();
@@ -43,7 +43,7 @@ test('a node that dies turns offline by itself, with its age, and comes back', a
   await see(page, 'nodes-offline', '0');
 });
 
-test('nodes are listed with what their claude-mem databases hold', async () => {
+test('lists nodes with the contents of their claude-mem databases', async () => {
   const page = await openNodes();
   await see(page, 'nodes-online', '2');
   await see(page, 'node-rows-laptop', /36\s*observations/);
@@ -69,7 +69,7 @@ test('shows in red that a node runs tasks without a sandbox', async () => {
   await see(page, 'node-sandbox', 'bubblewrap');
 });
 
-test('a token made on the page lets one more machine in; it appears without a reload, and can be removed', async () => {
+test('admits a machine with a token from the page, shows it without a reload, and removes it', async () => {
   const page = await openNodes();
   await page.getByTestId('add-node-name').fill('not a name!');
   await see(page, 'add-node', /letters|may|must/i);
@@ -98,7 +98,7 @@ test('a token made on the page lets one more machine in; it appears without a re
   await joined.stop();
 });
 
-test('a claude-mem database that vanishes is told in words', async () => {
+test('reports a vanished claude-mem database in words', async () => {
   const page = await openNodes();
   await see(page, 'node-row-laptop', '36');
   laptop.db.close();

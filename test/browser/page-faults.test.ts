@@ -9,7 +9,7 @@ import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
 const built = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'web');
-/** A copy of the built page. A test may remove files from it. */
+/** A copy of the built page, from which a test may remove files. */
 const webDir = mkdtempSync(join(tmpdir(), 'membridge-web-'));
 const UNREACHABLE = /ERR_INTERNET_DISCONNECTED/;
 
@@ -36,7 +36,7 @@ async function open(tab: string): Promise<Page> {
   return page;
 }
 
-/** Takes the file of a page, in every form, out of the server's folder. @returns puts it back */
+/** Removes the file of a page, in every form, from the server's folder. @returns a function that restores it */
 function hide(name: string): () => void {
   const assets = join(webDir, 'assets');
   const files = readdirSync(assets).filter((file) => file.startsWith(`${name}-`) && file.includes('.js'));
@@ -47,13 +47,13 @@ function hide(name: string): () => void {
   };
 }
 
-test('the form of a new task fails at once while offline, and no task is created later', async () => {
+test('fails immediately in the form of a new task while offline, and creates no task later', async () => {
   visitor.expectProblem(UNREACHABLE);
   const page = await open('tab-runtime');
   await click(page, 'new-task-open');
   await page.getByTestId('task-prompt').fill('Sent while offline');
   await page.context().setOffline(true);
-  // The light does not wait until the connection is found to be dead.
+  // The light does not wait until the dead connection is noticed.
   await see(page, 'live-state', 'Reconnecting');
   await click(page, 'task-submit');
   await see(page, 'task-error', 'This browser is offline');
@@ -62,17 +62,17 @@ test('the form of a new task fails at once while offline, and no task is created
   await see(page, 'live-state', 'Live');
   await page.waitForLoadState('networkidle').catch(() => undefined);
   expect(await tasks()).toEqual([]);
-  // What was typed is still there, and can be sent now.
+  // The typed text is still there, and can be sent now.
   await click(page, 'new-task-open');
   await click(page, 'task-submit');
   await see(page, 'task-id');
   expect((await tasks()).map(({ prompt }) => prompt)).toEqual(['Sent while offline']);
 });
 
-test('the form of a new task says that it waits, and Esc cancels the request', async () => {
+test('says in the form of a new task that it waits, and cancels the request with Esc', async () => {
   const page = await open('tab-runtime');
   const gone = page.waitForEvent('requestfailed', (request) => request.method() === 'POST');
-  // A network that takes a request and does not pass it on.
+  // A network that accepts a request and does not forward it.
   await page.route('**/api/runtime/llm-tasks', (route) =>
     route.request().method() === 'POST' ? undefined : route.continue(),
   );
@@ -85,13 +85,13 @@ test('the form of a new task says that it waits, and Esc cancels the request', a
   expect((await tasks()).map(({ prompt }) => prompt)).not.toContain('Taken back');
 });
 
-test('a page whose file is missing after an upgrade reloads once, keeps the shell, and opens when the file is there', async () => {
+test('reloads once when a page file is missing after an upgrade, and opens the page once it exists', async () => {
   visitor.expectProblem(/status of 404/);
   const page = await open('tab-runtime');
   const restore = hide('OverviewPage');
   await click(page, 'nav-overview');
   await see(page, 'toast-done', 'The page was reloaded');
-  await see(page, 'page-missing', 'cannot be fetched');
+  await see(page, 'page-missing', 'could not load its file');
   await see(page, 'top-bar');
   await click(page, 'tab-nodes');
   await see(page, 'page-nodes');
@@ -101,20 +101,20 @@ test('a page whose file is missing after an upgrade reloads once, keeps the shel
   await see(page, 'page-runtime');
 });
 
-test('a page that cannot be fetched while offline says so inside the shell, and opens afterwards', async () => {
+test('reports a page that cannot be loaded offline inside the shell, and opens it afterwards', async () => {
   visitor.expectProblem(UNREACHABLE);
   const page = await open('tab-runtime');
   await page.context().setOffline(true);
   await see(page, 'live-state', 'Reconnecting');
   await click(page, 'nav-audit');
-  await see(page, 'page-missing', 'cannot be fetched');
+  await see(page, 'page-missing', 'could not load its file');
   await see(page, 'top-bar');
   await page.context().setOffline(false);
   await click(page, 'failure-retry');
   await see(page, 'page-audit');
 });
 
-test('a status that the page does not know is shown as it is, and the other rows stay', async () => {
+test('shows an unknown status as it is, and keeps the other rows', async () => {
   const ids: string[] = [];
   for (const prompt of ['known', 'unknown']) {
     const made = await fleet.test.call('POST', '/api/runtime/llm-tasks', {
@@ -132,7 +132,7 @@ test('a status that the page does not know is shown as it is, and the other rows
   await see(page, `task-status-${known}`, 'Queued');
 });
 
-test('a long output is shown from its end at once, and can be read from the beginning', async () => {
+test('shows a long output from its end immediately, and can show it from the beginning', async () => {
   const made = await fleet.test.call('POST', '/api/runtime/llm-tasks', {
     body: { context_id: 'ctx', agent_slug: 'default', prompt: 'write much' },
   });
@@ -163,7 +163,7 @@ test('a long output is shown from its end at once, and can be read from the begi
   await see(page, 'output', 'line 99999');
 });
 
-test('the window says that it loads while the first answer is on its way', async () => {
+test('says that it loads until the first answer arrives', async () => {
   const page = await open('tab-runtime');
   const answer = Promise.withResolvers<undefined>();
   await page.route('**/api/session', async (route) => {

@@ -10,7 +10,7 @@ import { startFleet, type Fleet } from './fleet.ts';
 import { inspect, pictures } from './inspect.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
-/** Pictures show a fleet of a believable size; for the rules of accessibility a small one does. */
+/** Pictures show a fleet of a realistic size; for the accessibility rules a small one is enough. */
 const scale = pictures ? 60 : 1;
 
 let fleet: Fleet;
@@ -78,7 +78,7 @@ async function addProject(name: string, body: Record<string, unknown>): Promise<
 const ask = (id: string, what: string, body: Record<string, unknown> = {}) =>
   fleet.test.call('POST', `/api/runtime/projects/${id}/${what}`, { body });
 
-/** A project in every state that its page knows: up to date, with work in it, on the way, waiting or refused. */
+/** Makes a project in every status that its page knows: up to date, with local work, in progress, waiting or refused. */
 async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
   const website = gits.create('website', { bytes: 9_000_000, commits: 4 });
   for (const name of ['billing', 'dotfiles']) gits.create(name, { commits: 2 });
@@ -100,11 +100,11 @@ async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
   await ask(id, 'clone', { node_id: 'laptop' });
   await ask(id, 'fetch', {});
   if (!pictures) {
-    // Something else is where the clone is to go.
+    // Another folder is already at the clone's target path.
     mkdirSync(join(unwell.home, 'projects', 'website'), { recursive: true });
     writeFileSync(join(unwell.home, 'projects', 'website', 'diary'), 'Mine.');
   }
-  // Slow enough to be on the way in every view, also where the machine is busy.
+  // Slow enough to be in progress in every view, also on a busy machine.
   gits.open.trouble = { kind: 'slow', everyMs: 3_000 };
   await ask(id, 'propagate', { nodes: ['server', 'build-01'], wait: false });
   const select = { primary_node_id: 'laptop', lease_seconds: 28_800 };
@@ -115,7 +115,7 @@ async function cloneProjects(desktop: Machine, unwell: Machine): Promise<void> {
   await fleet.test.call('POST', path, { body: select });
 }
 
-/** Writes some memories on a machine, as its claude-mem would, and waits until another one knows them. */
+/** Writes some memories on a machine, as its claude-mem would, and waits until another one has them. */
 async function remember(machine: Machine, n: number): Promise<void> {
   const session = machine.db.prepare('SELECT memory_session_id, project FROM sdk_sessions LIMIT 1 OFFSET ?');
   const { memory_session_id: memorySessionId, project } = session.get(n) as Record<string, string>;
@@ -140,7 +140,7 @@ async function remember(machine: Machine, n: number): Promise<void> {
   );
 }
 
-/** What can be seen of the page: how to get there, and what shows that it is all there. */
+/** The views of the page: how to open each, and what shows that it is complete. */
 const VIEWS: Record<string, (page: Page) => Promise<void>> = {
   membridge: async (page) => {
     await click(page, 'tab-membridge');
@@ -268,7 +268,7 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await see(page, 'proxy-not-in-use', 'its own control plane');
   },
 };
-/** The views whose pictures stand in the docs. */
+/** The views whose pictures are in the docs. */
 const PICTURED = new Set([
   'membridge',
   'new-space',
@@ -286,7 +286,7 @@ const PICTURED = new Set([
   'promote',
 ]);
 
-test('no view breaks a rule of accessibility, in dark or in light', { timeout: 300_000 }, async () => {
+test('breaks no accessibility rule in any view, in dark or in light', { timeout: 300_000 }, async () => {
   // An address with a secret in it.
   visitor.expectProblem(/status of 400/);
   const page = await visitor.open(fleet.signInLink);
@@ -301,7 +301,7 @@ test('no view breaks a rule of accessibility, in dark or in light', { timeout: 3
   expect(found).toEqual([]);
 });
 
-test.each([390, 1600])('no view is wider than a window of %i pixels', async (width) => {
+test.each([390, 1600])('keeps every view within a window of %i pixels', async (width) => {
   // An address with a secret in it.
   visitor.expectProblem(/status of 400/);
   const page = await visitor.open(fleet.signInLink, { viewport: { width, height: 844 } });
@@ -317,7 +317,7 @@ test.each([390, 1600])('no view is wider than a window of %i pixels', async (wid
   expect(wider).toEqual([]);
 });
 
-test('no page without a session breaks a rule of accessibility, in dark or in light', async () => {
+test('breaks no accessibility rule on pages without a session, in dark or in light', async () => {
   visitor.expectProblem(/status of 404/);
   visitor.expectProblem(/status of 401/);
   const page = await visitor.open(`${fleet.url}/signin`);

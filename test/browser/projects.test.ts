@@ -16,7 +16,7 @@ const SSH_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.e
 }) as string;
 const TOKEN = 'ghp_ATOKENTHATNOBODYMAYSEE0123456789';
 const REPO = 'https://git.example.org/team/garden.git';
-/** What a browser writes about an answer that says that a field is wrong. */
+/** The browser's log line about an answer that refuses a field. */
 const REFUSED = /status of 400/;
 
 let fleet: Fleet;
@@ -45,7 +45,7 @@ async function openProjects(): Promise<Page> {
   return page;
 }
 
-/** A project made by the API, and its page. */
+/** Makes a project with the API, and opens its page. */
 async function openProject(body: Record<string, unknown>): Promise<{ page: Page; id: string }> {
   const made = await fleet.test.call('POST', '/api/runtime/projects', { body: { repo_url: REPO, ...body } });
   expect(made.status, JSON.stringify(made.body)).toBe(201);
@@ -62,7 +62,7 @@ const get = async (id: string): Promise<ManagedProject> =>
 const list = async (): Promise<ProjectSummary[]> =>
   (await fleet.test.call('GET', '/api/runtime/projects')).body as unknown as ProjectSummary[];
 
-test('what is wrong stands beside its field; a token in the address becomes the credential, and is seen nowhere', async () => {
+test('shows problems beside their fields, and moves a token from the address to the credential', async () => {
   visitor.expectProblem(REFUSED);
   const page = await openProjects();
   await see(page, 'projects-empty');
@@ -75,16 +75,16 @@ test('what is wrong stands beside its field; a token in the address becomes the 
   const form = page.getByTestId('add-project-form');
   await form.getByText('Must be https://host/path, ssh://user@host/path or user@host:path').waitFor();
   await form.getByText('Must be letters, digits').waitFor();
-  await form.getByText('Must be a branch name as git takes it').waitFor();
-  await see(page, 'add-project-error', 'see the marked fields');
-  // The first of them has the focus.
+  await form.getByText('Must be a branch name that git accepts').waitFor();
+  await see(page, 'add-project-error', 'Correct the marked fields');
+  // The first refused field has the focus.
   await expect
     .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
     .toBe('project-repo');
 
-  // A problem goes with what it was about; those of other fields stay.
+  // A problem disappears with its cause; those of other fields stay.
   await page.getByTestId('project-branch').fill('');
-  await form.getByText('Must be a branch name as git takes it').waitFor({ state: 'detached' });
+  await form.getByText('Must be a branch name that git accepts').waitFor({ state: 'detached' });
   await form.getByText('Must be letters, digits').waitFor();
   await page.getByTestId('project-name-field').fill('');
   await page.getByTestId('project-repo').fill(`https://me:${TOKEN}@git.example.org/team/shop.git`);
@@ -108,7 +108,7 @@ test('what is wrong stands beside its field; a token in the address becomes the 
   expect(await page.content()).not.toContain(TOKEN);
 });
 
-test('a clone that was asked for right after adding shows how far it is, and what it is at the end', async () => {
+test('shows the progress and the result of a clone that starts right after adding', async () => {
   const page = await openProjects();
   await click(page, 'add-project-open');
   await page.getByTestId('project-repo').fill('https://git.example.org/team/yard.git');
@@ -146,7 +146,7 @@ test('a clone that was asked for right after adding shows how far it is, and wha
     .waitFor();
 });
 
-test('propagating serves the chosen nodes, tells why one waits, and shows an error in full', async () => {
+test('propagates to the chosen nodes, says why one waits, and shows an error in full', async () => {
   const { page, id } = await openProject({ name: 'propagated', primary_node_id: 'laptop' });
   laptop.held.end(CLONED);
   const long = `The git server refused the credentials. ${'It said a great deal about it. '.repeat(9)}The end.`;
@@ -180,7 +180,7 @@ test('propagating serves the chosen nodes, tells why one waits, and shows an err
   await see(page, 'clone-status-desktop', 'Cloned');
   await see(page, 'clone-detail-build-01', /build-01/);
   await see(page, 'clone-status-build-01', 'Pending');
-  await see(page, 'matrix-propagation', /propagating|waits for nodes/);
+  await see(page, 'matrix-propagation', /propagating|waiting for offline nodes/);
   await click(page, 'nav-projects');
   await see(page, `project-nodes-${id}`, '2 of 3');
   await see(page, `project-drift-${id}`, 'up to date');
@@ -191,9 +191,9 @@ test('propagating serves the chosen nodes, tells why one waits, and shows an err
   for (const { held } of [laptop, desktop]) held.hold();
 });
 
-test('one clone that runs is cancelled by its own button, and fetching asks the clones that are there', async () => {
+test('cancels one running clone with its button, and fetches in existing clones', async () => {
   const { page, id } = await openProject({ name: 'cancelled', primary_node_id: 'laptop' });
-  // A button that can do nothing says why, and does nothing.
+  // A disabled button says why, and does nothing.
   expect(await page.getByTestId('project-fetch').getAttribute('aria-disabled')).toBe('true');
   await page.getByTestId('project-fetch').hover();
   await page.getByText('No node has a clone yet').waitFor();
@@ -222,7 +222,7 @@ test('one clone that runs is cancelled by its own button, and fetching asks the 
   desktop.held.hold();
 });
 
-test('a clone that was left alone is made as the remote after the page said what would move', async () => {
+test('resets a clone with local work after the page says what would move', async () => {
   const { page, id } = await openProject({ name: 'rewritten', primary_node_id: 'laptop' });
   const why =
     'left as it is: the remote rewrote its history: 2 commits of main are no longer in it, none made here';
@@ -254,14 +254,14 @@ test('a clone that was left alone is made as the remote after the page said what
   laptop.held.hold();
 });
 
-test('a push webhook shows its address and secret once', async () => {
+test('shows the address and secret of a push webhook once', async () => {
   const { page, id } = await openProject({ name: 'hooked' });
-  await see(page, 'fact-push-webhook', 'none: clones do not hear of pushes');
+  await see(page, 'fact-push-webhook', 'none: clones do not learn of pushes');
   await click(page, 'push-webhook-make');
   await see(page, 'push-webhook-address', `/api/runtime/projects/${id}/push`);
   const secret = (await page.getByTestId('push-webhook-secret').textContent()) ?? '';
   expect(secret.length).toBeGreaterThan(40);
-  // The address is long: it must break rather than push its copy button out of the dialog.
+  // The address is long: it must wrap, and not push its copy button out of the dialog.
   for (const width of [1280, 390]) {
     await page.setViewportSize({ width, height: 900 });
     const over = await page
@@ -281,7 +281,7 @@ test('a push webhook shows its address and secret once', async () => {
   await see(page, 'fact-push-webhook', 'none');
 });
 
-test('projects are found by name, address and tag; the list follows what others do', async () => {
+test('finds projects by name, address and tag, and follows changes of others', async () => {
   const page = await openProjects();
   const make = async (name: string, tags: string[]) => {
     const body = { name, tags, repo_url: `https://git.example.org/found/${name}` };
@@ -289,7 +289,7 @@ test('projects are found by name, address and tag; the list follows what others 
   };
   const [shop, blog] = [await make('shopfront', ['web', 'money']), await make('weblog', ['web'])];
   await see(page, `project-row-${shop}`, 'shopfront');
-  await see(page, `project-row-${blog}`, 'not asked for yet');
+  await see(page, `project-row-${blog}`, 'not cloned yet');
   await page.getByTestId('projects-filter').fill('found shop');
   await page.getByTestId(`project-row-${blog}`).waitFor({ state: 'detached' });
   await page.getByTestId('projects-filter').fill('nothing at all');
@@ -303,7 +303,7 @@ test('projects are found by name, address and tag; the list follows what others 
   await page.getByTestId(`project-row-${shop}`).waitFor({ state: 'detached' });
 });
 
-test('settings are changed one by one; a new name keeps the address of its page, and the old id leads there', async () => {
+test('changes settings one by one, and keeps the page’s address and the old id after a rename', async () => {
   visitor.expectProblem(REFUSED);
   const { page, id } = await openProject({ name: 'before', tags: ['old'] });
   await click(page, 'project-settings-open');
@@ -329,7 +329,7 @@ test('settings are changed one by one; a new name keeps the address of its page,
   await fleet.test.call('PATCH', `/api/runtime/projects/${id}`, { body: { new_nodes: false } });
 });
 
-test('the credential of a project by ssh is set, told apart by its fingerprint, and forgotten', async () => {
+test('sets an ssh credential, shows its fingerprint, and removes it', async () => {
   visitor.expectProblem(REFUSED);
   const { page, id } = await openProject({ name: 'by-ssh', repo_url: 'git@git.example.org:team/by-ssh.git' });
   await click(page, 'project-menu');
@@ -354,7 +354,7 @@ test('the credential of a project by ssh is set, told apart by its fingerprint, 
   await see(page, 'fact-credential', 'none');
 });
 
-test('schedules are turned on, read aloud, changed, due at a time, and turned off', async () => {
+test('turns schedules on, describes and changes them, shows the next run, and turns them off', async () => {
   visitor.expectProblem(REFUSED);
   const { page, id } = await openProject({ name: 'scheduled' });
   await page.getByRole('switch', { name: 'Fetch' }).click();
@@ -381,7 +381,7 @@ test('schedules are turned on, read aloud, changed, due at a time, and turned of
   await see(page, 'schedule-memory-no-space');
 });
 
-test('a project goes only after it was confirmed, and the question says what stays', async () => {
+test('deletes a project only after a confirmation that says what stays', async () => {
   const { page, id } = await openProject({ name: 'going', primary_node_id: 'laptop' });
   laptop.held.end(CLONED);
   await click(page, 'project-clone');
@@ -402,7 +402,7 @@ test('a project goes only after it was confirmed, and the question says what sta
   laptop.held.hold();
 });
 
-test('what a project lacks is told where it is missed', async () => {
+test('says what a project lacks where it is needed', async () => {
   const { page } = await openProject({ name: 'no-primary' });
   expect(await page.getByTestId('project-clone').getAttribute('aria-disabled')).toBe('true');
   await page.getByTestId('project-clone').hover();

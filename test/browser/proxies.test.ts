@@ -12,18 +12,18 @@ import { startFleet, type Fleet } from './fleet.ts';
 import { startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, setHidden, startVisitor, type Visitor } from './visitor.ts';
 
-/** Longer than the 5 s, and one more of grace, that Node keeps an idle connection by default, in milliseconds. */
+/** Longer than the 5 s plus 1 s of grace for which Node keeps an idle connection by default, in milliseconds. */
 const IDLE_MS = 7_000;
 
-/** The base path of each control plane: none, with http, with https. The last is that of a page of ours as well. */
+/** The base path of each control plane: none, with http, with https. The last one also is a path of our own page. */
 const [root, plain, secure] = ['', '/tools/membridge', '/membridge'];
-/** One control plane an address: its base path, and whether its cookie is for https alone, are settings. */
+/** One control plane for each address, because its base path and its cookie's https flag are settings. */
 const fleets = new Map<string, { fleet: Fleet; worker: TaskWorker }>();
 const services: Service[] = [];
 const lines: CutLine[] = [];
 let visitor: Visitor;
 
-/** Where the whole page is tried: the proxy, the scheme, the base path, and whether the proxy takes the path off. */
+/** The cases for the whole page: the proxy, the scheme, the base path, and whether the proxy removes the path. */
 const CASES = [
   ['nginx', 'http', root, false],
   ['nginx', 'http', plain, true],
@@ -46,7 +46,7 @@ const fleetOf = (path: string): { fleet: Fleet; worker: TaskWorker } => {
   return found;
 };
 
-/** How many connections a proxy opened for two requests with a pause between, by its name. */
+/** How many connections each proxy opened for two requests with a pause between, by its name. */
 let afterPause: Promise<Map<string, number>>;
 
 beforeAll(async () => {
@@ -73,7 +73,7 @@ beforeAll(async () => {
   const nginx = { ...kept, port: await freePort(), target: 'kept' };
   const caddy = { ...kept, port: await freePort(), target: behindCaddy ?? '' };
   services.push(
-    // Everything is compressed where the proxy may, and connections of browsers are closed soon.
+    // Everything is compressed where the proxy allows it, and connections of browsers are closed soon.
     await startNginx(
       [...by('nginx'), nginx],
       `gzip on; gzip_types *; gzip_proxied any; keepalive_timeout 3s;
@@ -99,7 +99,7 @@ async function startFleetAt(path: string, env: Record<string, string>): Promise<
   fleets.set(path, { fleet, worker: startTaskWorker(fleet.test, 'worker') });
 }
 
-/** Asks twice through each proxy, with a pause. @returns how many connections each line saw */
+/** Sends two requests through each proxy, with a pause. @returns how many connections each line saw */
 async function askTwice(through: readonly Site[]): Promise<Map<string, number>> {
   const ask = async (): Promise<void> => {
     for (const site of through) {
@@ -135,10 +135,10 @@ async function watchTask(page: Page, address: string, worker: TaskWorker): Promi
   return id;
 }
 
-describe.each(CASES)('the page behind %s by %s at "%s", path taken off: %s', (...key) => {
+describe.each(CASES)('the page behind %s by %s at "%s", path removed: %s', (...key) => {
   const [proxy, , path] = key;
 
-  test('signs in, lives, streams, is reloaded at a deep link, and signs out', async () => {
+  test('signs in, updates live, streams, reloads at a deep link, and signs out', async () => {
     const { fleet, worker } = fleetOf(path);
     const site = siteOf(...key);
     const address = siteUrl(site);
@@ -178,7 +178,7 @@ describe.each(CASES)('the page behind %s by %s at "%s", path taken off: %s', (..
   });
 });
 
-/** Opens the description of the API, and Temporal's page, which loads a hundred files: both must find all of theirs. */
+/** Opens the description of the API, and Temporal's page with its hundred files: both must find all their files. */
 async function openLinks(page: Page, address: string, namespace: string): Promise<void> {
   const absent: string[] = [];
   page.on('response', (response) => {
@@ -197,7 +197,7 @@ async function openLinks(page: Page, address: string, namespace: string): Promis
   expect(absent).toEqual([]);
 }
 
-test('an agent joins at an address with a path, by the command that the page shows', async () => {
+test('lets an agent join at an address with a path, with the command from the page', async () => {
   const { fleet } = fleetOf(plain);
   const address = siteUrl(siteOf('nginx', 'http', plain, true));
   const script = new URL('../../deploy/probe.mjs', import.meta.url).pathname;
@@ -213,14 +213,14 @@ test('an agent joins at an address with a path, by the command that the page sho
   await see(page, 'node-status-laptop', 'Online');
 });
 
-test('the page moves below its base path when a browser opens it without the proxy', async () => {
+test('moves below its base path when a browser opens it without the proxy', async () => {
   const { fleet } = fleetOf(plain);
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'page-membridge');
   expect(page.url()).toBe(`${fleet.url}${plain}/membridge`);
 });
 
-test('a seventh tab loads behind nginx beside six others, three of which show the output of a task', async () => {
+test('loads a seventh tab behind nginx, beside three tabs with a task’s output', async () => {
   const { fleet, worker } = fleetOf(root);
   const address = siteUrl(siteOf('nginx', 'http', root, false));
   const first = await visitor.open(`${address}/signin#key=${RUNTIME_KEY}`);
@@ -246,7 +246,7 @@ test('a seventh tab loads behind nginx beside six others, three of which show th
   await see(seventh, 'node-status-late', 'Online');
 });
 
-test('a browser can sign in by https and by http on one host, and stays signed in to both', async () => {
+test('keeps a browser signed in both by https and by http on one host', async () => {
   const https = siteUrl(siteOf(...NGINX_BY_HTTPS));
   const http = siteUrl(siteOf('nginx', 'http', root, false));
   const page = await visitor.open(`${https}/signin#key=${RUNTIME_KEY}`, { ignoreHTTPSErrors: true });
@@ -259,6 +259,6 @@ test('a browser can sign in by https and by http on one host, and stays signed i
   await see(page, 'page-nodes');
 });
 
-test('nginx and Caddy reuse their connection to the control plane after a pause', async () => {
+test('lets nginx and Caddy reuse their connection to the control plane after a pause', async () => {
   expect(Object.fromEntries(await afterPause)).toEqual({ nginx: 1, caddy: 1 });
 });

@@ -54,7 +54,7 @@ async function open(path: string): Promise<Page> {
 }
 const address = (page: Page): string => decodeURIComponent(new URL(page.url()).search);
 
-test('the overview follows leases and runs, and a node is drained after asking', async () => {
+test('follows leases and runs on the overview, and drains a node after asking', async () => {
   const page = await open('/runtime/overview');
   await see(page, 'leases-empty');
   await see(page, 'runs-empty');
@@ -82,7 +82,7 @@ test('the overview follows leases and runs, and a node is drained after asking',
   await see(page, 'slots-note', '1 node takes tasks');
 });
 
-test('proposals are found by their status, read as a diff, rejected with a reason, and approved', async () => {
+test('finds proposals by status, shows their diffs, rejects one with a reason, and approves one', async () => {
   const { deps } = fleet.test.plane;
   const patch = await propose(
     deps,
@@ -106,7 +106,7 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await see(page, 'proposal-title', 'Notes');
   await see(page, 'diff', /notes\.md\s*new file\s*\+2/);
   await click(page, 'proposal-reject');
-  await see(page, 'confirm-dialog', 'cannot be approved any more');
+  await see(page, 'confirm-dialog', 'nobody can approve it');
   await page.getByTestId('reject-reason').fill('not here');
   await click(page, 'confirm-accept');
   await see(page, 'proposal-status', 'Rejected');
@@ -129,12 +129,12 @@ test('proposals are found by their status, read as a diff, rejected with a reaso
   await page.getByTestId('approve-version').fill('');
   await click(page, 'approve-accept');
   await page.getByTestId('approve-dialog').waitFor({ state: 'detached' });
-  // No node has a clone of the project: how it ends is told without a reload.
+  // No node has a clone of the project: the page shows the failure without a reload.
   await see(page, 'proposal-status', 'Failed');
   await see(page, 'proposal-approve', 'Approve again');
 });
 
-test('the audit log is found by what is asked, a page at a time, and taken away as a file', async () => {
+test('filters the audit log, a page at a time, and downloads it as a file', async () => {
   const { id } = await worker.make();
   await fleet.test.call('POST', `/api/runtime/llm-tasks/${id}/cancel`, { body: { reason: 'enough' } });
   for (let n = 0; n < 30; n += 1) await worker.make({ prompt: `entry ${n}` });
@@ -175,7 +175,7 @@ test('the audit log is found by what is asked, a page at a time, and taken away 
   await see(page, 'page-task');
 });
 
-test('what tasks may cost and how long things are kept is set, and refused beside its field', async () => {
+test('sets cost ceilings and retention times, and shows refusals beside their fields', async () => {
   visitor.expectProblem(/status of 400/);
   const settings = async () =>
     (await fleet.test.call('GET', '/api/runtime/task-settings')).body as unknown as TaskSettings;
@@ -185,7 +185,7 @@ test('what tasks may cost and how long things are kept is set, and refused besid
   await page.getByTestId('setting-context_budget_usd').fill('12.5');
   await page.getByTestId('setting-artifact_days').fill('0');
   await click(page, 'task-settings-save');
-  await see(page, 'task-settings-error', 'see the marked fields');
+  await see(page, 'task-settings-error', 'Correct the marked fields');
   await page.getByTestId('setting-artifact_days').fill('30');
   await click(page, 'task-settings-save');
   await see(page, 'toast-done', 'saved');
@@ -200,7 +200,7 @@ test('what tasks may cost and how long things are kept is set, and refused besid
   await expect.poll(async () => (await settings()).context_budget_usd).toBeNull();
 });
 
-test('the secret of webhooks is seen only when it is asked for, and made anew after asking', async () => {
+test('shows the webhook secret only on request, and renews it after asking', async () => {
   const page = await open('/runtime/settings');
   await see(page, 'webhook-panel', 'HMAC-SHA256');
   const kept = async () =>
@@ -213,7 +213,7 @@ test('the secret of webhooks is seen only when it is asked for, and made anew af
   await page.getByTestId('webhook-secret').waitFor({ state: 'detached' });
   expect(await page.content()).not.toContain(first);
   await click(page, 'webhook-rotate');
-  await see(page, 'confirm-dialog', 'must be given the new one');
+  await see(page, 'confirm-dialog', 'every receiver that checks signatures');
   await click(page, 'confirm-accept');
   await page.getByTestId('webhook-secret').filter({ hasNotText: first }).waitFor();
   await see(page, 'webhook-secret', await kept());

@@ -5,7 +5,7 @@ import { ADMIN_KEY, startTestPlane, type TestPlane } from '../support/control-pl
 import { startFleet, type Fleet } from './fleet.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
-/** A control plane elsewhere, and a runtime alone whose page is visited. */
+/** A remote control plane, and a runtime-only process whose page the browser opens. */
 let control: TestPlane;
 let fleet: Fleet;
 let visitor: Visitor;
@@ -33,8 +33,8 @@ async function openSettings(): Promise<Page> {
   return page;
 }
 
-test('the control plane is set, tested, and shown with its spaces; a saved key stays when the address changes', async () => {
-  // The pages shown before ask a control plane that is not set.
+test('sets and tests the control plane, shows its spaces, and keeps a saved key when the address changes', async () => {
+  // The pages opened before ask a control plane that is not configured.
   visitor.expectProblem(/status of 502/);
   const page = await openSettings();
   await see(page, 'proxy-status', 'No control plane is set');
@@ -63,7 +63,7 @@ test('the control plane is set, tested, and shown with its spaces; a saved key s
   await see(page, 'proxy-test-result', 'projects: 1, nodes: 0');
   await see(page, 'proxy-status', 'Connected');
   await see(page, 'proxy-circuit', 'Closed');
-  await see(page, 'proxy-last-test', 'it was well');
+  await see(page, 'proxy-last-test', 'it succeeded');
 
   await page.getByLabel('Server URL').fill(`${control.plane.url}/`);
   await click(page, 'proxy-save');
@@ -77,7 +77,7 @@ test('the control plane is set, tested, and shown with its spaces; a saved key s
   await see(page, 'space-name', 'far away');
 });
 
-test('a space that is made elsewhere appears by itself, since the page asks again', async () => {
+test('shows a space of the remote control plane without a reload, because the page asks again', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'space-name', 'far away');
   await control.call('POST', '/projects', {
@@ -87,7 +87,7 @@ test('a space that is made elsewhere appears by itself, since the page asks agai
   await page.getByText('made later').first().waitFor();
 });
 
-test('the settings break no rule of accessibility, in dark or in light', async () => {
+test('breaks no accessibility rule in the settings, in dark or in light', async () => {
   const page = await openSettings();
   await click(page, 'proxy-test');
   await see(page, 'proxy-test-result', 'It answers');

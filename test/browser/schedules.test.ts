@@ -17,7 +17,7 @@ afterAll(async () => {
 const schedules = async (): Promise<TaskSchedule[]> =>
   (await fleet.test.call('GET', '/api/runtime/task-schedules')).body as unknown as TaskSchedule[];
 
-test('a schedule is made by its form with its times read aloud, paused, and deleted after asking', async () => {
+test('makes a schedule with its times in words, pauses it, and deletes it after asking', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');
   await page.goto(`${fleet.url}/runtime/settings`);
@@ -44,7 +44,7 @@ test('a schedule is made by its form with its times read aloud, paused, and dele
   await see(page, 'schedule-row-morning', 'paused');
   await expect.poll(async () => (await schedules())[0]?.paused).toBe(true);
   await click(page, 'schedule-delete-morning');
-  await see(page, 'confirm-dialog', 'makes no more tasks');
+  await see(page, 'confirm-dialog', 'stops making tasks');
   await click(page, 'confirm-accept');
   await see(page, 'schedules-empty');
   expect(await schedules()).toEqual([]);

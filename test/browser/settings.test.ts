@@ -34,7 +34,7 @@ async function openSpace(): Promise<Page> {
   return page;
 }
 
-/** The space as a machine's agent has it. */
+/** Returns the space as a machine's agent holds it. */
 async function heldBy(machine: Machine): Promise<SpaceConfig | undefined> {
   const dataDir = join(machine.home, '.membridge');
   const response = await fetch(`${readRunning(dataDir)?.url}/status`, {
@@ -52,10 +52,10 @@ const remember = (machine: Machine, project: string, title: string): void => {
 const projectOf = (machine: Machine, title: string): unknown =>
   machine.db.prepare('SELECT project FROM observations WHERE title = ?').pluck().get(title);
 
-test('what is excluded, redacted and encrypted is kept, told to the agents, and goes by at once', async () => {
+test('saves exclusion, redaction and encryption, sends them to agents, and applies them immediately', async () => {
   const page = await openSpace();
   await see(page, 'settings-excluded', '–');
-  await see(page, 'settings-redact', 'Taken out of what is sent');
+  await see(page, 'settings-redact', 'Removed before sending');
   await click(page, 'space-settings-open');
   await page.getByTestId('edit-space-excluded').fill('diary\nletters, private');
   await page.getByRole('switch', { name: 'Encrypt' }).check();
@@ -80,7 +80,7 @@ test('what is excluded, redacted and encrypted is kept, told to the agents, and 
   expect(projectOf(desktop, 'Stays here')).toBeUndefined();
 });
 
-test('trust and project names of one node are kept, told to its agent, and done', async () => {
+test('saves trust and project names of one node, sends them to its agent, and applies them', async () => {
   const page = await openSpace();
   await click(page, 'member-settings-desktop');
   await page.getByTestId('trust-laptop').getByText('Hold').click();
@@ -97,15 +97,15 @@ test('trust and project names of one node are kept, told to its agent, and done'
     .toMatchObject({ trust: { laptop: 'hold' }, names: { yard: 'garden' } });
   expect(await heldBy(laptop)).not.toHaveProperty('trust');
 
-  // The other way nothing is held, and the name in the space is the one that laptop sees.
+  // In the other direction nothing is held, and laptop sees the name of the space.
   remember(desktop, 'yard', 'From the yard');
   await expect.poll(() => projectOf(laptop, 'From the yard'), { timeout: 30_000 }).toBe('garden');
   remember(laptop, 'garden', 'Held back');
   await see(page, 'member-push-at-laptop', 'ago');
   await click(page, 'member-sync-laptop');
-  await page.getByText('Sync asked for on laptop').waitFor();
+  await page.getByText('Sync requested on laptop').waitFor();
   await click(page, 'member-sync-desktop');
-  await page.getByText('Sync asked for on desktop').waitFor();
+  await page.getByText('Sync requested on desktop').waitFor();
   await see(page, 'jobs-table', 'by hand');
 
   await click(page, 'member-settings-desktop');
@@ -118,7 +118,7 @@ test('trust and project names of one node are kept, told to its agent, and done'
   await expect.poll(() => projectOf(desktop, 'Held back'), { timeout: 30_000 }).toBe('yard');
 });
 
-test('a space that is renamed keeps its memory, its settings and its page', async () => {
+test('keeps the memory, settings and page of a renamed space', async () => {
   const page = await openSpace();
   await page.goto(`${fleet.url}/membridge?space=${canonicalId(NAME)}`);
   await click(page, 'space-settings-open');
@@ -136,10 +136,10 @@ test('a space that is renamed keeps its memory, its settings and its page', asyn
   remember(desktop, 'yard', 'After the rename');
   await expect.poll(() => projectOf(laptop, 'After the rename'), { timeout: 30_000 }).toBe('garden');
   expect(new Set([laptop, desktop].map((machine) => countOf(machine))).size).toBe(2);
-  // An address that somebody kept leads there still.
+  // A stored address of somebody still leads there.
   await page.goto(`${fleet.url}/membridge?space=${canonicalId(NAME)}`);
   await see(page, 'space-name', 'studio');
 });
 
-/** laptop has one memory more: the one of the excluded project. */
+/** Counts memories; laptop has one more: the one of the excluded project. */
 const countOf = ({ db }: Machine): unknown => db.prepare('SELECT count(*) FROM observations').pluck().get();

@@ -5,7 +5,7 @@ import { click, see, startVisitor, type Visitor } from './visitor.ts';
 
 let fleet: Fleet;
 let visitor: Visitor;
-/** A name under which a browser does not trust plain HTTP, as it does under localhost. */
+/** A name under which a browser does not trust plain HTTP, unlike localhost. */
 const PLAIN = 'plain.test';
 beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor({ loopback: [PLAIN] })]);
@@ -16,7 +16,7 @@ afterAll(async () => {
   await fleet.stop();
 });
 
-test('the sign-in link signs in, and the key is gone from the address and its history', async () => {
+test('signs in with the link, and removes the key from the address and the history', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'page-membridge');
   await see(page, 'live-state', 'Live');
@@ -25,7 +25,7 @@ test('the sign-in link signs in, and the key is gone from the address and its hi
   expect(page.url()).not.toContain(RUNTIME_KEY);
 });
 
-test('the form refuses a wrong key in words, takes the right one, and leads to the page that was asked for', async () => {
+test('refuses a wrong key in words, accepts the right one, and opens the requested page', async () => {
   visitor.expectProblem(/status of 401/);
   const page = await visitor.open(`${fleet.url}/nodes`);
   await see(page, 'page-signin');
@@ -39,8 +39,8 @@ test('the form refuses a wrong key in words, takes the right one, and leads to t
   expect(new URL(page.url()).pathname).toBe('/nodes');
 });
 
-test('the form says what to do when the browser does not keep the cookie', async () => {
-  // Chromium says of a plain address that it ignores headers which need a trustworthy one.
+test('says what to do when the browser does not store the cookie', async () => {
+  // Chromium reports for a plain address that it ignores headers which need a trustworthy one.
   visitor.expectProblem(/Cross-Origin-Opener-Policy|Origin-Agent-Cluster/);
   const behindProxy = await startFleet({ MEMBRIDGE_PUBLIC_URL: 'https://fleet.example.org' });
   try {
@@ -48,14 +48,14 @@ test('the form says what to do when the browser does not keep the cookie', async
     const page = await visitor.open(`http://${PLAIN}:${port}/signin`);
     await page.getByTestId('signin-key').fill(RUNTIME_KEY);
     await click(page, 'signin-submit');
-    await see(page, 'signin-error', 'did not keep the sign-in cookie');
+    await see(page, 'signin-error', 'did not store the sign-in cookie');
     await see(page, 'signin-error', 'https address');
   } finally {
     await behindProxy.stop();
   }
 });
 
-test('two servers on one host keep a browser signed in at both', async () => {
+test('keeps a browser signed in at two servers on one host', async () => {
   const second = await startFleet();
   try {
     const page = await visitor.open(fleet.signInLink);
@@ -69,7 +69,7 @@ test('two servers on one host keep a browser signed in at both', async () => {
   }
 });
 
-test('signing out ends the session for every tab', async () => {
+test('ends the session in every tab when somebody signs out', async () => {
   const page = await visitor.open(fleet.signInLink);
   await see(page, 'live-state', 'Live');
   await click(page, 'account-menu');
@@ -79,7 +79,7 @@ test('signing out ends the session for every tab', async () => {
   await see(page, 'page-signin');
 });
 
-test('Runtime shows that every part works, and which control plane this is', async () => {
+test('shows under Runtime that every part works, and which control plane this is', async () => {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'tab-runtime');
   await click(page, 'nav-overview');
@@ -90,7 +90,7 @@ test('Runtime shows that every part works, and which control plane this is', asy
   await see(page, 'stat-nodes', '0 / 0');
 });
 
-test('the theme follows the system until it is switched, and is remembered', async () => {
+test('follows the system’s theme until somebody switches it, and remembers that', async () => {
   const page = await visitor.open(fleet.signInLink, { colorScheme: 'dark' });
   const html = page.locator('html');
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -108,7 +108,7 @@ test('the theme follows the system until it is switched, and is remembered', asy
   await expect.poll(() => html.getAttribute('data-mantine-color-scheme')).toBe('dark');
 });
 
-test('an address that nothing has shows the page’s own 404, to browsers alone', async () => {
+test('shows the page’s own 404 for an unknown address, to browsers only', async () => {
   visitor.expectProblem(/status of 404/);
   const page = await visitor.open(`${fleet.url}/no/such/page`);
   await see(page, 'page-not-found', '/no/such/page');

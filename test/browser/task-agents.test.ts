@@ -19,27 +19,27 @@ afterAll(async () => {
   await fleet.stop();
 });
 
-/** Makes a task by the form; leaves the page where it is shown. */
+/** Makes a task with the form; leaves the browser on its page. */
 async function make(prompt: string): Promise<Page> {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'tab-runtime');
   await see(page, 'live-state', 'Live');
   await click(page, 'new-task-open');
   await page.getByTestId('task-prompt').fill(prompt);
-  // A node that runs tasks is there, so nothing warns.
+  // A node that runs tasks is online, so nothing warns.
   await expect.poll(() => page.getByTestId('task-will-wait').count()).toBe(0);
   await click(page, 'task-submit');
   await see(page, 'task-status');
   return page;
 }
 
-test('a task that an agent runs shows what is written while it is written, and then what it came to', async () => {
+test('shows the live output of a task on an agent, and then its result', async () => {
   const words = Array.from({ length: 40 }, (_, n) => `word${n}`);
   const page = await make(words.join(' '));
   await see(page, 'task-status', 'Running');
   await see(page, 'lease-clock', 'On laptop');
   await see(page, 'output', 'word3');
-  // It is on the way: the last word has not been written.
+  // The task is still running: the last word has not been written.
   expect(await page.getByTestId('output').innerText()).not.toContain('word39');
   await see(page, 'output', 'word39');
   await see(page, 'task-status', 'Completed');
@@ -50,7 +50,7 @@ test('a task that an agent runs shows what is written while it is written, and t
   await see(page, 'step-task_completed');
 });
 
-test('a task that an agent runs is ended with its program when it is cancelled', async () => {
+test('ends a task on an agent, with its program, when it is cancelled', async () => {
   const page = await make('a long story '.repeat(200));
   await see(page, 'output', 'a long');
   await click(page, 'task-cancel-head');

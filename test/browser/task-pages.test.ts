@@ -25,7 +25,7 @@ afterAll(async () => {
   await fleet.stop();
 });
 
-/** What can be seen of tasks: how to get there, and what shows that it is all there. */
+/** The views of tasks: how to open each, and what shows that it is complete. */
 const VIEWS: Record<string, (page: Page) => Promise<void>> = {
   tasks: async (page) => {
     await click(page, 'tab-runtime');
@@ -53,7 +53,7 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await click(page, 'new-task-open');
     await page.getByTestId('task-type').getByText('A proposal').click();
     await click(page, 'task-submit');
-    await see(page, 'task-error', 'see the marked fields');
+    await see(page, 'task-error', 'Correct the marked fields');
   },
   'cancel-task': async (page) => {
     await click(page, 'tab-runtime');
@@ -119,11 +119,11 @@ const VIEWS: Record<string, (page: Page) => Promise<void>> = {
     await see(page, 'schedule-reading', 'At 03:00');
   },
 };
-/** The views whose pictures stand in the docs. */
+/** The views whose pictures are in the docs. */
 const PICTURED = new Set(['tasks', 'task', 'new-task', 'overview', 'proposal', 'audit']);
 
 test(
-  'no view of tasks breaks a rule of accessibility, in dark or in light',
+  'breaks no accessibility rule in any view of tasks, in dark or in light',
   { timeout: 300_000 },
   async () => {
     const page = await visitor.open(fleet.signInLink);
@@ -138,7 +138,7 @@ test(
   },
 );
 
-test.each([390, 1600])('no view of tasks is wider than a window of %i pixels', async (width) => {
+test.each([390, 1600])('keeps every view of tasks within a window of %i pixels', async (width) => {
   const page = await visitor.open(fleet.signInLink, { viewport: { width, height: 844 } });
   const wider: string[] = [];
   for (const [view, show] of Object.entries(VIEWS)) {

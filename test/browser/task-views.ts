@@ -44,14 +44,14 @@ const OUTPUT = [
   { stream: 'stdout', text: 'Writing a test for it …\n' },
 ] as const;
 
-/** The ids of what the pages of tasks are shown with. */
+/** The ids of the things on the pages of tasks. */
 export interface ShownTasks {
   readonly running: string;
   readonly completed: string;
   readonly proposal: string;
 }
 
-/** Tasks in every state that their pages know, and proposals to decide. */
+/** Makes tasks in every status that their pages know, and proposals to decide. */
 export async function showTasks(fleet: Fleet, project: string): Promise<ShownTasks> {
   const { test } = fleet;
   const laptop = startTaskWorker(test, 'laptop');

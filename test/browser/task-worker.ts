@@ -4,18 +4,18 @@ import type { Task } from '../../contract/tasks/tasks.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
 import { enrolNode, heartbeat, type TestPlane } from '../support/control-plane.ts';
 
-/** A worker that leases tasks over HTTP, as one of anybody's own would. */
+/** A worker that leases tasks over HTTP, as anybody's own worker would. */
 export interface TaskWorker {
-  /** Makes a task; not dispatched unless said. */
+  /** Makes a task; by default not dispatched. */
   make(body?: Record<string, unknown>): Promise<Task>;
   lease(task: string, ttlSeconds?: number): Promise<void>;
   heartbeat(task: string): Promise<void>;
-  /** Writes as the program of the leased attempt would, from sequence number `seq` on. */
+  /** Writes output as the leased attempt's program would, starting with sequence number `seq`. */
   write(task: string, pieces: readonly Pick<OutputChunk, 'stream' | 'text'>[], seq?: number): Promise<void>;
   complete(task: string, body: Record<string, unknown>): Promise<void>;
 }
 
-/** A worker by the name of a node. */
+/** Starts a worker with the name of a node. */
 export function startTaskWorker(test: TestPlane, node: string): TaskWorker {
   const epochs = new Map<string, number>();
   const ask = async (path: string, body: Record<string, unknown>) => {
@@ -41,7 +41,7 @@ export function startTaskWorker(test: TestPlane, node: string): TaskWorker {
   };
 }
 
-/** A node that reports once, and says that it has a program to run tasks with. */
+/** Enrols a node that reports once, with a program for tasks. */
 export async function enrolRunner(
   test: TestPlane,
   node: string,

@@ -12,7 +12,7 @@ let visitor: Visitor;
 let worker: TaskWorker;
 beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
-  // It is there, and has no program to run tasks with.
+  // It is online, and has no program for tasks.
   await enrolNode(fleet.test, 'laptop');
   worker = startTaskWorker(fleet.test, 'laptop');
 });
@@ -43,7 +43,7 @@ async function openTask(id: string): Promise<Page> {
 }
 const address = (page: Page): string => decodeURIComponent(new URL(page.url()).search);
 
-test('a task is made by its form: what is wrong stands beside its field, and a double click makes it once', async () => {
+test('makes a task with the form, shows problems beside their fields, and ignores a double click', async () => {
   const page = await visitor.open(fleet.signInLink);
   await click(page, 'tab-runtime');
   await see(page, 'tasks-empty', 'No task yet');
@@ -64,7 +64,7 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   ]) {
     await form.getByText(problem).first().waitFor();
   }
-  await see(page, 'task-error', 'see the marked fields');
+  await see(page, 'task-error', 'Correct the marked fields');
   await expect
     .poll(() => page.evaluate(() => document.activeElement?.getAttribute('data-testid')))
     .toBe('task-prompt');
@@ -75,7 +75,7 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   await page.getByTestId('task-type').getByText('A result').click();
   await page.getByTestId('task-timeout').fill('60');
   await page.getByTestId('task-webhook').fill('');
-  // A form that was closed by mistake has kept what was typed.
+  // A form that was closed by mistake keeps the typed text.
   await page.keyboard.press('Escape');
   await form.waitFor({ state: 'detached' });
   await click(page, 'new-task-open');
@@ -108,7 +108,7 @@ test('a task is made by its form: what is wrong stands beside its field, and a d
   await page.getByTestId('task-history').waitFor();
 });
 
-test('a first try whose answer was lost is made once, and told when what stands there then is another task', async () => {
+test('makes a task once when its answer was lost, and reports that the changed form is another task', async () => {
   visitor.expectProblem(/status of 409|Failed to load resource/);
   const page = await openTasks();
   await click(page, 'new-task-open');
@@ -134,7 +134,7 @@ test('a first try whose answer was lost is made once, and told when what stands 
   await see(page, 'task-waiting', 'Waits to be dispatched or leased');
 });
 
-test('filters stand in the address, also on the way back, and the list follows what happens', async () => {
+test('stores filters in the address, also with Back, and follows changes in the list', async () => {
   const shop = await worker.make({ prompt: 'Count the shop', agent_slug: 'counter', tags: ['shop'] });
   const page = await openTasks();
   await see(page, `task-prompt-${shop.id}`, 'Count the shop');
@@ -157,7 +157,7 @@ test('filters stand in the address, also on the way back, and the list follows w
   expect(await page.getByTestId('tasks-search').inputValue()).toBe('the shop');
   expect(await page.getByTestId('tasks-tag').inputValue()).toBe('shop');
 
-  // What fits no longer leaves the list by itself.
+  // A task that no longer matches leaves the list automatically.
   await worker.lease(shop.id);
   await see(page, 'tasks-no-match');
   await click(page, 'status-leased');
@@ -172,7 +172,7 @@ test('filters stand in the address, also on the way back, and the list follows w
   await see(page, `task-status-${shop.id}`, 'Running');
 
   await click(page, `task-cancel-${shop.id}`);
-  await see(page, 'confirm-dialog', 'Its program and all that it started is ended');
+  await see(page, 'confirm-dialog', 'Its program ends, with all processes that it started');
   await page.getByTestId('confirm-cancel').filter({ hasText: 'Let it run' }).click();
   await page.getByTestId('confirm-dialog').waitFor({ state: 'detached' });
   await see(page, `task-status-${shop.id}`, 'Running');
@@ -182,7 +182,7 @@ test('filters stand in the address, also on the way back, and the list follows w
   await see(page, `task-status-${shop.id}`, /Cancelled|Cancelling/);
 });
 
-test('further pages of a long list are loaded when they are asked for', async () => {
+test('loads further pages of a long list on request', async () => {
   const bodies = Array.from({ length: 55 }, (_, n) => ({ prompt: `One of many, ${n}`, context_id: 'many' }));
   const { status } = await fleet.test.call('POST', '/api/runtime/llm-tasks/batch', {
     body: { tasks: bodies },
@@ -199,7 +199,7 @@ test('further pages of a long list are loaded when they are asked for', async ()
   await expect.poll(() => address(page)).toBe('');
 });
 
-test('a task page follows lease, output and result as they come; what it made is downloaded', async () => {
+test('follows lease, output and result on a task page, and downloads its artifacts', async () => {
   const { id } = await worker.make({ prompt: 'Write some JSON', desired_format: 'json', tags: ['figures'] });
   const page = await openTask(id);
   await see(page, 'task-status', 'Queued');
@@ -210,7 +210,7 @@ test('a task page follows lease, output and result as they come; what it made is
   await see(page, 'attempt-status-1', 'Active');
   await worker.heartbeat(id);
   await see(page, 'task-status', 'Running');
-  await see(page, 'output-none', 'Nothing was written yet');
+  await see(page, 'output-none', 'No output yet');
 
   await worker.write(id, [
     { stream: 'stdout', text: '\u001B[1mbegins\u001B[0m\n10 %\r' },
@@ -220,7 +220,7 @@ test('a task page follows lease, output and result as they come; what it made is
   await see(page, 'output', /begins\s*100 %\s*err\s*watch out\s*<img src=x/);
   await see(page, 'output-state', 'Live');
 
-  // Whoever scrolls up is not carried away.
+  // A person who scrolls up stays there.
   const many = Array.from({ length: 400 }, (_, n) => `line ${n}\n`).join('');
   await worker.write(id, [{ stream: 'stdout', text: many }], 3);
   const box = page.getByTestId('output');
@@ -264,7 +264,7 @@ test('a task page follows lease, output and result as they come; what it made is
   expect(await page.getByTestId('task-cancel-head').count()).toBe(0);
 });
 
-test('what failed says why, is requeued with the button, and each attempt keeps its output', async () => {
+test('says why a task failed, requeues it, and keeps the output of each attempt', async () => {
   const { id } = await worker.make({ prompt: 'Will fail first' });
   const page = await openTask(id);
   await worker.lease(id);
@@ -295,12 +295,12 @@ test('what failed says why, is requeued with the button, and each attempt keeps 
   await see(page, 'attempt-status-1', 'Failed');
 });
 
-test('a task that is cancelled before anyone took it is ended at once; one that is not there says so', async () => {
+test('cancels a task without a worker immediately, and reports an unknown task', async () => {
   visitor.expectProblem(/status of 404/);
   const { id } = await worker.make({ prompt: 'Never mind' });
   const page = await openTask(id);
   await click(page, 'task-cancel-head');
-  await see(page, 'confirm-dialog', 'it is cancelled at once');
+  await see(page, 'confirm-dialog', 'it is cancelled immediately');
   await click(page, 'confirm-accept');
   await see(page, 'task-status', 'Cancelled');
   await see(page, 'step-task_cancelled');

@@ -5,13 +5,13 @@ import { chromium, type BrowserContext, type BrowserContextOptions, type Page } 
 import { expect } from 'vitest';
 import { findChromium } from '../../stack/tools.ts';
 
-/** A browser, and the pages it opens; each is watched for errors until it is checked. */
+/** A browser and the pages that it opens; each is watched for errors until it is checked. */
 export interface Visitor {
   /** Opens a page as a new visitor with no cookies and no settings. */
   open(url: string, options?: BrowserContextOptions): Promise<Page>;
-  /** Says that a test provokes a line in the browser's console; what is not announced fails the test. */
+  /** Announces a line in the browser's console; an unannounced one fails the test. */
   expectProblem(pattern: RegExp): void;
-  /** Closes all pages. @throws when one wrote an unannounced error or warning, or an announced one did not come */
+  /** Closes all pages. @throws when one logged an unannounced error or warning, or an announced one is missing */
   check(): Promise<void>;
   close(): Promise<void>;
 }
@@ -20,8 +20,8 @@ export interface Visitor {
 const PATIENCE_MS = 30_000;
 
 /**
- * Starts the machine's Chromium; a machine without one, and on which none can be installed, fails the test.
- * @param hosts.loopback names that this browser finds at 127.0.0.1, and does not take for localhost
+ * Starts the machine's Chromium; the test fails where there is none and none can be installed.
+ * @param hosts.loopback names that lead to 127.0.0.1 in this browser, but are not localhost to it
  */
 export async function startVisitor(hosts: { loopback?: readonly string[] } = {}): Promise<Visitor> {
   const rules = (hosts.loopback ?? []).map((name) => `MAP ${name} 127.0.0.1`).join(', ');
@@ -56,7 +56,7 @@ export async function startVisitor(hosts: { loopback?: readonly string[] } = {})
         const { url } = message.location();
         if (['error', 'warning'].includes(message.type())) problems.push(`${message.text()} (${url})`);
       });
-      // Told by the browser even where a script swallows what the policy forbade.
+      // The browser reports a violation even where a script swallows it.
       await page.addInitScript(() => {
         document.addEventListener('securitypolicyviolation', (event) => {
           console.error(`CSP violation: ${event.violatedDirective} ${event.blockedURI}`);
@@ -81,7 +81,7 @@ export async function startVisitor(hosts: { loopback?: readonly string[] } = {})
 }
 
 /**
- * Waits until the element with a test id is seen and its text matches.
+ * Waits until the element with a test id is visible and its text matches.
  * @throws Error with what the page shows instead
  */
 export async function see(page: Page, testId: string, text: string | RegExp = ''): Promise<void> {
@@ -101,7 +101,10 @@ export async function click(page: Page, testId: string): Promise<void> {
   await page.getByTestId(testId).click();
 }
 
-/** Puts a tab into the background or to the front. A headless browser keeps all tabs visible, so this sends the event that a browser would send. */
+/**
+ * Sends a tab to the background or the front. A headless browser keeps all tabs visible, so this sends the event that
+ * a real one would send.
+ */
 export async function setHidden(page: Page, hidden: boolean): Promise<void> {
   await page.evaluate((isHidden) => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => isHidden });

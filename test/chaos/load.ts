@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from '../../bench/running.ts';
 import { errorMessage } from '../../contract/errors.ts';
 
-/** A control plane as a client of its API knows it. */
+/** A control plane as a client of its API sees it. */
 export interface Api {
   readonly api: { readonly url: string };
   readonly secrets: Pick<Running['secrets'], 'RUNTIME_API_KEY'>;
@@ -14,8 +14,8 @@ const OPEN = 40;
 const TTL_SECONDS = 5;
 
 /**
- * A program that sees for itself whether another one works on its task: its line on standard input names the task, whose file lists
- * the processes that began it.
+ * A program that detects whether another one works on its task. Its line on standard input names the task, and the
+ * task's file lists the processes that began it.
  */
 export const watchfulProgram = (folder: string): string => `#!/bin/sh
 read -r id
@@ -27,7 +27,7 @@ sleep 0.$(($$ % 9 + 1))
 echo "$id done by $$"
 `;
 
-/** Makes tasks, never more than so many at a time; one whose answer is lost is asked for again under its key. */
+/** Makes tasks, with a limit on how many are open; repeats one whose answer is lost under the same key. */
 export async function makeTasks(running: Api, until: number): Promise<string[]> {
   const made: string[] = [];
   for (let n = 0; Date.now() < until; n += 1) {
@@ -53,7 +53,7 @@ export async function makeTasks(running: Api, until: number): Promise<string[]> 
         }
         if (Date.now() > until) return made;
       } catch {
-        // Away; the same again.
+        // The control plane is away; repeat the request.
       }
       await sleep(100);
     }
@@ -61,13 +61,13 @@ export async function makeTasks(running: Api, until: number): Promise<string[]> 
   return made;
 }
 
-/** How many tasks have ended, from what `GET /api/runtime/stats` answers. */
+/** Returns how many tasks have ended, from the answer of `GET /api/runtime/stats`. */
 function endedOf(stats: Record<string, unknown>): number {
   const { by_status: by } = stats['tasks'] as { by_status: Record<string, number> };
   return ['completed', 'failed', 'dead', 'cancelled'].reduce((sum, status) => sum + (by[status] ?? 0), 0);
 }
 
-/** Waits until so many tasks have ended, or `withinMs` are over. */
+/** Waits until that number of tasks has ended, at most `withinMs`. */
 export async function drain(running: Api, tasks: number, withinMs: number): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (Date.now() < deadline) {
@@ -79,7 +79,7 @@ export async function drain(running: Api, tasks: number, withinMs: number): Prom
   }
 }
 
-/** Asks the API. @throws Error naming the request and its status when the answer is no success */
+/** Calls the API. @throws Error naming the request and its status when the answer is no success */
 export async function call(
   { api, secrets }: Api,
   method: string,

@@ -1,4 +1,7 @@
-/** `npm run chaos -- tasks`: three agents run tasks while they, and everything beneath them, are killed with SIGKILL again and again. */
+/**
+ * `npm run chaos -- tasks`: three agents run tasks while they, and everything beneath them, are killed with SIGKILL
+ * repeatedly.
+ */
 import { parseArgs } from 'node:util';
 import { chaosOfTasks } from './tasks.ts';
 

@@ -11,12 +11,12 @@ import { Dice } from '../sim/dice.ts';
 import { drain, makeTasks, watchfulProgram } from './load.ts';
 import { judge, type Downtime, type Kill, type Verdict } from './verdict.ts';
 
-/** Agents, and tasks that each runs at once. */
+/** How many agents there are, and how many tasks each runs at the same time. */
 const AGENTS = 3;
 const SLOTS = 2;
 /** Between two kills, in milliseconds. */
 const KILL_EVERY_MS = 5_000;
-/** Of so many kills one is of a part beneath the agents. */
+/** One kill in this number hits a part beneath the agents. */
 const PART_EVERY = 5;
 /** How long tasks may take to end after the last kill, in milliseconds. */
 const DRAIN_MS = 120_000;
@@ -27,7 +27,7 @@ export interface ChaosReport extends Verdict {
   readonly seed: number;
 }
 
-/** Runs it. @returns what became of the tasks */
+/** Runs the chaos. @returns the results of the tasks */
 export async function chaosOfTasks(options: {
   minutes: number;
   seed: number;
@@ -80,7 +80,7 @@ async function startAgent(
   const settings = {
     MEMBRIDGE_RUNNER: JSON.stringify([path]),
     MEMBRIDGE_MAX_CONCURRENCY: String(SLOTS),
-    // The programs look for one another by the numbers of their processes, across nodes.
+    // The programs find one another by process ids, across nodes, which a sandbox would hide.
     MEMBRIDGE_TASK_SANDBOX: 'none',
   };
   return await startMachine(
@@ -89,7 +89,7 @@ async function startAgent(
   );
 }
 
-/** Kills, and starts again what was killed. */
+/** Kills processes, and restarts them. */
 class World {
   readonly kills: Kill[] = [];
   readonly downtimes: Downtime[] = [];
@@ -133,7 +133,7 @@ class World {
     this.kills.push({ node: part.name, at: from });
     await part.kill();
     await part.restart();
-    // Connections and workers need a moment to be back, too.
+    // Connections and workers need a moment to recover, too.
     this.downtimes.push({ from, to: Date.now() + 10_000 });
   }
 }

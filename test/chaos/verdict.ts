@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Client } from 'pg';
 
-/** Who was killed, and when (epoch ms). */
+/** A kill: which process, and when (epoch ms). */
 export interface Kill {
   readonly node: string;
   readonly at: number;
@@ -14,22 +14,25 @@ export interface Downtime {
 }
 
 export interface Verdict {
-  /** Tasks that were accepted and are not there, or ended otherwise than completed. */
+  /** Accepted tasks that are missing, or did not complete. */
   readonly lost: number;
   /** Tasks that completed more than once, or on which two programs worked at the same time. */
   readonly doubled: number;
-  /** Tasks that had not ended when all had had the time to. */
+  /** Tasks that had not ended although all had enough time. */
   readonly stuck: number;
-  /** How much later than its lease's life, at most, a task was queued again after its agent was killed; downtimes of parts left out. */
+  /**
+   * How much later than its lease's life, at most, a task was queued again after its agent was killed, without
+   * downtimes of parts.
+   */
   readonly lateMs: number;
-  /** Leases that ran out, and how many of them `lateMs` is of. */
+  /** Expired leases, and how many of them `lateMs` is about. */
   readonly expired: number;
   readonly judged: number;
   /** The worst of each kind, by task. */
   readonly examples: string[];
 }
 
-/** Looks at what PostgreSQL and the programs themselves recorded. */
+/** Checks what PostgreSQL and the programs themselves recorded. */
 export async function judge(of: {
   databaseUrl: string;
   made: readonly string[];

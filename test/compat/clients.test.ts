@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { REQUESTS } from './clients.ts';
 import { startCompatFleet, type CompatFleet } from './fixture.ts';
 
-/** Where `npm run compat` wants to know how each request was answered. */
+/** The file for `npm run compat` with the answer to each request. */
 const report = process.env['MEMBRIDGE_COMPAT_REPORT'];
 
 let fleet: CompatFleet;
@@ -31,7 +31,7 @@ for (const request of REQUESTS) {
   test(titleOf(request), play);
 }
 
-test('docs/compatibility.md has a row for each refusal that is played, and for no other', () => {
+test('finds a row in docs/compatibility.md for each played refusal, and no other', () => {
   const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'compatibility.md'), 'utf8');
   const rows = [...page.matchAll(/^\| ([A-Z]\d+) +\|/gm)].map(([, row]) => row);
   const played = REQUESTS.flatMap(({ differs }) => (differs === undefined ? [] : [differs.row]));

@@ -13,7 +13,7 @@ const PROJECT = {
 } as const;
 const LED = { canonical_id: 'string', node_count: 'number', nodes: 'array' } as const;
 
-/** What scripts with the admin key asked of the original's control plane. */
+/** Requests of scripts with the admin key to the original's control plane. */
 const adminScript: OriginalRequest[] = [
   {
     client: 'admin script',
@@ -305,7 +305,7 @@ const adminScript: OriginalRequest[] = [
   },
 ];
 
-/** What the original's agent sent: heartbeats with the admin key, its registration with the runtime's key. */
+/** Requests of the original's agent: heartbeats with the admin key, its registration with the runtime's key. */
 const originalAgent: OriginalRequest[] = [
   {
     ...agent,
@@ -451,7 +451,7 @@ const originalAgent: OriginalRequest[] = [
   },
 ];
 
-/** What the original's page of the control plane asked for, every ten seconds. */
+/** Requests of the page of the original's control plane, every ten seconds. */
 const controlPlanePage: OriginalRequest[] = [
   {
     ...page,

@@ -15,7 +15,7 @@ import {
 import { startGitServers } from '../git/servers.ts';
 import { at, differences, fill, type OriginalRequest } from './request.ts';
 
-/** Stands for claude: says what its prompt says, or fails as that says. */
+/** Stands in for claude: prints what its prompt says, or fails if that says so. */
 const PROGRAM = `
 let prompt = '';
 for await (const piece of process.stdin) prompt += piece;
@@ -24,20 +24,20 @@ if (verb === 'say') process.stdout.write(rest.join(' '));
 else { process.stderr.write(rest.join(' ')); process.exitCode = 3; }
 `;
 
-/** How long what another machine does may take before a request, in seconds. */
+/** How long a request waits for another machine's work, in seconds. */
 const AFTER_S = 20;
 
-/** Tasks that wait, so that there are more than the original listed on a page. */
+/** Waiting tasks, more than the original listed on a page. */
 const WAITING_TASKS = 60;
 
-/** A fleet that the original's clients are let loose on: a control plane, three agents, a git server. */
+/** A fleet for the original's clients: a control plane, three agents, a git server. */
 export interface CompatFleet {
-  /** Sends a request as its client would, and keeps what it gives. @returns what is not as in the original */
+  /** Sends a request as its client would, and keeps what later requests need. @returns the differences from the original */
   play(request: OriginalRequest): Promise<string[]>;
   stop(): Promise<void>;
 }
 
-/** Starts the fleet. Agent "laptop" is as installed, "gated" lets scripts run tasks, "dry" acts on nothing. */
+/** Starts the fleet. Agent "laptop" has the default settings, "gated" lets scripts run tasks, "dry" is in dry run. */
 export async function startCompatFleet(): Promise<CompatFleet> {
   const folder = mkdtempSync(join(tmpdir(), 'membridge-compat-'));
   const program = join(folder, 'program.mjs');

@@ -1,6 +1,6 @@
 /**
- * `npm run compat`: plays the requests of the original's clients against real parts, and counts how many are answered as the original
- * answered them. The requests are the tables of this folder.
+ * `npm run compat`: plays the requests of the original's clients against real parts, and counts how many get the
+ * original's answer. The requests are the tables of this folder.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -18,7 +18,7 @@ const Line = z.object({
   does: z.string(),
   method: z.string(),
   path: z.string(),
-  /** The row of docs/compatibility.md; null where the answer is to be the original's. */
+  /** The row of docs/compatibility.md; null where the answer must be the original's. */
   refused: z.string().nullable(),
   different: z.array(z.string()),
 });

@@ -11,46 +11,47 @@ export type OriginalClient =
   | 'hook'
   | 'agent script';
 
-/** The name of a JSON type, with `?` where null will do; any other value is compared as it is. */
+/** The name of a JSON type, with `?` where null is allowed; any other value is compared as it is. */
 type Expected =
   'string' | 'string?' | 'number' | 'number?' | 'boolean' | 'array' | 'object' | 'object?' | Exact;
 interface Exact {
   readonly is: unknown;
 }
 
-/** One request of a client of the original, what the original answered, and what the client read from it. */
+/** One request of a client of the original, the original's answer, and what the client read from it. */
 export interface OriginalRequest {
   readonly client: OriginalClient;
   /** Completes "the client …". Unique. */
   readonly does: string;
   readonly method: string;
-  /** With `{name}` for what an earlier answer gave, or the suite knows. Such names also stand in bodies. */
+  /** With `{name}` for a value from an earlier answer, or from the suite. Bodies may hold such names too. */
   readonly path: string;
-  /** The key that the client has; none unless given. */
+  /** The client's key; by default none. */
   readonly key?: 'admin' | 'runtime' | 'agent' | 'shared';
-  /** Who answers: the control plane unless given. */
+  /** The process that answers: by default the control plane. */
   readonly at?: 'agent' | 'gated agent' | 'dry agent';
   readonly body?: unknown;
-  /** Headers that the client sends besides its key. */
+  /** Further headers of the client. */
   readonly headers?: Readonly<Record<string, string>>;
   /** The original's status. */
   readonly status: number;
   /**
-   * What the client reads: dotted paths, where `0` is the first of a list and `name=x` the one whose name is x, or none for the whole
-   * body. A path that begins with `!` must not be there; `#` is the length of a list.
+   * The fields that the client reads, as dotted paths; an empty path is the whole body. `0` is the first element of a
+   * list, and `name=x` the one whose name is x. A path that begins with `!` must be missing; `#` is the length of a
+   * list.
    */
   readonly reads?: Readonly<Record<string, Expected>>;
-  /** What the answer says of the request that it did not use, in the header X-Membridge-Ignored. */
+  /** The parts of the request that were not used, by the header X-Membridge-Ignored. */
   readonly ignored?: string;
-  /** What later requests need: a name for what is at a path. */
+  /** Values for later requests: a name for what is at a path. */
   readonly saves?: Readonly<Record<string, string>>;
-  /** A path that is asked until its fields are as wanted before this request: what another machine does takes its time. */
+  /** A path that is polled until its fields are as expected before this request: another machine's work takes time. */
   readonly after?: { readonly path: string; readonly reads: Readonly<Record<string, Expected>> };
-  /** The row of docs/compatibility.md that says why it is answered otherwise, and how. */
+  /** The row of docs/compatibility.md that says how and why the answer differs. */
   readonly differs?: { readonly row: string; readonly status: number };
 }
 
-/** Puts what is known in place of `{name}`. @throws Error naming what nobody has given yet */
+/** Replaces `{name}` by its value. @throws Error naming a value that no request has saved yet */
 export function fill<T>(value: T, known: ReadonlyMap<string, string>): T {
   if (typeof value === 'string') {
     return value.replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => {
@@ -64,7 +65,7 @@ export function fill<T>(value: T, known: ReadonlyMap<string, string>): T {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, known)])) as T;
 }
 
-/** What is at a dotted path of a body; undefined where nothing is. */
+/** Returns what is at a dotted path of a body; undefined where nothing is. */
 export function at(body: unknown, path: string): unknown {
   let found = body;
   for (const part of path === '' ? [] : path.split('.')) {
@@ -80,7 +81,7 @@ export function at(body: unknown, path: string): unknown {
   return found;
 }
 
-/** Each way in which an answer is not the original's; none when it is. */
+/** Returns each difference from the original's answer. */
 export function differences(
   answer: Pick<Answer, 'status' | 'body'>,
   request: Pick<OriginalRequest, 'status' | 'reads'>,
@@ -107,7 +108,7 @@ function fits(found: unknown, expected: Expected): boolean {
   return typeof found === type;
 }
 
-/** Fields of one thing, as they stand in an element of a list. */
+/** Returns the fields of one thing as an element of a list. */
 export const inList = (
   element: string,
   fields: Readonly<Record<string, Expected>>,

@@ -26,7 +26,7 @@ export interface CallEnd {
 export interface TunnelClient {
   readonly socket: WebSocket;
   readonly session: ClientHttp2Session;
-  /** Begins a call without its body. */
+  /** Starts a call without its body. */
   begin(method: string, headers?: OutgoingHttpHeaders): ClientHttp2Stream;
   /** Calls a method of WorkflowService, or a path that begins with a slash. */
   call(method: string, message: Uint8Array, headers?: OutgoingHttpHeaders): Promise<CallEnd>;
@@ -35,7 +35,7 @@ export interface TunnelClient {
   close(): void;
 }
 
-/** Puts a message into a gRPC frame. */
+/** Wraps a message in a gRPC frame. */
 export function frame(message: Uint8Array, isCompressed = false, length = message.length): Buffer {
   const header = Buffer.alloc(5);
   header.writeUInt8(isCompressed ? 1 : 0, 0);
@@ -49,7 +49,7 @@ export function pollRequest(namespace: string, node: string, queue: string, rest
   return proto.temporal.api.workflowservice.v1.PollActivityTaskQueueRequest.encode(request).finish();
 }
 
-/** Opens the WebSocket of a tunnel alone. */
+/** Opens only the WebSocket of a tunnel. */
 export function openSocket(
   serverUrl: string,
   key: string,
@@ -66,7 +66,7 @@ export async function openTunnelClient(serverUrl: string, key: string): Promise<
   const secret = randomBytes(32).toString('base64url');
   const authorization = `Bearer ${secret}`;
   const socket = openSocket(serverUrl, key, secret);
-  // Made before the socket opens: the gateway speaks first, and may do so with the same packet.
+  // Created before the socket opens: the gateway speaks first, and may do so in the same packet.
   const duplex = createWebSocketStream(socket);
   duplex.on('error', () => undefined);
   await once(socket, 'open');

@@ -10,7 +10,7 @@ export interface TunnelNode {
   readonly id: string;
   readonly key: string;
   readonly tunnel: EngineTunnel;
-  /** What the tunnel reported; null: it worked again. */
+  /** The tunnel's reports; null: it worked again. */
   readonly reports: (string | null)[];
   isPolling(): boolean;
   readonly start: ActivityRunner['start'];
@@ -18,7 +18,7 @@ export interface TunnelNode {
 }
 
 /**
- * Enrols a node and has it work behind a tunnel.
+ * Enrols a node and lets it work behind a tunnel.
  * @param options.serverUrl the control plane, or a line to it
  */
 export async function startTunnelNode(

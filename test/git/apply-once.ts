@@ -1,4 +1,7 @@
-/** Applies one proposal as an agent would, for tests that kill it meanwhile: argument 1 is the work and two folders as JSON. */
+/**
+ * Applies one proposal as an agent would, for tests that kill it during the work. Argument 1 is the work and two
+ * folders, as JSON.
+ */
 import { z } from 'zod';
 import { CloneSpec } from '../../contract/projects/projects.ts';
 import { ApplySpec } from '../../contract/projects/proposals.ts';

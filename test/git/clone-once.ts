@@ -1,4 +1,7 @@
-/** Clones one project as an agent would, for tests that kill it meanwhile: argument 1 is a spec and two folders as JSON. */
+/**
+ * Clones one project as an agent would, for tests that kill it during the work. Argument 1 is a spec and two folders,
+ * as JSON.
+ */
 import { z } from 'zod';
 import { CloneSpec } from '../../contract/projects/projects.ts';
 import { cloneRepository } from '../../git/clone.ts';

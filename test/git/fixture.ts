@@ -2,17 +2,20 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { makeGitNode, type GitNode } from './node.ts';
 import { startGitServers, type GitServers } from './servers.ts';
 
-/** What a test file about clones works with. */
+/** What a test file about clones needs. */
 export interface GitFixture {
-  /** Run for the whole file; nothing is wrong with them when a test begins. */
+  /** Started once for the whole file; at the start of a test they cause no trouble. */
   readonly servers: GitServers;
   /** A new one for each test. */
   readonly node: GitNode;
-  /** Counts the tests, so that each has repositories of its own. */
+  /** Counts the tests, so that each has its own repositories. */
   readonly number: number;
 }
 
-/** Starts git servers for the file that calls it, and gives each of its tests a node. Call it before other hooks of the file. */
+/**
+ * Starts git servers for the calling file, and makes a node for each of its tests. Call it before other hooks of the
+ * file.
+ */
 export function useGit(): GitFixture {
   let servers: GitServers;
   let node: GitNode;

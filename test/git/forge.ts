@@ -3,10 +3,10 @@ import { headKey, nameHash, segmentKey } from '../../memory/format/layout.ts';
 import { FIRST_PREV_SHA, sealSegment } from '../../memory/format/segment.ts';
 import type { TestNode } from '../memory/nodes.ts';
 
-/** An epoch that no node has by chance. */
+/** An incarnation that no node has by chance. */
 const EPOCH = '0fffffffffff00000000';
 
-/** Puts a segment that a node signed, with lines of one's own choosing, as a node in wrong hands could. */
+/** Writes a segment with chosen lines, signed by a node, as a node in hostile hands could. */
 export async function forgeSegment(node: TestNode, cid: string, lines: readonly object[]): Promise<void> {
   const { identity, store } = node.options;
   const sealed = sealSegment(

@@ -5,7 +5,7 @@ import { nodeQueue } from '../../contract/workflows.ts';
 import type { EngineAddress } from '../../engine/connect.ts';
 import { keepWorker, type KeptWorker } from '../../engine/keep-worker.ts';
 
-/** A clone's end as a test wants it: its result, or the error that it throws. */
+/** How a test ends a clone: with its result, or with an error. */
 type Ending = CloneResult | Error;
 
 export const CLONED: CloneResult = {
@@ -20,26 +20,26 @@ export const CLONED: CloneResult = {
 };
 
 /**
- * A node whose clones end when a test says so, so that it can look at what is true meanwhile. Everything around it is real; what a
- * real node does is tested in git/ and with whole agents.
+ * A node whose clones end when a test says so, so that the test can check the state during a clone. Everything around
+ * it is real. Tests in git/ and with whole agents cover what a real node does.
  */
 export interface HeldNode {
   readonly node: string;
   /** How often each activity began. */
   readonly begun: { clone: number; fetch: number; reset: number };
-  /** The branches that were asked for, in order. */
+  /** The requested branches, in order. */
   readonly branches: (string | null)[];
-  /** The commits that resets were asked for, in order. */
+  /** The commits that resets named, in order. */
   readonly expected: string[];
   /** How many were cancelled. */
   cancelled: number;
-  /** Ends what runs, and everything that begins later, unless `hold` is called. */
+  /** Ends running clones, and later ones when they begin, unless `hold` is called. */
   end(ending: Ending): void;
   hold(): void;
   stop(): Promise<void>;
 }
 
-/** Hosts a node's queue. `gauge` counts how many clones of all nodes run at once. */
+/** Hosts a node's queue. `gauge` counts how many clones of all nodes run at the same time. */
 export function startHeldNode(
   engine: EngineAddress,
   node: string,

@@ -2,41 +2,41 @@ import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What goes wrong while a pack is sent. */
+/** A fault while a pack is sent. */
 export type Trouble =
   | { readonly kind: 'none' }
-  /** Sends so many bytes of the pack and then nothing more, with the connection open. */
+  /** Sends this many bytes of the pack and then nothing more, with the connection open. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
-  /** Sends so many bytes and breaks the connection off. */
+  /** Sends this many bytes and breaks the connection. */
   | { readonly kind: 'break-off'; readonly afterBytes: number }
-  /** Sends each piece of the pack so many milliseconds after the one before. */
+  /** Sends each piece of the pack this many milliseconds after the previous one. */
   | { readonly kind: 'slow'; readonly everyMs: number }
-  /** Sends so many bytes and ends the answer as if that were all. */
+  /** Sends this many bytes and ends the answer as if that were all. */
   | { readonly kind: 'half'; readonly afterBytes: number }
-  /** Answers everything, or what comes by this method, with a page and 200, as a captive portal does. */
+  /** Answers everything, or only this method, with a page and 200, as a captive portal does. */
   | { readonly kind: 'page'; readonly method?: 'POST' }
-  /** Announces a body of so many bytes instead of a pack, sends some, and breaks off. */
+  /** Announces a body of this many bytes instead of a pack, sends some, and breaks off. */
   | { readonly kind: 'announce'; readonly bytes: number }
-  /** Sends everybody elsewhere. */
+  /** Redirects every request to another address. */
   | { readonly kind: 'redirect'; readonly to: string };
 
 /** A real git server over HTTP: `git http-backend` behind Node's server. */
 export interface GitHttpServer {
   readonly url: string;
-  /** From now on. */
+  /** The fault from now on. */
   trouble: Trouble;
-  /** Each `Authorization` that came in, in plain text. */
+  /** The credentials of each request with `Authorization`, in plain text. */
   readonly authorizations: string[];
-  /** How many requests came in. */
+  /** How many requests arrived. */
   readonly requests: number;
-  /** Resolves when a pack has begun to be sent after this call. */
+  /** Resolves when a pack starts after this call. */
   sending(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
  * Serves the bare repositories of a folder.
- * @param login `user:password` that every request must come with; null: public
+ * @param login `user:password` that every request must carry; null: public
  */
 export async function startGitHttpServer(folder: string, login: string | null): Promise<GitHttpServer> {
   const waiting: (() => void)[] = [];
@@ -108,7 +108,7 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
   runBackend(serving, request, response);
 }
 
-/** CGI, as RFC 3875 has it. */
+/** Runs git's backend over CGI (RFC 3875). */
 function runBackend(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', 'http://localhost');
   const backend = spawn('git', ['http-backend'], {
@@ -160,7 +160,7 @@ async function answer(
   response.end();
 }
 
-/** Trouble is for packs alone: what is asked before them is answered. */
+/** Sends the answer. Trouble concerns only packs: earlier requests are answered. */
 async function send(
   { trouble, sends }: Serving,
   request: IncomingMessage,

@@ -11,20 +11,20 @@ import type {
 import { cloneRepository, fetchRepository, resetRepository } from '../../git/clone.ts';
 import { NO_CREDENTIAL, type GitContext } from '../../git/context.ts';
 
-/** A node's folders for tests of git, and calls with everything filled in that a test does not care about. */
+/** A node's folders for tests of git, and calls with defaults for everything that a test does not care about. */
 export interface GitNode {
   readonly folder: string;
   readonly base: string;
   readonly work: string;
-  /** Whatever was ever told: progress, details, errors. */
+  /** Everything that was ever reported: progress, details, errors. */
   readonly told: string[];
   clone(spec: SpecInput, context?: Partial<GitContext>): Promise<CloneResult>;
   fetch(spec: SpecInput, context?: Partial<GitContext>): Promise<CloneResult>;
-  /** Makes the clone as its remote. */
+  /** Resets the clone to its remote. */
   reset(spec: SpecInput, expected: string): Promise<CloneResult>;
-  /** The error of a clone that must fail. */
+  /** Returns the error of a clone that must fail. */
   failure(spec: SpecInput, context?: Partial<GitContext>): Promise<MembridgeError>;
-  /** Everything below the base but for what is inside of a clone's `.git`. */
+  /** Returns everything below the base, except inside a clone's `.git`. */
   files(): string[];
   remove(): void;
 }

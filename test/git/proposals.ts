@@ -8,7 +8,7 @@ import { putBlob } from '../../storage/blobs.ts';
 import type { Database } from '../../db/connect.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-/** A proposal as the record of a completed task makes it, with its output in the object store. */
+/** Makes a proposal as the record of a completed task does, with its output in the object store. */
 export async function propose(
   { db, store }: { db: Database; store: ObjectStore },
   projectId: string,
@@ -54,12 +54,12 @@ export async function propose(
   return proposal.id;
 }
 
-/** The output of a worker that proposes a file. */
+/** Returns the output of a worker that proposes a file. */
 export const fileOutput = (path: string, content: string, more: Record<string, unknown> = {}): string =>
   JSON.stringify({ kind: 'file', path, content, ...more });
 
 /**
- * Keeps git's diff of a proposal as a node does that made its tree, for tests in which no node has a clone.
+ * Stores git's diff of a proposal as a node does after building its tree, for tests in which no node has a clone.
  * @param diff of one file, as git writes it
  */
 export async function previewed({ db }: { db: Database }, id: string, diff: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** What somebody may do to a remote, and how a clone of it may stand: the cells of the table in docs/projects.md. */
+/** How a remote may change, and the states of its clone: the cells of the table in docs/projects.md. */
 import { decideMove, type Facts, type KeepReason } from '../../git/decide-move.ts';
 
 /** A clone on the remote's default branch, which has one commit more. */
@@ -16,7 +16,7 @@ const USUAL: Facts = {
   changed: 0,
 };
 
-/** What is known of a clean clone after each change. */
+/** The facts about a clean clone after each change. */
 export const CHANGES = {
   'a new commit': {},
   'default branch renamed': { wanted: 'trunk' },
@@ -31,7 +31,7 @@ export const CHANGES = {
 } as const satisfies Record<string, Partial<Facts>>;
 export type Change = keyof typeof CHANGES;
 
-/** What the state of the clone adds to that. */
+/** What the state of the clone adds to these facts. */
 export const STATES = {
   clean: () => ({}),
   'changed files': () => ({ changed: 1 }),
@@ -44,7 +44,7 @@ export const STATES = {
 } as const satisfies Record<string, (facts: Facts) => Partial<Facts>>;
 export type State = keyof typeof STATES;
 
-/** What becomes of a clone in a state after a change, by decideMove. */
+/** Returns the result for a clone in a state after a change, by decideMove. */
 export function expectedMove(change: Change, state: State): ReturnType<typeof decideMove> {
   const facts: Facts = { ...USUAL, ...CHANGES[change] };
   return decideMove({ ...facts, ...STATES[state](facts) });
@@ -71,7 +71,7 @@ function cell(change: Change, state: State): string {
   }[move.act];
 }
 
-/** The rows of the table, as cells. */
+/** Returns the rows of the table, as cells. */
 export function tableRows(): string[][] {
   const states = Object.keys(STATES) as State[];
   const changes = Object.keys(CHANGES) as Change[];

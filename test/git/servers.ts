@@ -9,7 +9,7 @@ import { startGitHttpServer, type GitHttpServer } from './http-server.ts';
 export { startGitSshServer, type GitSshServer } from './ssh-server.ts';
 export type { GitHttpServer } from './http-server.ts';
 
-/** The login of the private server, in a form that a test can look for in what must not hold it. */
+/** The login of the private server, in a form that a test can search for in places that must not hold it. */
 export const TOKEN = 'tok3n-that-must-not-be-seen';
 export const LOGIN = `git:${TOKEN}`;
 
@@ -27,9 +27,9 @@ export function git(cwd: string, ...args: string[]): string {
 /** A bare repository on the servers, and a person who pushes to it. */
 export interface ServedRepository {
   readonly name: string;
-  /** Its folder; over ssh, its address ends with it. */
+  /** Its folder, with which its ssh address ends. */
   readonly folder: string;
-  /** A clone that belongs to somebody else, to do with it what the test needs. */
+  /** Another person's clone, for changes from outside. */
   readonly elsewhere: string;
   /** Commits files, and submodules by their paths, and pushes them. @returns the commit */
   push(files: Readonly<Record<string, string | Buffer>>, options?: PushOptions): string;
@@ -37,15 +37,15 @@ export interface ServedRepository {
 
 export interface PushOptions {
   branch?: string;
-  /** The folder of each on this machine, and the address that others find it at. */
+  /** The folder of each on this machine, and the address for others. */
   submodules?: Readonly<Record<string, { folder: string; url: string }>>;
 }
 
 export interface GitServers {
   readonly open: GitHttpServer;
-  /** Asks for LOGIN. */
+  /** Requires LOGIN. */
   readonly closed: GitHttpServer;
-  /** Makes a repository; with `bytes` of noise in its first commit, or none at all when it is to be empty. */
+  /** Makes a repository, with `bytes` of noise in its first commit, or empty. */
   create(name: string, options?: { bytes?: number; empty?: boolean; commits?: number }): ServedRepository;
   stop(): Promise<void>;
 }
@@ -94,7 +94,7 @@ function createRepository(root: string, name: string): ServedRepository {
       writeFileSync(join(elsewhere, file), content);
     }
     for (const [path, { folder: from, url }] of Object.entries(submodules)) {
-      // Not over the network: the servers are in this process, which waits for git.
+      // Not over the network: the servers run in this process, which waits for git.
       git(elsewhere, 'submodule', 'add', '--quiet', from, path);
       git(elsewhere, 'config', '--file', '.gitmodules', `submodule.${path}.url`, url);
     }

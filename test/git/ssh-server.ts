@@ -7,20 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../stack/ports.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 
-/** A real sshd on loopback, whose only account is the user that the test runs as. */
+/** A real sshd on loopback, whose only account is the user that runs the test. */
 export interface GitSshServer {
   /** `ssh://user@127.0.0.1:port`; a repository's address is this and its folder's full path. */
   readonly url: string;
-  /** As a known_hosts file has it. */
+  /** The lines of a known_hosts file. */
   readonly knownHosts: string;
-  /** A private key that the server lets in. */
+  /** A private key that the server accepts. */
   readonly goodKey: string;
-  /** A private key that it does not know. */
+  /** A private key that the server does not know. */
   readonly otherKey: string;
   stop(): Promise<void>;
 }
 
-/** Starts sshd with a host key, a configuration and accounts of its own. @throws when there is none and none can be installed */
+/** Starts sshd with its own host key, configuration and accounts. @throws when there is none and none can be installed */
 export async function startGitSshServer(): Promise<GitSshServer> {
   const sshd = findDebianProgram('sshd', (line) => process.stderr.write(`${line}\n`));
   const folder = mkdtempSync(join(tmpdir(), 'membridge-sshd-'));
@@ -44,7 +44,7 @@ export async function startGitSshServer(): Promise<GitSshServer> {
     '',
   ].join('\n');
   writeFileSync(join(folder, 'sshd_config'), config);
-  // Debian's sshd wants the folder that its service would have made.
+  // Debian's sshd needs the folder that its service would have made.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const log = join(folder, 'sshd.log');
   const server = spawn(sshd, ['-D', '-f', join(folder, 'sshd_config'), '-E', log], { stdio: 'ignore' });

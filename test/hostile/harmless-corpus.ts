@@ -4,7 +4,7 @@ import { Prose } from '../../fixtures/claude-mem/prose.ts';
 const HEX = '0123456789abcdef';
 const ALNUM = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** What a model writes about code that deals with secrets without holding one. */
+/** What a model writes about code that handles secrets, without holding one. */
 const SENTENCES = [
   'The token is refreshed by refreshAccessToken() when the server answers 401.',
   'Set the password in the settings page; the default password must be changed at first login.',
@@ -47,7 +47,7 @@ const SENTENCES = [
   'secrets: inherit; secrets.GITHUB_TOKEN; ${{ secrets.NPM_TOKEN }}; token: ${{ github.token }}',
 ];
 
-/** Makes memories that hold no secret and much that looks like one. */
+/** Makes memories that hold no secret, and much that looks like one. */
 export class HarmlessMemories {
   readonly #random: () => number;
   readonly #prose: Prose;
@@ -59,7 +59,7 @@ export class HarmlessMemories {
     this.#prose = new Prose(this.#seed);
   }
 
-  /** The text of one memory. */
+  /** Returns the text of one memory. */
   next(): string {
     const parts = Array.from({ length: 2 + this.#below(5) }, () => this.#part());
     return this.#random() < 0.3 ? JSON.stringify(parts) : parts.join(this.#random() < 0.5 ? '\n' : ' ');

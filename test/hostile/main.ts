@@ -1,6 +1,7 @@
 /**
- * `npm run hostile`: plays what somebody hostile inside the fleet can try, on real parts, and says which rows of the threat
- * model (docs/internals/threat-model.md) hold. The attacks are the tests of this folder; each group is named after its row, as "S4: …".
+ * `npm run hostile`: plays the attacks of somebody hostile inside the fleet, on real parts, and reports which rows of
+ * the threat model (docs/internals/threat-model.md) hold. The attacks are the tests of this folder; each group is named after its
+ * row, as "S4: …".
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -70,7 +71,10 @@ interface OpenAttack {
   readonly why: string;
 }
 
-/** @returns how many rows there are, how many hold (none of their attacks got anywhere), and each attack that did */
+/**
+ * Judges the report. @returns how many rows there are, how many hold (no attack succeeded), and each attack that
+ * succeeded
+ */
 function judge(report: z.infer<typeof Report>): {
   rows: number;
   held: number;
@@ -80,7 +84,7 @@ function judge(report: z.infer<typeof Report>): {
   const rows = new Set<string>();
   const attacks: OpenAttack[] = [];
   for (const { name, message, assertionResults } of report.testResults) {
-    // A file that could not even be loaded played nothing.
+    // A file that could not even be loaded played no attack.
     if (assertionResults.length === 0 && message !== undefined && message !== '') {
       rows.add(name);
       attacks.push({ row: name, attack: 'was not played', why: message });

@@ -2,25 +2,25 @@ import { redactText } from '../../memory/space/redact.ts';
 import { HarmlessMemories } from './harmless-corpus.ts';
 import { PLACES, plantedSecrets, type PlantedSecret } from './secret-corpus.ts';
 
-/** What redaction does with secrets of known forms, and with memories that have none. */
+/** The results of redaction on secrets of known forms, and on memories without any. */
 export interface RedactionReport {
   readonly secrets: number;
   readonly caught: number;
-  /** Secrets that were left, each with the place in which it stood. */
+  /** Secrets that were left, each with its place. */
   readonly missed: readonly string[];
-  /** JSON that was no longer JSON, and texts in which a second look found more. */
+  /** JSON that was no longer JSON, and texts in which a second pass found more. */
   readonly broken: readonly string[];
   readonly memories: number;
   readonly false_alarms: number;
   readonly mb_per_second: number;
 }
 
-/** The lines of a secret that are secret: its first and last line say what it is. */
+/** Returns the secret lines of a secret: its first and last line only name its kind. */
 const partsOf = ({ secret }: PlantedSecret): string[] =>
   secret.split('\n').filter((line) => line.length > 6 && !line.startsWith('-----'));
 
 /**
- * Plants every secret in every place, and counts what is taken out; then counts harmless memories that are changed.
+ * Plants every secret in every place, and counts how many are removed; then counts changed harmless memories.
  * @param memories how many harmless memories to read
  */
 export function measureRedaction(seed: number, memories: number): RedactionReport {

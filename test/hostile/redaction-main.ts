@@ -1,4 +1,4 @@
-/** `node test/hostile/redaction-main.ts [SEED]`: prints as JSON what redaction catches, misses and takes for a secret. */
+/** `node test/hostile/redaction-main.ts [SEED]`: prints as JSON what redaction catches, misses and wrongly removes. */
 import { measureRedaction } from './measure-redaction.ts';
 
 const seed = Number(process.argv[2] ?? 1);

@@ -39,7 +39,7 @@ describe('S1: a report by an agent', () => {
     },
   );
 
-  it('makes no space with the shared key of the original, under the name of any node', async () => {
+  it('makes no space with the original’s shared key, under any node’s name', async () => {
     const headers = { 'X-MEMBRIDGE-AGENT': SHARED_AGENT_KEY };
     for (const node of ['old-laptop', 'laptop', 'made-up']) {
       expect((await report(headers, node, 'orchard')).status).toBe(200);
@@ -82,7 +82,7 @@ describe('S1: a report by an agent', () => {
 });
 
 describe('S1: a machine whose owner names its spaces', () => {
-  it('is neither told of other spaces nor asked to sync them', async () => {
+  it('neither receives other spaces nor requests to sync them', async () => {
     const { body: space } = await plane.call('POST', '/api/membridge/spaces', { body: { name: 'allowed' } });
     await plane.call('POST', '/api/membridge/spaces', { body: { name: 'forbidden' } });
     const beat = heartbeat('laptop');

@@ -7,10 +7,13 @@ import { PREFIX_RULES } from '../../memory/redaction/prefix-rules.ts';
 import { SPECIAL_RULES } from '../../memory/redaction/special-rules.ts';
 import { CALL, newFleet, settle, type TestFleet } from '../memory/nodes.ts';
 
-/** Twice the largest text that claude-mem was ever seen to store would be 40 MB; this is where a square shows: minutes, not milliseconds. */
+/**
+ * Long enough to show quadratic time: minutes, not milliseconds. Twice the largest text that claude-mem ever stored
+ * would be 40 MB.
+ */
 const LONG = 2 * 1024 * 1024;
 
-/** What each rule begins with, again and again, and never ends. */
+/** For each rule, its beginning, repeated without an end. */
 const WORST: readonly (readonly [rule: string, text: string])[] = [
   ['a private key that never ends', '-----BEGIN PRIVATE KEY-----\n'],
   ['a private key of many words', '-----BEGIN A A A A A A A A A A A A A A A A '],
@@ -29,7 +32,7 @@ const WORST: readonly (readonly [rule: string, text: string])[] = [
   ['tokens of Slack', '-xoxb-'],
 ];
 
-/** Every keyword at which a rule looks. */
+/** Every keyword that starts a rule. */
 const KEYWORDS = [
   ...new Set([
     ...PREFIX_RULES.flatMap(([, keywords]) => keywords.split(' ')),
@@ -39,7 +42,10 @@ const KEYWORDS = [
   ]),
 ];
 
-/** What has a rule read on from its keyword and fail, as far as rules differ: nothing, a sign, a quote, half of a secret. */
+/**
+ * What makes a rule read on from its keyword and fail, as far as rules differ: nothing, a sign, a quote, half of a
+ * secret.
+ */
 const AFTER = [
   '',
   ' ',
@@ -54,42 +60,34 @@ const AFTER = [
   `=${'abcdefgh'.repeat(20)}1~`,
 ];
 
-/** How much of each is read: with a square in it, seconds instead of some 10 ms. */
+/** How much of each is read: in quadratic time it takes seconds instead of some 10 ms. */
 const SHORTER = 128 * 1024;
 
 describe('S2: redaction', () => {
-  it(
-    'takes no longer than the length of the text allows, whatever rule it begins',
-    { timeout: 120_000 },
-    () => {
-      let slowest = { ms: 0, piece: '' };
-      for (const word of KEYWORDS) {
-        for (const after of AFTER) {
-          const piece = `${word}${after}${word.toUpperCase()}${after}`;
-          const text = piece.repeat(Math.ceil(SHORTER / piece.length));
-          const began = performance.now();
-          redactText(text);
-          const ms = performance.now() - began;
-          if (ms > slowest.ms) slowest = { ms, piece };
-        }
+  it('takes only linear time for the beginning of any rule', { timeout: 120_000 }, () => {
+    let slowest = { ms: 0, piece: '' };
+    for (const word of KEYWORDS) {
+      for (const after of AFTER) {
+        const piece = `${word}${after}${word.toUpperCase()}${after}`;
+        const text = piece.repeat(Math.ceil(SHORTER / piece.length));
+        const began = performance.now();
+        redactText(text);
+        const ms = performance.now() - began;
+        if (ms > slowest.ms) slowest = { ms, piece };
       }
-      expect(slowest.ms, slowest.piece).toBeLessThan(1_000);
-    },
-  );
+    }
+    expect(slowest.ms, slowest.piece).toBeLessThan(1_000);
+  });
 
-  it.each(WORST)(
-    'takes no longer than the length of the text allows: %s',
-    { timeout: 20_000 },
-    (_name, piece) => {
-      const text = piece.repeat(Math.ceil(LONG / piece.length));
-      const began = performance.now();
-      redactText(text);
-      redactText(`eyJ ${text}`);
-      expect(performance.now() - began).toBeLessThan(5_000);
-    },
-  );
+  it.each(WORST)('takes only linear time: %s', { timeout: 20_000 }, (_name, piece) => {
+    const text = piece.repeat(Math.ceil(LONG / piece.length));
+    const began = performance.now();
+    redactText(text);
+    redactText(`eyJ ${text}`);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
 
-  it('takes the same secrets out of every text by the first rules as version 0.4 did', () => {
+  it('removes the same secrets by the first rules as version 0.4 did', () => {
     const part = fc.constantFrom(
       '-----BEGIN PRIVATE KEY-----',
       '-----BEGIN RSA PRIVATE KEY-----',
@@ -177,7 +175,7 @@ describe('S2: a peer that sends such a text', () => {
   });
   afterEach(() => fleet.close());
 
-  it('keeps claude-mem from writing for no longer than any other', { timeout: 60_000 }, async () => {
+  it('blocks claude-mem’s writes no longer than any other peer', { timeout: 60_000 }, async () => {
     const [honest, hostile] = [fleet.add('honest', '13.25.3'), fleet.add('hostile', '13.25.3')];
     hostile.write.session({ contentSessionId: 's', memorySessionId: 'm', project: 'open', startedAt: 1 });
     for (const piece of ['-----BEGIN PRIVATE KEY-----\n', '-eyJabcdefghijkl']) {

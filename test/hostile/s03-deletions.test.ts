@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => fleet.close());
 
 const left = (): number => honest.count('observations');
-/** Deletes the oldest memories of the hostile machine, and tells so without asking its person. */
+/** Deletes the oldest memories of the hostile machine, and sends that without asking its person. */
 async function tellDeletions(count: number): Promise<void> {
   hostile.db.exec(
     `DELETE FROM observations WHERE id IN (SELECT id FROM observations ORDER BY id LIMIT ${count})`,
@@ -42,7 +42,7 @@ describe('S3: a machine that deletes everybody’s memories', () => {
     expect(left()).toBe(300);
   });
 
-  it('is stopped also when it deletes in small steps', async () => {
+  it('is also stopped when it deletes in small steps', async () => {
     for (let step = 0; step < 6; step += 1) {
       await tellDeletions(45);
       await pull();
@@ -57,7 +57,7 @@ describe('S3: a machine that deletes everybody’s memories', () => {
     expect(left()).toBe(255);
   });
 
-  it('is let through by one word of a person, on every machine', async () => {
+  it('is let through by one decision of a person, on every machine', async () => {
     await tellDeletions(300);
     await pull();
     const allowed = { deletions: [{ space: fleet.space.cid, node: 'hostile', until: Date.now() + HOUR }] };
@@ -74,7 +74,7 @@ describe('S3: a machine that deletes everybody’s memories', () => {
     expect(left()).toBe(300);
   });
 
-  it('does not keep other machines’ memories from coming in', async () => {
+  it('does not stop the memories of other machines', async () => {
     await tellDeletions(300);
     const third = fleet.add('third', '13.25.3');
     third.write.session({ contentSessionId: 't', memorySessionId: 't', project: 'open', startedAt: 1 });
@@ -92,7 +92,7 @@ describe('S3: a machine that deletes everybody’s memories', () => {
 });
 
 describe('S3: a snapshot that deletes everybody’s memories', () => {
-  /** The hostile machine writes a snapshot without any memory; the segment with its deletions is not in the store any more. */
+  /** The hostile machine writes a snapshot without any memory; the segment with its deletions is no longer in the store. */
   async function tellBySnapshot(): Promise<void> {
     await tellDeletions(300);
     await hostile.engine.snapshot(fleet.space, CALL);
@@ -120,7 +120,7 @@ describe('S3: a snapshot that deletes everybody’s memories', () => {
 });
 
 describe('S3: deletions that a machine’s own guard holds', () => {
-  it('go out once a person let them through at the control plane', async () => {
+  it('are sent once a person allows them at the control plane', async () => {
     hostile.db.exec('DELETE FROM observations');
     await hostile.engine.audit(CALL, { deep: true });
     await expect(hostile.engine.push(fleet.space, CALL)).rejects.toMatchObject({ code: 'memory_guarded' });

@@ -18,7 +18,7 @@ afterEach(() => fleet.close());
 
 const now = Date.now();
 
-/** Writes memories and sends them, so many segments with ten memories each. */
+/** Writes memories and sends them, in that number of segments with ten memories each. */
 async function segments(count: number): Promise<void> {
   for (let segment = 0; segment < count; segment += 1) {
     const session = { contentSessionId: `s-${segment}`, memorySessionId: `m-${segment}`, project: 'open' };
@@ -30,7 +30,7 @@ async function segments(count: number): Promise<void> {
   }
 }
 
-/** A snapshot that is signed, says that it tells of everything in the store, and tells of one segment alone. */
+/** Writes a signed snapshot that claims to cover everything in the store, and covers only one segment. */
 async function forgeSnapshot(tells: 'first' | 'last'): Promise<void> {
   const { identity, store } = hostile.options;
   const { cid } = fleet.space;
@@ -78,9 +78,9 @@ async function forgeSnapshot(tells: 'first' | 'last'): Promise<void> {
   await store.put(manifestKey(cid, name), manifest);
 }
 
-describe('S4: a snapshot that says it tells of more than it does', () => {
+describe('S4: a snapshot that claims to cover more than it does', () => {
   it.each(['first', 'last'] as const)(
-    'costs a new machine no memory whose segment is in the store (it tells of the %s one)',
+    'costs a new machine no memory whose segment is in the store (it covers the %s one)',
     async (tells) => {
       await settle(fleet.space, [hostile]);
       hostile.write.session({
@@ -118,7 +118,7 @@ describe('S4: a snapshot that says it tells of more than it does', () => {
     expect(newcomer.count('observations')).toBe(45);
   });
 
-  it('costs a machine that was away no memory either', async () => {
+  it('costs a machine that was away no memory', async () => {
     await segments(1);
     await settle(fleet.space, [hostile]);
     const away = fleet.add('away', '13.25.3');

@@ -37,7 +37,7 @@ const retired = (node: TestNode, until: number) => ({
 });
 
 describe('S5: a machine that was removed', () => {
-  it('adds nothing to the fleet with its key any more, and the pull says so', async () => {
+  it('adds nothing to the fleet with its former key, and the pull reports that', async () => {
     remember(other, 'before');
     await settle(fleet.space, [honest, other]);
     fleet.tell([honest], retired(other, Date.now() - HOUR));
@@ -47,7 +47,7 @@ describe('S5: a machine that was removed', () => {
     expect(titles(honest)).toEqual(['before 0']);
   });
 
-  it('keeps what it told before, also for a machine that joins later', async () => {
+  it('keeps what it sent before, also for a machine that joins later', async () => {
     remember(other, 'before');
     await other.engine.push(fleet.space, CALL);
     const newcomer = fleet.add('newcomer', '13.25.3');
@@ -56,7 +56,7 @@ describe('S5: a machine that was removed', () => {
     expect(titles(newcomer)).toEqual(['before 0']);
   });
 
-  it('is held back also by a snapshot that it wrote, and after a restart of the reader', async () => {
+  it('is also held back in a snapshot that it wrote, and after a restart of the reader', async () => {
     remember(other, 'snapshot');
     await other.engine.push(fleet.space, CALL);
     await other.engine.snapshot(fleet.space, CALL);
@@ -79,7 +79,7 @@ describe('S5: a machine that was removed', () => {
     expect(titles(honest)).toEqual(['moved 0']);
   });
 
-  it('cannot make up a membership of its own', () => {
+  it('cannot forge a membership', () => {
     const forged = signMembership(
       {
         format: 'membridge-membership/1',
@@ -96,7 +96,7 @@ describe('S5: a machine that was removed', () => {
 });
 
 describe('S7: an old list of keys that somebody puts back', () => {
-  it('does not have others encrypt for a key that its node gave up', async () => {
+  it('does not make others encrypt for a retired key', async () => {
     const space = { ...fleet.space, encrypted: true };
     const key = certificateKey(space.cid, 'other');
     remember(other, 'first');
@@ -123,7 +123,7 @@ describe('S7: an old list of keys that somebody puts back', () => {
 });
 
 describe('S10: an encrypted space', () => {
-  it('takes nothing that is not encrypted, but for what is older than the switch', async () => {
+  it('accepts nothing unencrypted, except what is older than the switch', async () => {
     remember(other, 'old');
     await other.engine.push(fleet.space, CALL);
     const space = { ...fleet.space, encrypted: true };
@@ -138,7 +138,7 @@ describe('S10: an encrypted space', () => {
     expect(titles(honest)).toEqual(['old 0']);
   });
 
-  it('gets the memories of a machine that heard of the switch late, once it has heard', async () => {
+  it('gets the memories of a machine that learned of the switch late', async () => {
     const space = { ...fleet.space, encrypted: true };
     const since = { encrypted: { [space.cid]: Date.now() - HOUR } };
     remember(other, 'late');

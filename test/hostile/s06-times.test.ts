@@ -69,20 +69,20 @@ describe('S6: a memory of a peer that is dated in the future', () => {
   };
 
   it.each([Date.now() + 2 * DAY, Date.UTC(9999, 0, 1), 8_640_000_000_000_000])(
-    'waits for a person, who is told why: %s',
+    'waits for a person, with the reason: %s',
     async (at) => {
       expect(await tell('future', at)).toMatch(/other dates 1 memories later than a day after they came in/);
       expect(honest.count('observations')).toBe(0);
     },
   );
 
-  it('comes in at once when it is dated within a day, or long ago', async () => {
+  it('comes in immediately when it is dated within a day, or long ago', async () => {
     expect(await tell('soon', Date.now() + DAY / 2)).toBe('[]');
     expect(await tell('long ago', 1)).toBe('[]');
     expect(honest.count('observations')).toBe(2);
   });
 
-  it('is let through by a person once, also what follows: a machine with a wrong clock asks once', async () => {
+  it('is let through by a person once, with later ones: a machine with a wrong clock asks once', async () => {
     await tell('future', Date.now() + 3_650 * DAY);
     fleet.tell([honest], {
       deletions: [{ space: fleet.space.cid, node: 'other', until: Date.now() + 60_000 }],

@@ -56,7 +56,7 @@ describe('S8: a machine that sends very many changes of one memory', () => {
     expect(concepts(honest)).toBe('["step"]');
   });
 
-  it('cannot keep anybody from changing the memory again', async () => {
+  it('cannot stop anybody from changing the memory again', async () => {
     const hlc = clockAt(Date.now());
     // As far as one step may go, with the clock of now.
     await forgeSegment(hostile, fleet.space.cid, [await change([2 ** 20, hlc, 'hostile'], 'high')]);
@@ -85,7 +85,7 @@ describe('S8: what is left of many changes', () => {
     of: fc.constantFrom(null, { memory: 'm' }),
     up: fc.dictionary(fc.constantFrom('concepts', 'project', 'metadata'), fc.string(), { minKeys: 1 }),
   });
-  /** The last writer of each part wins; of equal versions the first that came. */
+  /** The last writer of each part wins; of equal versions, the first that arrived. */
   const outcome = (operations: readonly Operation[]): Record<string, unknown> => {
     const state = new Map<string, { version: Version; value: unknown }>();
     for (const operation of operations) {
@@ -145,19 +145,19 @@ describe('S8: a machine that sends very much', () => {
       { operations: [], bytes: 64 * 2 ** 20 },
     );
 
-  it('is kept aside above 4 GiB in two days, each machine by itself', () => {
+  it('is held above 4 GiB in two days, counted for each machine', () => {
     for (let id = 1; id <= 64; id += 1) expect(judge(id, 'hostile', NOW)).toBeNull();
     expect(judge(65, 'hostile', NOW)).toMatch(/hostile sends 4160 MiB within two days/);
     expect(judge(66, 'honest', NOW)).toBeNull();
     expect(judge(67, 'hostile', NOW + 3 * 86_400_000)).toBeNull();
   });
 
-  it('is counted once where a crash has the same segment judged again', () => {
+  it('is counted once when a crash repeats the judgment of a segment', () => {
     for (let again = 0; again < 100; again += 1) expect(judge(1, 'honest', NOW)).toBeNull();
     expect(judge(2, 'honest', NOW)).toBeNull();
   });
 
-  it('is let through by one word of a person', () => {
+  it('is let through by one decision of a person', () => {
     for (let id = 1; id <= 64; id += 1) judge(id, 'honest', NOW);
     const deletions = [{ space: space.cid, node: 'honest', until: NOW + 1 }];
     expect(judge(65, 'honest', NOW, members(deletions))).toBeNull();

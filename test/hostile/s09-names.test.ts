@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => fleet.close());
 
-/** Has the hostile machine send a change of the victim's memory under some name. */
+/** Makes the hostile machine send a change of the victim's memory under a name. */
 async function forge(name: string, columns: object = { concepts: '["false"]' }): Promise<void> {
   const [known] = await hostile.engine.blame('observation', 1);
   await forgeSegment(hostile, fleet.space.cid, [
@@ -44,7 +44,7 @@ describe('S9: a write in another machine’s name', () => {
     expect(blame?.changed).toMatchObject([{ part: 'concepts', node: 'victim', signer: 'hostile' }]);
   });
 
-  it('is taken back with the writes of the machine that signed it, and not with those of the one that it names', async () => {
+  it('is revoked with the machine that signed it, not with the one that it names', async () => {
     await forge('victim');
     expect(concepts()).toBe('["false"]');
     await revoke('victim', Date.now() + 60_000);
@@ -53,14 +53,14 @@ describe('S9: a write in another machine’s name', () => {
     expect(concepts()).toBe(before);
   });
 
-  it('is taken back also where it bears an old time, or the name of a machine that does not exist', async () => {
+  it('is also revoked with an old time, or with the name of an unknown machine', async () => {
     await forge('nobody-of-that-name');
     expect((await honest.engine.blame('observation', 1))[0]?.changed).toMatchObject([{ signer: 'hostile' }]);
     await revoke('hostile');
     expect(concepts()).toBe(before);
   });
 
-  it('is told of a memory as a whole as well', async () => {
+  it('is also reported for a whole memory', async () => {
     const set = { created_at_epoch: JANUARY + 7, type: 'discovery', title: 'made up', narrative: 'x' };
     await forgeSegment(hostile, fleet.space.cid, [
       {
@@ -95,7 +95,7 @@ describe('S9: a write in another machine’s name', () => {
     victim.db.prepare('UPDATE observations SET concepts = ?').run('["mine"]');
     await victim.engine.audit(CALL, { deep: true });
     await settle(fleet.space, [victim, hostile]);
-    // It passes on what it has to another space, in which the honest machine hears of it first.
+    // It passes its memories on to another space, in which the honest machine receives the change first.
     await hostile.engine.push(second, CALL);
     await honest.engine.pull(second, true, CALL);
     expect((await honest.engine.blame('observation', 1))[0]?.changed).toMatchObject([{ signer: 'hostile' }]);

@@ -73,7 +73,7 @@ const approve = (id: string, body: Record<string, unknown> = {}) =>
   test.call('POST', `/api/runtime/proposals/${id}/approve`, { body });
 const tip = (): string => git(repository.folder, 'rev-parse', 'main');
 
-/** A proposal once a node has said what git makes of it. */
+/** Makes a proposal and waits until a node has built its diff. */
 async function shown(output: string): Promise<ShownProposal> {
   const id = await propose(test.plane.deps, projectId, output);
   await expect.poll(async () => (await get(id)).preview?.state, SOON).toMatch(/ready|failed/);
@@ -124,7 +124,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
     expect(tip()).toBe(before);
   });
 
-  it('shows each line of a file that is renamed away without a hunk, and wants the tree named', async () => {
+  it('shows each line of a file that is renamed without a hunk, and requires the tree', async () => {
     const proposal = await shown(
       patch(
         'diff --git a/docs/notes.md b/docs/notes.md\n--- a/docs/notes.md\n+++ b/docs/notes.md\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n' +
@@ -136,7 +136,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
       { path: 'docs/notes.md', status: 'modified', marks: [] },
       { path: 'docs/owners.md', status: 'added', marks: [] },
     ]);
-    // Attributes of the repository do not hide the text of either.
+    // Attributes of the repository hide no part of the text.
     expect(proposal.diff).toContain('-* @owners');
     expect(proposal.diff).toContain('-two\n+2');
     const blind = await approve(proposal.id);
@@ -148,7 +148,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
     expect([other.status, other.body['error']]).toEqual([409, expect.stringMatching(/is not what/)]);
   });
 
-  it('refuses to commit unseen what nobody was shown', async () => {
+  it('refuses to commit what nobody has seen', async () => {
     const before = tip();
     const id = await propose(
       test.plane.deps,
@@ -160,7 +160,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
     expect(tip()).toBe(before);
   });
 
-  it('shows what is replaced where a file is said to be new, and commits exactly the approved tree', async () => {
+  it('shows the replaced file behind an allegedly new one, and commits exactly the approved tree', async () => {
     const proposal = await shown(fileOutput('docs/notes.md', 'three\n'));
     expect(proposal.diff).toContain('-one\n-two\n+three\n');
     const { tree, base } = proposal.preview ?? {};
@@ -187,7 +187,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
     await expect.poll(async () => (await get(proposal.id)).status, SOON).toBe('applied');
   });
 
-  it('marks characters that are not seen, and draws them', async () => {
+  it('marks invisible characters, and draws them', async () => {
     const text = 'if (isAdmin\u202E \u2066// check\u2069 \u2066) {\u200B\u{E0041}\n';
     const proposal = await shown(fileOutput('docs/bidi.md', text));
     expect(proposal.preview?.files[0]?.marks).toEqual(['hidden']);
@@ -234,7 +234,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
   });
 });
 
-describe('S17: a trailer alone makes no proposal applied', () => {
+describe('S17: a trailer alone does not prove that a proposal was applied', () => {
   it('looks for what was approved, and not for who claims it', async () => {
     const proposal = await shown(fileOutput('docs/claimed.md', 'claimed\n'));
     git(repository.elsewhere, 'pull', '--quiet', '--rebase', 'origin', 'main');
@@ -257,7 +257,7 @@ describe('S17: a trailer alone makes no proposal applied', () => {
   });
 });
 
-/** Keeps the history of the workflow for the replay test. */
+/** Stores the history of the workflow for the replay test. */
 async function record(id: string): Promise<void> {
   const { client } = test.plane.deps.engine;
   const history = await client.workflow.getHandle(previewWorkflowId(id)).fetchHistory();

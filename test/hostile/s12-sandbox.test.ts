@@ -21,7 +21,7 @@ afterEach(() => {
   node.remove();
 });
 
-/** Fills a machine with what nobody may read. @returns the paths */
+/** Fills a machine with secrets that no task may read. @returns the paths */
 function hideSecrets(machine: SandboxedNode): string[] {
   return [
     'server/server.env',
@@ -42,11 +42,11 @@ function hideSecrets(machine: SandboxedNode): string[] {
   ].map((path) => machine.write(path, SECRET));
 }
 
-/** Looks in every file there is, but for programs and the kernel's own. */
+/** Searches every file, except programs and the kernel's own. */
 const SEARCH = `grep -rslF ${SECRET} / --exclude-dir=usr --exclude-dir=proc --exclude-dir=dev --exclude-dir=nix; echo searched`;
 
 describe('S12: the sandbox of a task', () => {
-  it('shows no secret of the machine, wherever it lies', async () => {
+  it('shows no secret of the machine, wherever it is', async () => {
     const secrets = hideSecrets(node);
     expect(await node.attack(SEARCH)).toBe('searched');
     for (const path of secrets) expect(await node.attack(`cat ${path}`)).toMatch(/No such file/);
@@ -71,14 +71,14 @@ describe('S12: the sandbox of a task', () => {
     expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
   });
 
-  it('passes none of the files on that the sandbox is made with', async () => {
-    // Whoever started this process may have left it a file that every child of it has.
+  it('passes on no open file of the sandbox’s set-up', async () => {
+    // The process that started this one may have left it an open file that every child inherits.
     const left = execFileSync('sh', ['-c', 'ls /proc/$$/fd'], { encoding: 'utf8' });
     expect(`${await node.attack('ls /proc/$$/fd')}\n`).toBe(left);
     const claude = makeSandboxedNode({}, 'claude');
     try {
       claude.write('~/.claude.json', '{}');
-      // A shell of its own: the one that makes a pipe or a redirection holds files of its own for a moment.
+      // A separate shell, because the one that makes a pipe or a redirection holds files of its own for a moment.
       await claude.run(`sh -c 'ls /proc/$$/fd; true' > files`);
       expect(readFileSync(join(claude.cwd, 'files'), 'utf8')).toBe(left);
     } finally {
@@ -86,13 +86,13 @@ describe('S12: the sandbox of a task', () => {
     }
   });
 
-  it('shows nothing in /etc that is not for everybody', async () => {
+  it('shows nothing in /etc that not everybody may read', async () => {
     expect(await node.attack('cat /etc/shadow')).toMatch(/Permission denied|No such file/);
     expect(await node.attack('cat /etc/passwd')).toContain('root:');
     expect(await node.attack('ls /etc/ssl/private')).not.toMatch(/\.key/);
   });
 
-  it('takes every capability and the way to new ones', async () => {
+  it('removes every capability, and every way to new ones', async () => {
     const status = await node.attack('cat /proc/self/status');
     expect(status).toMatch(/CapEff:\s+0000000000000000/);
     expect(status).toMatch(/NoNewPrivs:\s+1/);
@@ -102,7 +102,7 @@ describe('S12: the sandbox of a task', () => {
     expect(await node.attack(`unshare -Urm sh -c '${uncover}'`)).not.toMatch(new RegExp(`${SECRET}|root:`));
   });
 
-  it('keeps what a program writes outside of its folder away from the machine', async () => {
+  it('hides from the machine what a program writes outside of its folder', async () => {
     const script = node.write('bin/tool', '#!/bin/sh\n', 0o755);
     const targets = [
       `${node.home}/.bashrc`,
@@ -138,7 +138,7 @@ describe('S12: the sandbox of a task', () => {
     expect(readFileSync(join(node.cwd, 'result'), 'utf8')).toBe('kept\n');
   });
 
-  it('lets a program write in the folders for whatever passes', async () => {
+  it('lets a program write in the temporary folders', async () => {
     expect(await node.attack('for d in /tmp /var/tmp /dev/shm ~; do echo x > $d/f && cat $d/f; done')).toBe(
       'x\nx\nx\nx',
     );
@@ -153,7 +153,7 @@ describe('S12: the sandbox of a task', () => {
     server.close();
   });
 
-  it('shows what the owner lists, but nothing of Membridge in there', async () => {
+  it('shows what the owner lists, except the files of Membridge in it', async () => {
     const listing = makeSandboxedNode({ MEMBRIDGE_TASK_PATHS: '~/shared:~/.membridge:~' });
     try {
       const path = listing.write('~/shared/data', 'for tasks');
@@ -161,12 +161,12 @@ describe('S12: the sandbox of a task', () => {
       expect(await listing.attack(`cat ${path}; echo new > ~/shared/new`)).toBe('for tasks');
       expect(existsSync(join(listing.home, 'shared', 'new'))).toBe(true);
       const found = (await listing.attack(SEARCH)).split('\n');
-      // All of the home folder was listed. What is Membridge's and claude-mem's stays hidden even so.
+      // The whole home folder was listed. The files of Membridge and claude-mem stay hidden nevertheless.
       expect(found).toContain(`${listing.home}/.bash_history`);
       expect(
         found.filter((each) => /membridge\/|claude-mem/.test(each.replace(/^\/tmp\/[^/]*/, ''))),
       ).toEqual([]);
-      // Nor can it be moved out of its hiding place for the next task.
+      // They cannot be moved out of their hiding place for the next task either.
       await listing.attack('mv ~/.config ~/.config2; rm -rf ~/.config ~/.claude-mem');
       expect(existsSync(join(listing.home, '.config', 'membridge', 'agent.env'))).toBe(true);
     } finally {
@@ -205,7 +205,7 @@ describe('S12: Claude Code in the sandbox', () => {
     expect(result('state')).toBe('bad');
   });
 
-  it('cannot change them where the owner lists the home folder, either', async () => {
+  it('cannot change them even where the owner lists the home folder', async () => {
     const open = makeSandboxedNode({ MEMBRIDGE_TASK_PATHS: '~' }, 'claude');
     try {
       const state = open.write('~/.claude.json', 'fine');

@@ -44,7 +44,7 @@ afterAll(() => {
 const write = (path: string, value: unknown): void =>
   writeFileSync(join(repository, path), JSON.stringify(value));
 
-/** Runs a task with the real program in the repository. @param args of the owner of the machine */
+/** Runs a task with the real program in the repository. @param args of the machine's owner */
 const run = (args: readonly string[] = []): Promise<RunOutcome> =>
   runProgram({
     spec: makeSpec(),
@@ -58,7 +58,7 @@ const run = (args: readonly string[] = []): Promise<RunOutcome> =>
     output: () => undefined,
   });
 
-/** What the repository reached. */
+/** Returns what the repository reached. */
 const reached = (): Record<string, boolean> => ({
   hook: existsSync(join(folder, 'hook-ran')),
   server: existsSync(join(folder, 'server-ran')),
@@ -73,7 +73,7 @@ describe('S13: the real Claude Code in a repository that wants to run programs a
     expect(reached()).toEqual({ hook: false, server: false, key: false });
   }, 60_000);
 
-  it('does all of it where the owner has the settings of the repository read', async () => {
+  it('does all of that when the owner enables the repository’s settings', async () => {
     await run(['--setting-sources', 'user,project,local']);
     expect(reached()).toMatchObject({ hook: true, key: true });
   }, 60_000);

@@ -11,7 +11,7 @@ describe('S13: Claude Code in a task', () => {
   });
 
   it.each([['--setting-sources', 'user,project'], ['--setting-sources=user,project,local']])(
-    'reads them if the owner says so with arguments: %s',
+    'reads them if the owner asks for that with arguments: %s',
     (...args) => {
       expect(own(...args)).not.toContain('--strict-mcp-config');
       expect(own(...args).filter((arg) => arg.startsWith('--setting-sources'))).toHaveLength(1);

@@ -44,7 +44,7 @@ const clone = (): string => join(node.base, 'app');
 const marker = (): string => join(node.folder, 'ran');
 const port = (): number => (listener.address() as { port: number }).port;
 
-describe('S14: what a program writes into a clone takes no credential and runs nothing', () => {
+describe('S14: settings that a program writes into a clone get no credential and run nothing', () => {
   it.each([
     ['filter.steal.clean', () => `sh -c 'env > ${marker()}; cat'`],
     ['filter.steal.process', () => `touch ${marker()}`],
@@ -89,7 +89,7 @@ describe('S14: what a program writes into a clone takes no credential and runs n
     expect(await node.clone(spec(), { credential })).toMatchObject({ outcome: 'updated' });
   });
 
-  it('keeps a clone whose objects or submodules lead elsewhere', async () => {
+  it('keeps a clone whose objects or submodules lead outside of it', async () => {
     const info = join(clone(), '.git', 'objects', 'info');
     mkdirSync(info, { recursive: true });
     writeFileSync(join(info, 'alternates'), `${repository.folder}/objects\n`);
@@ -111,7 +111,7 @@ describe('S14: what a program writes into a clone takes no credential and runs n
     expect((await node.clone(spec(), { credential })).outcome).toBe('kept');
   });
 
-  it('gives no credential to a filter that the machine’s user has set up, and runs no hook', async () => {
+  it('gives no credential to a filter of the machine’s user, and runs no hook', async () => {
     for (const name of ['post-merge', 'reference-transaction', 'post-checkout', 'pre-auto-gc']) {
       const hook = join(clone(), '.git', 'hooks', name);
       mkdirSync(join(clone(), '.git', 'hooks'), { recursive: true });
@@ -135,7 +135,7 @@ describe('S14: what a program writes into a clone takes no credential and runs n
     expect(existsSync(marker())).toBe(false);
   });
 
-  it('works with what people usually set in a clone', async () => {
+  it('works with the usual settings of a clone', async () => {
     for (const [key, value] of [
       ['user.email', 'me@example.test'],
       ['core.hooksPath', '.husky/_'],

@@ -9,7 +9,7 @@ import { startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { processesWith } from '../tasks/sandboxed-node.ts';
 import { taskCalls, type TaskCalls } from '../tasks/calls.ts';
 
-/** The shortest lease there is. */
+/** The shortest lease, in seconds. */
 const TTL_SECONDS = 5;
 
 let test: TestPlane;
@@ -43,16 +43,17 @@ const machine = (id: string): TestMachine => {
   return found;
 };
 
-/** What a daemon wrote: it writes until it is dead. */
+/** Returns what a daemon wrote: it writes until it is dead. */
 function beats(name: string): string {
   const [file] = globSync(join(folder, '*', '.membridge', 'contexts', '*', `beat-${name}`));
   return file === undefined ? '' : readFileSync(file, 'utf8');
 }
 
 /**
- * Has a node run a program that leaves a daemon: forked twice, in a session of its own, with an empty environment and no open stream.
- * @param then what the program does when its daemon is up
- * @returns the task, when the daemon is up
+ * Makes a node run a program that leaves a daemon. The daemon is forked twice, in its own session, with an empty
+ * environment and no open stream.
+ * @param then what the program does once its daemon runs
+ * @returns the task, once the daemon runs
  */
 async function leaveDaemon(name: string, then: string, body: Record<string, unknown> = {}): Promise<string> {
   const daemon = `( while :; do echo x >> beat-${name}; sleep 0.05; done ) &`;
@@ -71,7 +72,7 @@ ${then}`;
   return id;
 }
 
-/** Expects that nothing of a daemon runs, and that it writes no more. */
+/** Expects that no process of a daemon runs, and that it has stopped writing. */
 async function expectGone(name: string, within: number): Promise<void> {
   await expect.poll(() => processesWith(`beat-${name}`), { timeout: within, interval: 20 }).toEqual([]);
   const written = beats(name);
@@ -80,7 +81,7 @@ async function expectGone(name: string, within: number): Promise<void> {
 }
 
 describe('S15: a daemon that a program leaves', () => {
-  it('is gone when the program has ended well', async () => {
+  it('is gone when the program has succeeded', async () => {
     const id = await leaveDaemon('ended', 'echo fine');
     await tasks.becomes(id, { status: 'completed' });
     await expectGone('ended', 100);
@@ -107,7 +108,7 @@ describe('S15: a daemon that a program leaves', () => {
     await expectGone('late', 100);
   });
 
-  it('counts for the memory limit, and is gone when that was met', async () => {
+  it('counts for the memory limit, and is gone when that is reached', async () => {
     const eat = `${process.execPath} -e "const held = []; setInterval(() => held.push(Buffer.alloc(16 * 2 ** 20, 1)), 20)"`;
     const id = await leaveDaemon(
       'hungry',
@@ -118,7 +119,7 @@ describe('S15: a daemon that a program leaves', () => {
     await expectGone('hungry', 100);
   });
 
-  it('is gone before the lease that the node could not renew is another’s', async () => {
+  it('is gone before a lease that the node could not renew passes to another node', async () => {
     const id = await leaveDaemon('lost', 'sleep 600');
     const { pid } = machine('enclosed').service;
     process.kill(pid, 'SIGSTOP');
@@ -139,7 +140,7 @@ describe('S15: a daemon that a program leaves', () => {
     await machine('enclosed').service.restart();
   });
 
-  it('stays where tasks run without a sandbox, so that these tests can fail', async () => {
+  it('stays when tasks run without a sandbox, which shows that these tests can fail', async () => {
     const id = await leaveDaemon('open', 'echo fine', { worker_id: 'open' });
     await tasks.becomes(id, { status: 'completed' });
     await sleep(500);
@@ -174,7 +175,7 @@ describe('S15: a node', () => {
     (await tasks.list<{ id: string; task_sandbox: unknown }>('workers')).find((node) => node.id === id)
       ?.task_sandbox;
 
-  it('tells the page and its doctor that its tasks run in a sandbox', async () => {
+  it('reports to the page and in doctor that its tasks run in a sandbox', async () => {
     await expect
       .poll(() => told('enclosed'), { timeout: 15_000 })
       .toEqual({ mode: 'bubblewrap', refuses: false, detail: null });
@@ -183,7 +184,7 @@ describe('S15: a node', () => {
     );
   });
 
-  it('tells the page and its doctor that nothing encloses its tasks, and what to do', async () => {
+  it('reports to the page and in doctor that nothing isolates its tasks, and what to do', async () => {
     const detail = expect.stringContaining('Remove MEMBRIDGE_TASK_SANDBOX=none') as string;
     await expect
       .poll(() => told('open'), { timeout: 15_000 })

@@ -2,22 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { redactRow, redactText } from '../../memory/space/redact.ts';
 import { measureRedaction } from './measure-redaction.ts';
 
-/** Made here, so that no file holds one. */
+/** Made at run time, so that no file holds a secret. */
 const TOKEN = `ghp_${'a1B2'.repeat(9)}`;
 const OUT = '[redacted:github-token]';
 
 describe('S16: secrets of known forms', () => {
-  it('leave no machine, wherever in a memory they stand', { timeout: 120_000 }, () => {
+  it('leave no machine, wherever they are in a memory', { timeout: 120_000 }, () => {
     const report = measureRedaction(16, 1);
     expect(report.secrets).toBeGreaterThanOrEqual(120);
     expect(report.broken).toEqual([]);
-    // Secrets are made by chance: one in a thousand has the form of a word.
+    // Secrets are random: one in a thousand looks like a word.
     expect(report.missed.length, report.missed.join('; ')).toBeLessThanOrEqual(
       Math.ceil(report.caught / 500),
     );
   });
 
-  it('are taken for what they are not in fewer than one of 10,000 memories', { timeout: 120_000 }, () => {
+  it('are wrongly found in fewer than one of 10,000 memories', { timeout: 120_000 }, () => {
     const { memories, false_alarms: falseAlarms } = measureRedaction(61, 100_000);
     expect(memories).toBe(100_000);
     expect(falseAlarms).toBeLessThan(10);
@@ -43,7 +43,7 @@ describe('S16: JSON in columns', () => {
     expect(redactText(address)).toBe(address.replace('hunter22', '[redacted:password-in-url]'));
   });
 
-  it('stays JSON where a key goes over several strings', () => {
+  it('stays JSON where a key spans several strings', () => {
     const key = ['-----BEGIN RSA PRIVATE KEY-----', 'a1B2'.repeat(16), '-----END RSA PRIVATE KEY-----'];
     const out = '[redacted:private-key]';
     expect(redactText(JSON.stringify(['before', ...key, 'after']))).toBe(
@@ -51,12 +51,12 @@ describe('S16: JSON in columns', () => {
     );
   });
 
-  it('is read as text where it is cut off', () => {
+  it('is read as text when it is cut off', () => {
     const cut = JSON.stringify(['first', `log\n${TOKEN}\nend`]).slice(0, -6);
     expect(redactText(cut)).toBe(cut.replace(TOKEN, OUT));
   });
 
-  it('is the same row where there is nothing to take out', () => {
+  it('stays the same row when there is nothing to remove', () => {
     const row = { facts: '["a\\nb"]', narrative: 'token: string, see https://example.org/a:b', n: 1 };
     expect(redactRow(row)).toBe(row);
   });

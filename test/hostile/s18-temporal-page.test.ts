@@ -35,13 +35,13 @@ async function raw(
 const at = (path: string): string => `${api.plane.url}${path}`;
 
 describe('S18: Temporal’s own page', () => {
-  it('is not at an address that a website could find', () => {
+  it('is not at an address that a website can find', () => {
     const { hostname } = new URL(inject('parts').temporal.uiUrl ?? '');
     expect(hostname).toMatch(/^127\./);
     expect(hostname).not.toBe('127.0.0.1');
   });
 
-  it('is shown to people who are signed in, and sends others to the sign-in', async () => {
+  it('is shown only to signed-in people, and sends others to the sign-in page', async () => {
     const workflows = `/temporal/api/v1/namespaces/${api.plane.deps.config.engine.namespace}/workflows`;
     const id = await taskCalls(api).make();
     await expect.poll(async () => (await raw(at(workflows), KEY)).body, { timeout: 15_000 }).toContain(id);
@@ -50,7 +50,7 @@ describe('S18: Temporal’s own page', () => {
     expect([page.status, page.headers.location]).toEqual([303, '/signin']);
   });
 
-  it('changes nothing through us, whatever the method', async () => {
+  it('changes nothing through the control plane, whatever the method', async () => {
     const { namespace } = api.plane.deps.config.engine;
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       const path = `/temporal/api/v1/namespaces/${namespace}/workflows/w/terminate`;
@@ -85,7 +85,7 @@ describe('S18: what is sent to Temporal’s page', () => {
     upstream.close();
   });
 
-  it('holds no key and no cookie of ours, and nothing of it sets one', async () => {
+  it('carries no key or cookie of ours, and its answers set none', async () => {
     const headers = { ...KEY, Cookie: 'membridge_session=secret', Authorization: 'Bearer secret' };
     const answer = await raw(`${plane.plane.url}/temporal/x`, headers);
     expect(answer.body).toBe('ok');
@@ -112,7 +112,7 @@ describe('S18: a website that points its own name at this machine', () => {
   );
 
   it.each(['localhost', 'LOCALHOST:8000', '127.0.0.1:1', '127.9.8.7', '[::1]:80'])(
-    'is told from %s',
+    'is not confused with %s',
     (host) => expect(isOwnHost(host)).toBe(true),
   );
 });

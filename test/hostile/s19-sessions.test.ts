@@ -35,7 +35,7 @@ describe('S19: a session', () => {
     );
   });
 
-  it('ends with all others at once, but for the browser that asks', async () => {
+  it('ends together with all others, except for the browser that asks', async () => {
     const browsers = [await signIn('one'), await signIn('two'), await signIn('three')];
     const [mine] = browsers as [{ Cookie: string; Origin: string }];
     await api.call('DELETE', '/api/sessions', { headers: mine });
@@ -53,7 +53,7 @@ describe('S19: a session', () => {
     expect(await mayRead({ Cookie })).toBe(true);
   });
 
-  it('takes its stream of a task’s output along when it ends', async () => {
+  it('ends its stream of a task’s output when it ends', async () => {
     const task = await taskCalls(api).make();
     const browser = await signIn('watching');
     const stream = await fetch(`${api.plane.url}/api/runtime/llm-tasks/${task}/output/stream`, {
@@ -62,7 +62,7 @@ describe('S19: a session', () => {
     });
     expect(stream.status).toBe(200);
     await api.call('DELETE', '/api/session', { headers: browser });
-    // Resolves only when the server ends the stream; the time-out above rejects it.
+    // Resolves only when the server ends the stream; otherwise the time-out above rejects it.
     const text = await stream.text();
     expect(text).not.toContain('event: end');
   }, 15_000);

@@ -11,7 +11,7 @@ import {
   type TestPlane,
 } from '../support/control-plane.ts';
 
-/** A control plane that works as a role of its own, and the connection of whoever owns the database. */
+/** A control plane with a separate database role, and the connection of the database's owner. */
 let api: TestPlane;
 let owner: Client;
 let drop: () => Promise<void>;
@@ -44,7 +44,7 @@ const actions = async (filter: string): Promise<string[]> =>
 const prove = async (query = ''): Promise<AuditProof> =>
   (await api.call('GET', `/api/runtime/audit/proof${query}`)).body as unknown as AuditProof;
 
-/** Does something as the owner with the triggers off, looks, and undoes it. */
+/** Makes a change as the owner with the triggers off, checks, and undoes it. */
 async function tampered(statements: string, look: () => Promise<void>): Promise<void> {
   await owner.query(
     'create table kept_logs as table audit_logs; create table kept_chain as table audit_chain',
@@ -61,7 +61,7 @@ async function tampered(statements: string, look: () => Promise<void>): Promise<
 }
 
 describe('S20: the audit log', () => {
-  it('tells of spaces made, changed and deleted, with what changed', async () => {
+  it('records spaces made, changed and deleted, with what changed', async () => {
     const space = await api.call('POST', '/api/membridge/spaces', { body: { name: 'secret plans' } });
     const path = `/api/membridge/spaces/${String(space.body['canonical_id'])}`;
     await api.call('PATCH', path, { body: { encrypted: true, redact: false } });
@@ -77,7 +77,7 @@ describe('S20: the audit log', () => {
     ]);
   });
 
-  it('tells of enrolment tokens, sign-ins, sign-outs and wrong keys, and holds none of them', async () => {
+  it('records enrolment tokens, sign-ins, sign-outs and wrong keys, without the secrets', async () => {
     const token = await api.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: 'new' } });
     expect(await actions('entity_type=enrolment_token&correlation_id=new')).toEqual([
       'enrolment_token_created',
@@ -97,7 +97,7 @@ describe('S20: the audit log', () => {
     }
   });
 
-  it('cannot be changed by the role that Membridge works with, nor can its rules', async () => {
+  it('refuses changes of entries and of its rules by the role of Membridge', async () => {
     for (const statement of [
       "update audit_logs set detail = ''",
       'delete from audit_logs',
@@ -116,7 +116,7 @@ describe('S20: the audit log', () => {
     expect((await prove()).role_can_alter).toBe(false);
   });
 
-  it('proves that it is as it was written', async () => {
+  it('proves that it is unchanged', async () => {
     const proof = await prove();
     expect(proof).toMatchObject({ intact: true, problem: null });
     expect(proof.entries).toBeGreaterThan(3);
@@ -136,7 +136,7 @@ describe('S20: the audit log', () => {
       "update audit_logs set actor = 'nobody' where id = 1; update audit_chain set hash = repeat('0', 64) where audit_id = 1",
       /changed entry 1/,
     ],
-  ])('proves that an entry was %s by the owner of the database', async (_, statements, problem) => {
+  ])('detects an entry that the database’s owner %s', async (_, statements, problem) => {
     await prove();
     await tampered(statements, async () => {
       const proof = await prove();
@@ -146,7 +146,7 @@ describe('S20: the audit log', () => {
     expect((await prove()).intact).toBe(true);
   });
 
-  it('proves that a whole chain was made again without the signing key', async () => {
+  it('proves that a whole chain was rebuilt without the signing key', async () => {
     await prove();
     const lines = (await entries('limit=1000')).toReversed();
     let hash = CHAIN_START;
@@ -159,7 +159,7 @@ describe('S20: the audit log', () => {
     );
   });
 
-  it('proves that the newest entries were taken away, to who kept an earlier end', async () => {
+  it('proves a removal of the newest entries, with an earlier end of the chain', async () => {
     const before = await prove();
     await tampered(
       `delete from audit_chain where position > 2; delete from audit_logs where id > 2;

@@ -14,7 +14,7 @@ let api: TestPlane;
 beforeEach(async () => void (api = await startTestPlane()));
 afterEach(async () => await api.stop());
 
-/** Tries different random keys until the control plane refuses to look at more. @returns how many it looked at */
+/** Tries different random keys until the control plane stops checking them. @returns how many it checked */
 async function guess(attempt: (key: string) => Promise<{ status: number }>): Promise<number> {
   for (let count = 0; count < 200; count += 1) {
     const { status } = await attempt(randomSecret());
@@ -35,12 +35,12 @@ describe('S21: wrong keys', () => {
     ['POST', '/api/agent/heartbeat', 'X-MEMBRIDGE-AGENT'],
     ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-AGENT'],
     ['GET', '/api/events', 'X-Runtime-API-Key'],
-  ])('are refused unseen after 100 in a minute: %s %s with %s', async (method, path, header) => {
+  ])('are refused without a check after 100 in a minute: %s %s with %s', async (method, path, header) => {
     const attempt = withHeader(method, path, header);
     expect(await guess((key) => attempt(header === 'Authorization' ? `Bearer ${key}` : key))).toBe(100);
   });
 
-  it('count together, whichever route and header takes them', async () => {
+  it('count together for all routes and headers', async () => {
     expect(await guess(signIn)).toBe(100);
     for (const header of ['X-MEMBRIDGE-ADMIN', 'X-Runtime-API-Key', 'X-MEMBRIDGE-AGENT']) {
       expect((await withHeader('GET', '/metrics', header)(randomSecret())).status).toBe(429);
@@ -49,7 +49,7 @@ describe('S21: wrong keys', () => {
     expect((await api.call('POST', '/api/agent/enrol', { headers: {}, body })).status).toBe(429);
   });
 
-  it('do not lock out who has a right key and the same address', async () => {
+  it('do not lock out a right key from the same address', async () => {
     const { agent_key } = await enrolNode(api, 'known');
     const report = { headers: { 'X-MEMBRIDGE-AGENT': agent_key }, body: heartbeat() };
     expect((await api.call('POST', '/api/agent/heartbeat', report)).status).toBe(200);
@@ -59,7 +59,7 @@ describe('S21: wrong keys', () => {
     expect((await api.call('POST', '/api/agent/heartbeat', report)).status).toBe(200);
   });
 
-  it('are refused unseen after 20 in a minute when they begin as the right one does', async () => {
+  it('are refused without a check after 20 in a minute when they start like the right one', async () => {
     const statuses: number[] = [];
     for (let count = 0; count < 21; count += 1) {
       statuses.push((await signIn(`${RUNTIME_KEY.slice(0, 10)}${randomSecret()}`)).status);
@@ -68,7 +68,7 @@ describe('S21: wrong keys', () => {
   });
 
   it.each(['RUNTIME_API_KEY', 'MEMBRIDGE_ADMIN_KEY', 'MEMBRIDGE_AGENT_KEY'])(
-    'cannot be found by trying them all, since the control plane takes no short %s',
+    'cannot be found by trying all, because the control plane refuses a short %s',
     (name) => {
       expect(() => parseConfig({ ...ownSettings(), [name]: 'sixteen-letters!' })).not.toThrow();
       expect(() => parseConfig({ ...ownSettings(), [name]: 'fifteen-letters' })).toThrow(
@@ -78,7 +78,7 @@ describe('S21: wrong keys', () => {
   );
 });
 
-/** Settings that are right but for the key under test. */
+/** Settings that are valid except for the key under test. */
 function ownSettings(): Record<string, string> {
   const { config } = api.plane.deps;
   return {

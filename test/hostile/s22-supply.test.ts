@@ -14,7 +14,7 @@ describe('S22: the lock', () => {
     (file) => expect(lockGaps(JSON.parse(readFileSync(join(root, file), 'utf8')))).toEqual([]),
   );
 
-  it('is found to have a gap where a package has no digest, or one for another platform is absent', () => {
+  it('reports a package without a digest, and a missing package of another platform', () => {
     const packages = {
       '': {},
       'node_modules/a': { optionalDependencies: { 'a-linux': '1.0.0', 'a-mac': '1.0.0' } },
@@ -26,7 +26,7 @@ describe('S22: the lock', () => {
     ]);
   });
 
-  it('is what the images are built by, without scripts', () => {
+  it('decides what the images install, without scripts', () => {
     for (const file of ['deploy/api.Dockerfile', 'deploy/agent.Dockerfile']) {
       const installs = readFileSync(join(root, file), 'utf8').match(/npm (?:ci|install|i)\b.*/g) ?? [];
       expect(installs.length).toBeGreaterThan(0);
@@ -58,7 +58,7 @@ describe('S22: a package that turned hostile', () => {
   });
   afterEach(() => rmSync(checkout, { recursive: true, force: true }));
 
-  /** Starts the small checkout with a lock that names a digest. */
+  /** Starts the small checkout with a lock that holds a digest. */
   function start(integrity: string): { status: number | null; said: string } {
     const dependencies = { thing: 'file:thing.tgz' };
     const manifest = { name: 'small', version: '1.0.0', dependencies };
@@ -94,7 +94,7 @@ describe('S22: a package that turned hostile', () => {
     expect(existsSync(ran)).toBe(false);
   });
 
-  it('is not installed when its bytes are others than the lock says', () => {
+  it('is not installed when its bytes differ from the lock', () => {
     const { status, said } = start(`sha512-${createHash('sha512').update('other').digest('base64')}`);
     expect(status).toBe(1);
     expect(said).toMatch(/EINTEGRITY/);

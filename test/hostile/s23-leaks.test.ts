@@ -44,14 +44,14 @@ describe('S23: a webhook', () => {
     'fe80::1',
     'fec0::1',
     'ff02::1',
-  ])('does not go to %s, which is not on the open internet', (address) => {
+  ])('is not sent to %s, which is not on the public internet', (address) => {
     expect(isPublicAddress(address)).toBe(false);
     const host = address.includes(':') ? `[${address}]` : address;
     expect(whyNoWebhook(`http://${host}/`, [])).toMatch(/is not on the open internet/);
   });
 
   it.each(['1.1.1.1', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450:4001:80b::200e', '::ffff:8.8.8.8'])(
-    'goes to %s, which is',
+    'is sent to %s, which is',
     (address) => expect(isPublicAddress(address)).toBe(true),
   );
 });
@@ -70,11 +70,11 @@ describe('S23: a cell of a CSV file', () => {
     '＝1',
     ' ＠a',
     '\t-1',
-  ])('begins with an apostrophe where a spreadsheet could run it: %j', (value) =>
+  ])('starts with an apostrophe when a spreadsheet could run it: %j', (value) =>
     expect(csvLine([value])).toMatch(/^"?'/),
   );
 
-  it.each(['plain', 'a=1', '2026-11-29', ''])('stays as it is otherwise: %j', (value) =>
+  it.each(['plain', 'a=1', '2026-11-29', ''])('stays unchanged otherwise: %j', (value) =>
     expect(csvLine([value])).toBe(`${value}\r\n`),
   );
 });
@@ -117,14 +117,14 @@ describe('S23: a hint of a task', () => {
     'l*k/*.txt',
     '{link,x}/*',
     '**/*.txt',
-  ])('tells nothing of files outside of the working directory: %s', async (hint) => {
+  ])('reveals nothing about files outside of the working directory: %s', async (hint) => {
     const told = await resolve(hint);
     expect(told).not.toContain('SECRET');
     expect(told).not.toContain('secret-name');
   });
 
   it.each(['link/secret-name.txt', 'link/other-name.txt', '../out/secret-name.txt', '../out/other-name.txt'])(
-    'does not tell whether a file outside exists: %s',
+    'does not reveal whether a file outside exists: %s',
     async (hint) =>
       expect((await resolve(hint)).trim()).toBe(`${hint}: is not inside the working directory.`),
   );
@@ -136,7 +136,7 @@ describe('S23: the browser', () => {
   afterAll(async () => await api.stop());
 
   it.each(['/api/runtime/workers', '/metrics', '/api/runtime/audit/export', '/api/runtime/artifacts'])(
-    'is told to keep no answer that needed a key: %s',
+    'gets the header to store no answer that needed a key: %s',
     async (path) => {
       const answer = await fetch(`${api.plane.url}${path}`, {
         headers: { 'X-Runtime-API-Key': RUNTIME_KEY },

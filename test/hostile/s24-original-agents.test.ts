@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 describe('S24: a machine on the original’s agent', () => {
-  it('has nobody call the address that it gives, whatever is asked of it', async () => {
+  it('causes no call to its address, whatever is requested', async () => {
     for (const name of ['evil', EVIL]) {
       const body = { name, url, status: 'online', capabilities: { claude_cli: true, max_concurrency: 32 } };
       expect((await test.call('POST', '/api/runtime/workers', { body })).status).toBe(201);
@@ -42,7 +42,7 @@ describe('S24: a machine on the original’s agent', () => {
     expect(calls).toBe(0);
   });
 
-  it('is given no task and no clone, though it says that it has room', async () => {
+  it('gets no task and no clone, although it reports free slots', async () => {
     const made = await test.call('POST', '/api/runtime/llm-tasks', { body: { prompt: 'say hello' } });
     const task = `/api/runtime/llm-tasks/${String(made.body['id'])}`;
     expect((await test.call('POST', `${task}/dispatch`, { body: { worker_id: 'evil' } })).status).toBe(409);
@@ -54,7 +54,7 @@ describe('S24: a machine on the original’s agent', () => {
     expect((await test.call('POST', clone, { body: { node_id: 'evil' } })).status).toBe(409);
   });
 
-  it('does not take the place of a node, and changes no row but its own', async () => {
+  it('does not replace a node, and changes no row but its own', async () => {
     const of = async (id: string) => (await test.call('GET', `/api/runtime/workers/${id}`)).body;
     const before = await of('honest');
     const body = { name: 'honest', url, capabilities: { claude_cli: true, max_concurrency: 32 } };
@@ -63,7 +63,7 @@ describe('S24: a machine on the original’s agent', () => {
     expect(await of('honest')).toEqual(before);
   });
 
-  it('has a name that is nothing but a name in the line that moves it', async () => {
+  it('has a name that stays a name in the command that moves it', async () => {
     const sync = { headers: admin, body: { project: 'garden', agent: EVIL } };
     const { body } = await test.call('POST', '/sync/push', sync);
     const line = String(body['detail']).split('Membridge: ').at(-1);
@@ -72,7 +72,7 @@ describe('S24: a machine on the original’s agent', () => {
     );
   });
 
-  it('is one of a thousand at most', async () => {
+  it('is one of at most a thousand', async () => {
     const { db } = test.plane.deps;
     await db.run((executor) =>
       executor.execute(`insert into original_agents (name, url, status, capabilities, ip_addrs, agent_version, os_info, install_method, last_seen, registered_at)

@@ -29,20 +29,20 @@ beforeAll(async () => {
 afterAll(async () => await test.stop());
 
 const path = (key: string): string => `${STORE_OBJECTS_PATH}${key}`;
-/** Everything in the bucket, each with an ETag of its content. */
+/** Lists everything in the bucket, each object with an ETag of its content. */
 const everything = async (): Promise<ListedObject[]> => await store.list('');
 const send = async (to: string, options: Parameters<typeof sendRaw>[3]): Promise<RawAnswer> =>
   await sendRaw(test.plane.url, 'PUT', to, options);
 
-describe('S25: a node that sends what it did not promise', () => {
-  it('gets a body that is too large refused before it is sent', async () => {
+describe('S25: a node that sends something else than it announced', () => {
+  it('is refused a body that is too large before it sends it', async () => {
     const key = headKey(SHARED, 'hostile');
     const headers = { ...hostile.upload(Buffer.alloc(0)), 'Content-Length': String(5 * 2 ** 20) };
     const answer = await send(path(key), { headers, pieces: [Buffer.from('x')], pauseMs: 200 });
     expect([answer.status, codeOf(answer)]).toEqual([413, 'too_large']);
   });
 
-  it('gets a body without end refused, and its connection closed', async () => {
+  it('is refused an endless body, and loses its connection', async () => {
     const piece = randomBytes(65_536);
     let sent = 0;
     const endless = function* (): Generator<Buffer> {
@@ -58,7 +58,7 @@ describe('S25: a node that sends what it did not promise', () => {
     expect(sent).toBeLessThan(50 * 2 ** 20);
   });
 
-  it('stores nothing under another digest, and leaves what was there', async () => {
+  it('stores nothing under another digest, and does not change the former object', async () => {
     const key = headKey(SHARED, 'hostile');
     const former = Buffer.from('the former head');
     expect((await hostile.put(key, former)).status).toBe(200);
@@ -92,7 +92,7 @@ describe('S25: a node that sends what it did not promise', () => {
     expect((await hostile.put(key, bytes)).status).toBe(200);
   });
 
-  it('is cut off when its body stalls, and others are not', async () => {
+  it('is disconnected when its body stalls, and others are not', async () => {
     const bytes = randomBytes(100_000);
     const key = segmentKeyOf(SHARED, 'hostile', 2, bytes);
     const began = performance.now();
@@ -109,7 +109,7 @@ describe('S25: a node that sends what it did not promise', () => {
     expect(await store.get(key)).toBeNull();
   });
 
-  it('is refused another transfer while it holds its limit open, and other nodes do not wait', async () => {
+  it('is refused another transfer at its limit, and other nodes do not wait', async () => {
     const bytes = randomBytes(100_000);
     const slow = Array.from({ length: AT_ONCE }, (_, at) =>
       send(path(segmentKeyOf(SHARED, 'hostile', 10 + at, bytes)), {
@@ -126,7 +126,7 @@ describe('S25: a node that sends what it did not promise', () => {
     expect((await hostile.put(segmentKeyOf(SHARED, 'hostile', 20, bytes), bytes)).status).toBe(200);
   });
 
-  it('is cut off when it does not read what it asked for', async () => {
+  it('is disconnected when it does not read the requested object', async () => {
     const bytes = randomBytes(20_000_000);
     const key = segmentKeyOf(SHARED, 'honest', 4, bytes);
     await store.put(key, bytes);
@@ -162,7 +162,7 @@ describe('S25: a node that is removed, or gets another key', () => {
     });
   };
 
-  it('is cut off at once, also in the middle of an upload', async () => {
+  it('is disconnected immediately, even during an upload', async () => {
     const node = await enrolStoreNode(test, 'leaves');
     const sending = trickle(node);
     await sleep(300);
@@ -173,7 +173,7 @@ describe('S25: a node that is removed, or gets another key', () => {
     expect((await everything()).filter(({ key }) => key.includes('/leaves/'))).toEqual([]);
   });
 
-  it('loses what its former key could do when it enrols again', async () => {
+  it('loses the rights of its former key when it enrols again', async () => {
     const node = await enrolStoreNode(test, 'renewed');
     const sending = trickle(node);
     await sleep(300);

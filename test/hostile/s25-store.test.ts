@@ -22,7 +22,7 @@ import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '..
 
 const SHARED = canonicalId('shared');
 const PRIVATE = canonicalId('private');
-/** Stands for memories: no log may hold it. */
+/** A mark in place of memories: no log may hold it. */
 const MARK = 'a-memory-that-nobody-may-log';
 
 let test: TestPlane;
@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Everything in the bucket, with its content's digest. */
+/** Lists everything in the bucket, with each content's digest. */
 const everything = async () => await store.list('');
 const send = async (
   path: string,
@@ -89,7 +89,7 @@ describe('S25: a node that asks the store for what is not its own', () => {
     expect(await everything()).toEqual(before);
   });
 
-  it('reads nothing of a space that it is kept out of, no mirror and no blob', async () => {
+  it('reads no object of an excluded space, no mirror and no blob', async () => {
     const keys = [
       ...foreign(PRIVATE, 'honest'),
       ...ofNobody(PRIVATE),
@@ -105,7 +105,7 @@ describe('S25: a node that asks the store for what is not its own', () => {
     expect((await hostile.list('')).status).toBe(400);
   });
 
-  it('smuggles no path', async () => {
+  it('cannot smuggle a path', async () => {
     const own = headKey(SHARED, 'hostile');
     const victim = headKey(SHARED, 'honest');
     const before = await everything();
@@ -131,14 +131,14 @@ describe('S25: a node that asks the store for what is not its own', () => {
       const answer = await send(path(key), { headers, pieces: [bytes] });
       expect([key, answer.status]).toEqual([key, 400]);
     }
-    // A query and a fragment are no part of a key; this is the node's own head.
+    // A query and a fragment are no part of a key, so this is the node's own head.
     expect((await send(`${path(own)}?x=/../honest`, { headers, pieces: [bytes] })).status).toBe(200);
     await hostile.put(own, bytes);
     const after = (await everything()).filter(({ key }) => key !== own);
     expect(after).toEqual(before);
   });
 
-  it('gets no second request past a length that contradicts itself', async () => {
+  it('cannot smuggle a second request behind a contradictory length', async () => {
     const key = headKey(SHARED, 'hostile');
     const lines = [
       `PUT ${path(key)} HTTP/1.1`,

@@ -66,7 +66,10 @@ async function poll(client: TunnelClient, node: string, queue: string, rest: obj
   return await client.call('PollActivityTaskQueue', request, { 'grpc-timeout': '10S' });
 }
 
-/** Starts a workflow whose activity waits on a node's queue, and has the node take it. Gives the token as the node received it. */
+/**
+ * Starts a workflow whose activity waits on a node's queue, and makes the node take it. Returns the token as the node
+ * received it.
+ */
 async function takeTask(client: TunnelClient, node: 'ada' | 'bob'): Promise<Uint8Array> {
   await runners[node].start('anything');
   const { status, body } = await poll(client, node, nodeQueue(node));
@@ -107,7 +110,7 @@ describe('S26: a node that calls Temporal through its tunnel', () => {
     expect(await ada.call(path, new Uint8Array())).toMatchObject({ status: PERMISSION_DENIED });
   });
 
-  it('may ask for the health and for what Temporal is', async () => {
+  it('may ask for Temporal’s health and version', async () => {
     expect(await ada.call('/grpc.health.v1.Health/Check', new Uint8Array())).toMatchObject({ status: 0 });
     expect(await ada.call('GetSystemInfo', new Uint8Array())).toMatchObject({ status: 0 });
   });

@@ -1,9 +1,9 @@
 import { seeded } from '../../fixtures/claude-mem/history.ts';
 
-/** A secret as it stands in a text, made at run time: no file holds one. */
+/** A secret within a text, made at run time: no file holds one. */
 export interface PlantedSecret {
   readonly name: string;
-  /** What a person would paste: the secret, with what it needs around it. */
+  /** What a person would paste: the secret with its surroundings. */
   readonly text: string;
   /** The part that must not be sent. */
   readonly secret: string;
@@ -19,7 +19,7 @@ const LOW = `${LOWER}${DIGITS}`;
 const URL_SAFE = `${ALNUM}_-`;
 const BASE64 = `${ALNUM}+/`;
 
-/** Makes secrets of every known form. The same seed makes the same. */
+/** Makes secrets of every known form; the same seed makes the same ones. */
 export function plantedSecrets(seed: number): PlantedSecret[] {
   const random = seeded(seed);
   const of = (alphabet: string, length: number): string =>
@@ -242,7 +242,7 @@ export function plantedSecrets(seed: number): PlantedSecret[] {
   return planted;
 }
 
-/** Where secrets stand in memories. */
+/** The places of secrets in memories. */
 export const PLACES: Readonly<Record<string, (text: string) => string>> = {
   'in prose': (text) => `It worked with ${text} in the end.`,
   'in a JSON column': (text) => JSON.stringify(['Looked at the log', `Found\n${text}\nin it`]),

@@ -1,6 +1,6 @@
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-/** A store with some of its methods replaced; the others are the real one's. */
+/** Returns a store with some methods replaced; the others are the real one's. */
 export function changedStore(real: ObjectStore, changes: Partial<ObjectStore>): ObjectStore {
   return {
     put: (key, bytes) => real.put(key, bytes),

@@ -2,9 +2,9 @@ import Database from 'better-sqlite3';
 import { expect } from 'vitest';
 
 /**
- * Expects a claude-mem database to be sound: SQLite's own check with the full-text indexes, and every foreign key. On a
- * connection of its own: FTS5 keeps the index structure it last saw until the connection reads through it again, and
- * would report another process's later writes as damage.
+ * Expects a claude-mem database to be sound: SQLite's own check with the full-text indexes, and every foreign key. It
+ * opens its own connection. FTS5 keeps the index structure that it last saw until the connection reads through it
+ * again, and would report another process's later writes as damage.
  */
 export function expectIntact(path: string, label: string): void {
   const db = new Database(path);

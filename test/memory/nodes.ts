@@ -39,14 +39,14 @@ export interface TestFleet {
   readonly access: StoreAccess;
   readonly space: SpaceConfig;
   add(name: string, release: string, overrides?: Partial<EngineOptions>): TestNode;
-  /** Tells nodes what the control plane says of the members: nothing but what is given. */
+  /** Gives nodes a membership from the control plane that holds only the given parts. */
   tell(nodes: readonly TestNode[], membership: Partial<Membership>): void;
-  /** A new engine on a node's files, with other options; the node's own must be closed. */
+  /** Makes a new engine on a node's files, with other options; the node's own must be closed. */
   reopen(node: TestNode, overrides: Partial<EngineOptions>): MemoryEngine;
   close(): Promise<void>;
 }
 
-/** Access to a new bucket of the run's MinIO. */
+/** Makes a new bucket in the run's MinIO, and returns the access to it. */
 export async function newBucket(): Promise<StoreAccess> {
   const { minio } = inject('parts');
   const access: StoreAccess = {
@@ -122,7 +122,7 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
   return { folder, access, space, add, tell, reopen, close };
 }
 
-/** Pushes and pulls every node until nobody has anything new. */
+/** Pushes and pulls every node until no node has anything new. */
 export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Promise<void> {
   for (let round = 0; round < 8; round += 1) {
     let moved = 0;
@@ -132,13 +132,13 @@ export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Pr
       if (pulled.problems.length > 0) throw new Error(JSON.stringify(pulled.problems));
       moved += pulled.inserted + pulled.updated;
     }
-    // A node that would go on sending has not settled, whatever moved.
+    // A node with something to send has not settled, even if nothing moved.
     if (moved === 0 && (await unsent(space, nodes)).length === 0) return;
   }
   throw new Error('the nodes did not settle within 8 rounds');
 }
 
-/** Nodes that hold something the space has not got. */
+/** Returns the nodes that hold something that the space lacks. */
 async function unsent(space: SpaceConfig, nodes: readonly TestNode[]): Promise<string[]> {
   const names: string[] = [];
   for (const { engine, name } of nodes) {

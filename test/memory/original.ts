@@ -7,11 +7,11 @@ import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { MemoryWriter } from '../../fixtures/claude-mem/write.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
-/** A machine that still runs the original's script: its own claude-mem database, and what its pushes put where. */
+/** A machine that still runs the original's script: its own claude-mem database, and where its pushes put what. */
 export interface OriginalMachine {
   readonly db: Database.Database;
   readonly write: MemoryWriter;
-  /** Pushes as the script does. @param parts what of it gets done, in its order, and what happens to the file */
+  /** Pushes as the script does. @param parts which parts of it are done, in its order, and what happens to the file */
   push(parts?: {
     spoil?: (bytes: Buffer) => Buffer;
     digestOf?: 'spoiled' | 'whole';
@@ -25,7 +25,7 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 const count = (db: Database.Database, table: string): number =>
   db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
 
-/** A machine with a new database of a claude-mem release. */
+/** Makes a machine with a new database of a claude-mem release. */
 export function originalMachine(
   folder: string,
   options: { host: string; release: string; project: string; store: ObjectStore },
@@ -64,7 +64,7 @@ export function originalMachine(
   return { db, write: new MemoryWriter(db), push, close: () => db.close() };
 }
 
-/** What a pull of the script would put in place of its machine's database, after all of its checks. */
+/** Returns what the script's pull would put in place of its machine's database, after all its checks. */
 export async function originalPull(
   folder: string,
   options: { project: string; store: ObjectStore },

@@ -1,4 +1,5 @@
-// One pull in a process of its own, to be killed. Its job comes in PULL_JOB; it says "began" when rows go in.
+// One pull in a separate process, which a test kills. Its job comes in PULL_JOB; it prints "began" when the first
+// rows are inserted.
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 import { MemoryEngine } from '../../memory/engine.ts';

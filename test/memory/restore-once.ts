@@ -1,4 +1,4 @@
-// One restore in place in a process of its own that kills itself at its nth step. Its job comes in RESTORE_JOB.
+// One restore in place, in a separate process that kills itself at its nth step. Its job comes in RESTORE_JOB.
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { StoreAccess } from '../../contract/nodes/nodes.ts';
 import { MemoryEngine } from '../../memory/engine.ts';
@@ -11,7 +11,7 @@ type Job = Omit<EngineOptions, 'store' | 'identity' | 'now'> & {
   identity: Omit<NodeIdentity, 'key' | 'sealingKeys'> & { key: string };
   access: StoreAccess;
   space: SpaceConfig;
-  /** The time to go back to, the time it is, and the step to be killed at. */
+  /** The target time, the present time, and the step at which to die. */
   at: number;
   now: number;
   killAt: number;

@@ -1,4 +1,5 @@
-// One pull and one status of a memory engine in a process of its own, which may give up root first. Prints what came of both.
+// One pull and one status of a memory engine in a separate process, which may first give up root. Prints both
+// results.
 import Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';

@@ -25,9 +25,10 @@ const PACKAGES: Readonly<Record<string, readonly [name: string, sha512: string]>
 };
 
 /**
- * Fetches Claude Code as npm publishes it (235 MB unpacked), once a machine. For tests only: nothing of it is part of Membridge.
+ * Fetches Claude Code as npm publishes it (235 MB unpacked), once per machine. For tests only: no part of it belongs
+ * to Membridge.
  * @returns the path of the program `claude`
- * @throws Error when npm cannot fetch it, when it is not what its digest says, or where it does not run
+ * @throws Error when npm cannot fetch it, when it differs from its digest, or where it does not run
  */
 export async function installClaude(): Promise<string> {
   const [name, sha512] = ofThisPlatform(PACKAGES, 'the test of Claude Code');

@@ -8,7 +8,7 @@ const Request = z.object({
   messages: z.array(z.object({ role: z.string(), content: z.unknown() })),
 });
 
-/** One question of the program, as far as a script looks at it. */
+/** One request of the program, as far as a test reads it. */
 export interface Question {
   readonly model: string;
   readonly messages: readonly { readonly role: string; readonly content: unknown }[];
@@ -16,20 +16,20 @@ export interface Question {
   readonly key: string | null;
 }
 
-/** What the model says: a text, or a tool to be called. */
+/** The model's reply: a text, or a tool call. */
 export type Reply = string | { readonly tool: string; readonly input: Record<string, unknown> };
 
-/** A service that stands for the one behind Claude Code: the program is real, what the model says is written by the test. */
+/** A service that stands in for the one behind Claude Code: the program is real, and the test writes the model's replies. */
 export interface ModelService {
   readonly url: string;
-  /** Everything that was asked, in order. */
+  /** Every request, in order. */
   readonly questions: readonly Question[];
   close(): Promise<void>;
 }
 
 /**
  * Serves the Messages API on loopback, with server-sent events as the real service sends them.
- * @param answer gives the reply to a question
+ * @param answer returns the reply to a request
  */
 export async function startModelService(answer: (question: Question) => Reply): Promise<ModelService> {
   const questions: Question[] = [];

@@ -1,6 +1,6 @@
-// What claude-mem's worker starts for its vector index: an MCP server that speaks as chroma-mcp does, without the embedding. It keeps
-// documents in the tables of Chroma 1.5, so that both the worker and what reads Chroma's file see an index as it really is.
-// Arguments: those that the worker gives to uvx.
+// Stands in for the program that claude-mem's worker starts for its vector index: an MCP server that speaks as
+// chroma-mcp does, without the embedding. It keeps documents in the tables of Chroma 1.5. So the worker and the
+// readers of Chroma's file see a realistic index. Its arguments are those that the worker gives to uvx.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

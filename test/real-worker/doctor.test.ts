@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('fails for a database that the running worker does not use, and names the one that it uses', () => {
+it('fails for a database that the running worker does not use, and names the right one', () => {
   vi.stubEnv('CLAUDE_MEM_DATA_DIR', folder);
   expect(examineDatabase(readAgentConfig(process.env))).toMatchObject({ ok: true });
   vi.stubEnv('CLAUDE_MEM_DATA_DIR', join(folder, 'stale'));

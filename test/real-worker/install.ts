@@ -27,17 +27,18 @@ const BUNS: Readonly<Record<string, readonly [name: string, sha512: string]>> = 
   ],
 };
 
-/** The worker's script and the program that runs it. */
+/** The worker's script, and the program that runs it. */
 export interface WorkerProgram {
   readonly bun: string;
   readonly script: string;
 }
 
 /**
- * Fetches claude-mem (Apache-2.0) and bun (MIT) as npm publishes them, once a machine. For tests only: nothing of either is part
- * of Membridge. Two packages rather than dependencies: what claude-mem declares besides (an authentication framework, 20 grammars)
- * is nothing that its worker needs here, and takes npm more than ten minutes to resolve.
- * @throws Error when npm cannot fetch them, when one is not what its digest says, or where bun does not run
+ * Fetches claude-mem (Apache-2.0) and bun (MIT) as npm publishes them, once per machine. For tests only: no part of
+ * either belongs to Membridge. They are fetched as two packages and not as dependencies. Claude-mem's other
+ * dependencies (an authentication framework, 20 grammars) are not needed here. npm takes more than ten minutes to
+ * resolve them.
+ * @throws Error when npm cannot fetch them, when one differs from its digest, or where bun does not run
  */
 export async function installWorker(): Promise<WorkerProgram> {
   const [name, sha512] = ofThisPlatform(BUNS, "claude-mem's worker");

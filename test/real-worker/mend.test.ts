@@ -29,7 +29,7 @@ it.each([
   ['has lost a table', 'DROP TABLE observations_fts_docsize', 'recreate'],
   ['has lost its table of settings', 'DROP TABLE observations_fts_config', 'recreate'],
 ])(
-  'mends an index that %s under the running worker, which saves and finds again',
+  'repairs an index that %s under the running worker, which then saves and finds again',
   async (_name, sql, mend) => {
     const path = join(folder, 'claude-mem.db');
     for (const title of ['aardvark', 'badger']) expect(await save(title)).toBe(true);

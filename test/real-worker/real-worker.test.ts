@@ -12,7 +12,7 @@ import { startWorker, type RealWorker } from './worker.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 
-/** Memories saved while the machines are merged: the merge goes on until there are as many. */
+/** How many memories must be saved during the merge; the merge continues until then. */
 const ENOUGH = 80;
 
 let fleet: TestFleet;
@@ -33,14 +33,14 @@ interface Machine {
   readonly path: string;
 }
 
-/** Starts the real worker on a folder; it makes its database, or upgrades the one that is there. */
+/** Starts the real worker on a folder; it makes its database, or upgrades the existing one. */
 async function work(dataDir: string): Promise<RealWorker> {
   const worker = await startWorker(dataDir);
   workers.push(worker);
   return worker;
 }
 
-/** A machine whose database the real worker made. */
+/** Makes a machine whose database the real worker made. */
 async function machine(name: string): Promise<Machine> {
   const dataDir = join(fleet.folder, `${name}-data`);
   const worker = await work(dataDir);
@@ -72,7 +72,7 @@ describe('two machines with the real worker', () => {
     let refused = 0;
     let merging = true;
 
-    // Each machine saves into a project of its own, into one that both know, and goes on with one conversation.
+    // Each machine saves into its own project and into a shared one, and continues one conversation.
     const writing = machines.map(async ({ node, worker }) => {
       for (let n = 0; merging; n += 1) {
         const title = `saved${node.name}${n}x`;
@@ -163,7 +163,7 @@ describe('the real worker upgrading a database that was synced before', () => {
   });
 });
 
-it('one old database copied to two machines is one history, whoever upgraded it when', async () => {
+it('treats one old database on two machines as one history, whenever each upgraded it', async () => {
   const machines = ['a', 'b', 'c'].map((name) => fleet.add(name, '5.5.1'));
   for (const { db } of machines)
     writeHistory(db, { name: 'copied', seed: 9, observations: 48, from: JANUARY });
@@ -180,7 +180,7 @@ it('one old database copied to two machines is one history, whoever upgraded it 
   const hashes = [a, b].map(({ db }) =>
     db.prepare('SELECT content_hash FROM observations ORDER BY id').pluck().all(),
   );
-  // Each upgrade made up hashes of its own: they are no part of what makes a memory the same.
+  // Each upgrade generated its own hashes, so they must not decide whether memories are equal.
   expect(hashes[0]).not.toEqual(hashes[1]);
   expect(c.hash()).toBe(a.hash());
 });
@@ -205,7 +205,10 @@ interface Described {
   partial: number;
 }
 
-/** What a merge depends on, by table: columns, unique keys, foreign keys and triggers; whatever their order or names. */
+/**
+ * Returns what a merge depends on, by table: columns, unique keys, foreign keys and triggers, in any order and with
+ * any names.
+ */
 function layout(db: Database.Database): unknown {
   const tables = db
     .prepare(

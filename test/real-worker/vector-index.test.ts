@@ -70,7 +70,7 @@ function merge(titles: readonly string[]): void {
   for (const title of titles) insert.run({ title });
 }
 
-it('passes over merged memories once the worker saved one after them, and embeds just these when its note is gone', async () => {
+it('omits merged memories after the worker saved a later one, and embeds them when its note is gone', async () => {
   worker = await start();
   await save('one');
   await untilIndex({ passed: 0, waiting: 0, gone: 0 });
@@ -79,7 +79,7 @@ it('passes over merged memories once the worker saved one after them, and embeds
   await save('four');
   await untilIndex({ passed: 2, waiting: 0, gone: 0 });
 
-  // What waits is embedded at the next start; what was passed over is not.
+  // Waiting memories are embedded at the next start; omitted ones are not.
   merge(['five']);
   await worker.stop();
   worker = await start();

@@ -12,11 +12,11 @@ const READY_WITHIN_MS = 20_000;
 const Page = z.object({ items: z.array(z.record(z.string(), z.unknown())), hasMore: z.boolean() });
 const Found = z.object({ observations: z.array(z.object({ title: z.string().nullable() })) });
 
-/** A running claude-mem worker, seen through its HTTP API. */
+/** A running claude-mem worker, through its HTTP API. */
 export interface RealWorker {
-  /** Saves a memory by hand. @returns whether the worker answered that it did */
+  /** Saves a memory by hand. @returns whether the worker answered with success */
   save(memory: { title: string; text: string; project: string }): Promise<boolean>;
-  /** Begins a conversation or goes on with it, with a prompt, as Claude Code's hook does. @returns whether it was taken */
+  /** Starts or continues a conversation with a prompt, as Claude Code's hook does. @returns whether the worker accepted it */
   prompt(prompt: { session: string; project: string; text: string }): Promise<boolean>;
   /** Every row of a kind, page by page. */
   all(kind: 'observations' | 'summaries' | 'prompts'): Promise<Record<string, unknown>[]>;
@@ -26,10 +26,10 @@ export interface RealWorker {
 }
 
 /**
- * Starts the worker on a folder of its own: home, data and port. It listens on loopback; vector search, transcripts and
- * telemetry are off, and what would still go out meets a proxy that is not there.
+ * Starts the worker with its own folder: home, data and port. It listens on loopback. Vector search, transcripts and
+ * telemetry are off, and other outgoing requests meet a proxy that does not exist.
  * @param dataDir where its claude-mem.db is or will be; its home is the folder `home` in there
- * @param env settings that differ; an undefined one is not made
+ * @param env settings that differ; an undefined one is not set
  */
 export async function startWorker(
   dataDir: string,
@@ -122,7 +122,7 @@ async function ready(base: string, child: ChildProcess, output: () => string): P
   throw new Error(`claude-mem's worker did not get ready (exit code ${child.exitCode}):\n${output()}`);
 }
 
-/** Ends the worker and whatever it started. */
+/** Ends the worker and every process that it started. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');

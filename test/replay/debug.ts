@@ -1,4 +1,7 @@
-/** Temporal's extension for VS Code runs this file to step through a recorded history, as those of workflows/histories/. */
+/**
+ * Temporal's extension for VS Code runs this file to step through a recorded history, such as one of
+ * workflows/histories/.
+ */
 import { fileURLToPath } from 'node:url';
 import { startDebugReplayer } from '@temporalio/worker';
 

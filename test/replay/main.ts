@@ -1,7 +1,7 @@
 /**
- * Finds out whether the recorded histories would notice that workflow code goes another way, and chooses more of them.
- * Every call by which a workflow asks the engine for something is a site (sites.ts). A site is held when a replay fails after the
- * site was made to ask for a timer too many.
+ * Determines whether the recorded histories would detect a changed path of workflow code, and chooses more of them.
+ * Every call with which a workflow asks Temporal for something is a site (sites.ts). A site is covered when a replay
+ * fails after the site was changed to request one timer too many.
  */
 import { copyFileSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -16,7 +16,7 @@ const USAGE = `npm run replay [-- OPTIONS]
   Exit code 0 when nine of ten sites are held.`;
 
 const HISTORIES = join(import.meta.dirname, '..', '..', 'workflows', 'histories');
-/** The share of all sites that must be held. */
+/** The share of all sites that must be covered. */
 const HELD_SHARE = 0.9;
 /** How many histories are tried for a site. */
 const MOST_TRIED = 8;
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Replays every history of a folder, the shortest first. @throws Error naming the one that today's code does not go through */
+/** Replays every history of a folder, shortest first. @throws Error naming the one that today's code does not replay */
 async function replayAll(code: Instrumented, folder: string): Promise<Passed[]> {
   const histories = readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
@@ -61,7 +61,7 @@ async function replayAll(code: Instrumented, folder: string): Promise<Passed[]> 
   });
 }
 
-/** Those of some sites that no history holds. */
+/** Returns the sites that no history covers. */
 async function openOf(
   code: Instrumented,
   sites: Iterable<number>,
@@ -72,7 +72,7 @@ async function openOf(
   return open;
 }
 
-/** Copies histories of a folder that hold sites which are open. @returns those that are open still */
+/** Copies histories of a folder that cover open sites. @returns the sites that stay open */
 async function choose(code: Instrumented, open: readonly number[], folder: string): Promise<number[]> {
   const candidates = await replayAll(code, folder);
   const left: number[] = [];
@@ -84,7 +84,7 @@ async function choose(code: Instrumented, open: readonly number[], folder: strin
   return left;
 }
 
-/** A history whose replay fails when a site asks for too much; null where there is none. */
+/** Returns a history whose replay fails when a site requests too much; null where there is none. */
 async function holderOf(code: Instrumented, known: readonly Passed[], site: number): Promise<Passed | null> {
   const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MOST_TRIED);
   if (passing.length === 0) return null;

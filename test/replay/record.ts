@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Engine } from '../../engine/connect.ts';
 
-/** Names the folder that the histories of a run of the tests are written to; nothing is written without it. */
+/** The environment variable with the folder for the histories of a test run; without it, none is written. */
 export const RECORD_TO = 'MEMBRIDGE_RECORD_HISTORIES';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** The longest history that is written, in bytes. Shorter ones go the same ways. */
+/** The longest history that is written, in bytes. Shorter ones cover the same paths. */
 const LONGEST = 200_000;
 
-/** Writes the histories of all workflows that an engine's namespace has, if they are asked for. */
+/** Writes the histories of all workflows in Temporal's namespace, on request. */
 export async function recordHistories({ client }: Pick<Engine, 'client'>): Promise<void> {
   const folder = process.env[RECORD_TO];
   if (folder === undefined) return;

@@ -15,29 +15,29 @@ import type { Sinks } from '@temporalio/workflow';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** Where workflow code asks the engine for something: a command that a replay compares with the history. */
+/** A place where workflow code asks Temporal for something: a command that a replay compares with the history. */
 export interface Site {
   readonly file: string;
   readonly line: number;
   readonly code: string;
 }
 
-/** A history as it lies in a file. */
+/** A history in a file. */
 export interface RecordedHistory {
   readonly path: string;
   readonly text: string;
 }
 
-/** What a replay came to: the sites that it passed, by their numbers, and why it failed. */
+/** The result of a replay: the sites that it passed, by number, and why it failed. */
 export interface Replayed {
   readonly sites: ReadonlySet<number>;
   readonly error: Error | null;
 }
 
-/** Workflow code that tells which sites a replay passes, and in which one site can be made to ask for a timer too many. */
+/** Workflow code that reports which sites a replay passes, and in which one site can request one timer too many. */
 export interface Instrumented {
   readonly sites: readonly Site[];
-  /** Replays histories. @returns what became of each, in their order */
+  /** Replays histories. @returns the result of each, in order */
   replay(histories: readonly RecordedHistory[], brokenSite?: number): Promise<Replayed[]>;
   close(): void;
 }
@@ -65,7 +65,7 @@ interface SiteSinks extends Sinks {
   sites: { hit(site: number): void };
 }
 
-/** Makes the instrumented code: every call in `workflows/` by which a workflow asks for something becomes a site. */
+/** Makes the instrumented code: every call in `workflows/` with which a workflow asks for something becomes a site. */
 export async function instrument(): Promise<Instrumented> {
   const folder = join(ROOT, '.membridge', 'replay');
   mkdirSync(folder, { recursive: true });
@@ -110,7 +110,7 @@ export async function instrument(): Promise<Instrumented> {
       };
       const path = join(copy, 'bundle.js');
       writeFileSync(path, code.replace('BROKEN_SITE = -1', `BROKEN_SITE = ${brokenSite}`));
-      // Each history gets its number as workflow id, so that a site tells which history passes it.
+      // Each history gets its number as workflow id, so that a site can report which history passes it.
       const numbered = histories.map(({ text }, at) => ({
         workflowId: String(at),
         history: historyFromJSON(JSON.parse(text)),

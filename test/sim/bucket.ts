@@ -7,7 +7,7 @@ import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
 import { Dice } from './dice.ts';
 import type { SimProcess } from './process.ts';
 
-/** What may go wrong with one call to the store. */
+/** The faults of a single call to the store. */
 export const CALL_FAULTS = [
   'unavailable',
   'lost-answer',
@@ -24,7 +24,7 @@ export const CALL_FAULTS = [
 ] as const;
 export type CallFault = (typeof CALL_FAULTS)[number];
 
-/** A fault of the n-th call of an engine's push or pull. */
+/** A fault of the nth call of an engine's push or pull. */
 export interface PlannedFault {
   readonly at: number;
   readonly fault: CallFault;
@@ -33,7 +33,7 @@ export interface PlannedFault {
 interface Stored {
   readonly bytes: Buffer;
   readonly etag: string;
-  /** The how-manieth write of the bucket this is. */
+  /** The number of this write in the bucket. */
   readonly write: number;
   /** When it was stored, by the store's clock, epoch ms. */
   readonly at: number;
@@ -45,19 +45,19 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 /** The objects of one simulated bucket, and the rules that every write must keep. */
 export class Bucket {
   readonly #objects = new Map<string, Stored>();
-  /** Objects whose bytes a fault spoilt: writing the right ones again is no change. */
+  /** Objects whose bytes a fault spoiled: writing the right ones again is no change. */
   readonly #spoilt = new Set<string>();
-  /** Nodes that exist twice, or whose ledger was put back: they may write two segments to one place. */
+  /** Nodes that exist twice, or whose ledger was restored from an older copy: they may write two segments to one place. */
   readonly forked = new Set<string>();
-  /** Nodes whose ledger was lost or put back: it may not know of every segment that they wrote. */
+  /** Nodes whose ledger was lost or restored: it may lack segments that they wrote. */
   readonly forgetful = new Set<string>();
   readonly #lost = new Set<string>();
-  /** What was written against the rules: empty at the end of a sound history. */
+  /** Writes that broke the rules; empty at the end of a correct history. */
   readonly violations: string[] = [];
   /** Objects that no node wrote. */
   readonly #planted = new Set<string>();
   #writes = 0;
-  /** Whether nobody may store a memory that others than members can read. */
+  /** Whether nobody may store a memory that non-members can read. */
   isEncrypted = false;
   /** The store's clock, epoch ms. */
   now: () => number = () => 0;
@@ -78,7 +78,7 @@ export class Bucket {
     return this.#writes;
   }
 
-  /** Stores an object for a node, which must keep to its own names and never change a segment. */
+  /** Stores an object for a node. The node must use its own names, and never change a segment. */
   put(node: string, key: string, bytes: Buffer): void {
     const own = new RegExp(`/(heads/${node}|keys/${node}\\.json|(seg|snap)/${node}/.+|acks/${node})$`);
     if (!own.test(key)) this.violations.push(`${node} wrote ${key}, which is not its own`);
@@ -101,13 +101,13 @@ export class Bucket {
     this.#set(key, bytes);
   }
 
-  /** Leaves other bytes in an object's place: bit rot, or a write that was torn. */
+  /** Replaces an object's bytes: bit rot, or a torn write. */
   spoil(key: string, bytes: Buffer): void {
     this.#spoilt.add(key);
     this.#set(key, bytes);
   }
 
-  /** Puts an object there although nobody wrote it: a copy under another name. */
+  /** Stores an object that nobody wrote: a copy under another name. */
   plant(key: string, bytes: Buffer): void {
     this.#planted.add(key);
     this.#set(key, bytes);
@@ -119,8 +119,8 @@ export class Bucket {
 
   /**
    * Loses objects.
-   * @returns false, and nothing is lost, where one is a segment that its writer's ledger may know nothing of any more: what
-   * both have lost is nowhere
+   * @returns false, and loses nothing, when one is a segment that its writer's ledger may no longer know. If both
+   * lost it, nobody would have it
    */
   lose(keys: readonly string[]): boolean {
     if (keys.length === 0 || keys.some((key) => this.forgetful.has(writerOf(key) ?? ''))) return false;
@@ -131,17 +131,17 @@ export class Bucket {
     return true;
   }
 
-  /** Whether the bytes of a segment that a node wrote are spoilt. */
+  /** Returns whether the bytes of one of a node's segments are spoiled. */
   hasSpoiltOf(node: string): boolean {
     return [...this.#spoilt].some((key) => key.includes('/seg/') && writerOf(key) === node);
   }
 
-  /** Whether a segment that a node wrote is lost, and was not put back. */
+  /** Returns whether one of a node's segments is lost, and was not restored. */
   hasLostOf(node: string): boolean {
     return [...this.#lost].some((key) => writerOf(key) === node);
   }
 
-  /** What was written after a write: what a store loses that is restored from a backup. */
+  /** Returns what was written after a write: what a store that is restored from a backup loses. */
   writtenSince(write: number): string[] {
     return [...this.#objects].filter(([, object]) => object.write > write).map(([key]) => key);
   }
@@ -165,7 +165,10 @@ export class Bucket {
   }
 }
 
-/** Whether an object shows a memory to whoever reads the bucket. Plain parsing: nothing is shared with the code that is judged. */
+/**
+ * Returns whether an object reveals a memory to readers of the bucket. Plain parsing, which shares nothing with the
+ * judged code.
+ */
 function isReadable(bytes: Buffer): boolean {
   if (bytes.includes('said w')) return true;
   const body = bytes.subarray(bytes.indexOf(0x0a, bytes.indexOf(0x0a) + 1) + 1);
@@ -176,13 +179,13 @@ function isReadable(bytes: Buffer): boolean {
   }
 }
 
-/** The node whose segment lies there; null for other objects. */
+/** Returns the node whose segment has this key; null for other objects. */
 const writerOf = (key: string): string | null => /\/seg\/([^/]+)\//.exec(key)?.[1] ?? null;
 
 export const unavailable = (what: string): MembridgeError =>
   new MembridgeError('store_unavailable', `The simulated store could not ${what}.`);
 
-/** What arrives of an object when a fault strikes its body. */
+/** Returns what arrives of an object when a fault hits its body. */
 export function damageBody(bytes: Buffer, fault: CallFault | null, dice: Dice): Buffer {
   if (fault === 'truncated-body') return Buffer.from(bytes.subarray(0, dice.below(bytes.length)));
   const copy = Buffer.from(bytes);
@@ -193,7 +196,7 @@ export function damageBody(bytes: Buffer, fault: CallFault | null, dice: Dice): 
   return copy;
 }
 
-/** One machine's way to the bucket: the object store that its engine uses, with the faults that are planned for it. */
+/** One machine's access to the bucket: the object store that its engine uses, with the planned faults. */
 export class SimStore implements ObjectStore {
   readonly #bucket: Bucket;
   readonly #node: string;
@@ -202,9 +205,9 @@ export class SimStore implements ObjectStore {
   #dice = new Dice(0);
   #calls = 0;
   #traffic = { requests: 0, bytesUp: 0, bytesDown: 0 };
-  /** Runs before a call is answered: what others do meanwhile. */
+  /** Runs before a call is answered, so that others can act in between. */
   onCall: (call: number) => void = () => undefined;
-  /** How often each fault really struck. */
+  /** How often each fault really hit. */
   readonly struck = new Map<CallFault, number>();
 
   constructor(bucket: Bucket, node: string, process: SimProcess) {
@@ -213,12 +216,12 @@ export class SimStore implements ObjectStore {
     this.#process = process;
   }
 
-  /** Decides what a planned fault does. */
+  /** Decides the details of a planned fault. */
   get dice(): Dice {
     return this.#dice;
   }
 
-  /** Plans the faults of the calls to come. */
+  /** Plans the faults of coming calls. */
   plan(faults: readonly PlannedFault[], seed: number): void {
     this.#plan = faults;
     this.#dice = new Dice(seed);
@@ -290,7 +293,7 @@ export class SimStore implements ObjectStore {
     // Nothing is held open.
   }
 
-  /** Counts a call, lets others have their turn, and tells which of the faults that fit it strikes. */
+  /** Counts a call, lets others act, and returns the matching fault that hits, if any. */
   async begin(fitting: readonly CallFault[]): Promise<CallFault | null> {
     this.#process.step();
     this.#traffic.requests += 1;

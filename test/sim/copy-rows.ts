@@ -5,8 +5,8 @@ import { columnsOf } from './inventory.ts';
 const TABLES = ['sdk_sessions', 'user_prompts', 'session_summaries', 'observations'];
 
 /**
- * Fills an empty database of one claude-mem release with another's rows, ids and all: what an upgrade of a copy leaves.
- * Hashes that the older release did not have are random, as claude-mem's own upgrade makes them.
+ * Fills an empty database of one claude-mem release with another's rows, including ids, as an upgrade of a copy
+ * leaves it. Hashes that the older release lacked are random, as claude-mem's own upgrade makes them.
  */
 export function copyRows(from: Database.Database, to: Database.Database, dice: Dice): void {
   to.transaction(() => {

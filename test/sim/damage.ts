@@ -7,7 +7,7 @@ import { openOutside } from './process.ts';
 
 const INDEXES = ['observations_fts', 'session_summaries_fts', 'user_prompts_fts'] as const;
 
-/** What a crash or a bad disk leaves of an index, as SQL. SQLite itself would refuse it. */
+/** The damage that a crash or a bad disk leaves in an index, as SQL that SQLite itself would refuse. */
 const DAMAGES: readonly ((index: string) => string)[] = [
   (index) => `UPDATE ${index}_data SET block = x'' WHERE id = 10`,
   (index) => `UPDATE ${index}_data SET block = zeroblob(length(block)) WHERE id = 10`,
@@ -42,8 +42,8 @@ export function damageIndex(machine: Machine, dice: Dice): boolean {
 }
 
 /**
- * Mends what is damaged, as `membridge doctor --fix` does.
- * @returns whether anything was
+ * Repairs damaged indexes, as `membridge doctor --fix` does.
+ * @returns whether any was damaged
  * @throws Error when an index stays damaged
  */
 export function mendIndexes(machine: Machine): boolean {

@@ -32,7 +32,7 @@ const SPACE: SpaceConfig = {
   excluded: EXCLUDED,
 };
 
-/** A space of some of the projects: what is in it is in the first one as well. */
+/** A space of some of the projects: its memories are in the first space as well. */
 const SECOND: SpaceConfig = {
   ...SPACE,
   cid: canonicalId('second'),
@@ -40,24 +40,24 @@ const SECOND: SpaceConfig = {
   projects: ['garden'],
 };
 
-/** When every history begins: epoch ms. */
+/** When every history begins, epoch ms. */
 const BEGIN = Date.UTC(2026, 5, 1, 9);
 
 export interface HistoryOptions {
   readonly engineClass: EngineClass;
-  /** Where its files go: in memory, for speed. */
+  /** The folder for its files: in memory, for speed. */
   readonly root: string;
-  /** Hears what happens, step by step; for one history that is looked into. */
+  /** Called for each step, to debug one history. */
   readonly trace?: (line: string) => void;
 }
 
-/** What a history did and came to. */
+/** The result of a history. */
 export interface Outcome extends Verdict {
-  /** How often each fault really struck. */
+  /** How often each fault really hit. */
   readonly faults: Record<string, number>;
 }
 
-/** Runs one history from its plan to its verdict. Same plan and seed: same history. */
+/** Runs one history from its plan to its verdict. The same plan and seed give the same history. */
 export async function runHistory(plan: Plan, seed: number, options: HistoryOptions): Promise<Outcome> {
   const folder = mkdtempSync(join(options.root, 'history-'));
   const restore = fixChance(seed);
@@ -78,12 +78,12 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
 /** A call in which nothing goes wrong. */
 const NOTHING = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
 
-/** Waits of this many ms and more end at once: nothing that an engine waits for changes in them. */
+/** Waits of at least this many ms end immediately: nothing that an engine waits for changes in them. */
 const LONG_WAIT_MS = 1_000;
 
 /**
- * Has node:crypto give bytes and keys from the seed: names of incarnations are random, and decide what is listed first; so are those of
- * encrypted segments. Long waits end at once.
+ * Makes node:crypto return bytes and keys from the seed. Names of incarnations are random and decide the order of
+ * lists, and so are those of encrypted segments. Long waits end immediately.
  */
 function fixChance(seed: number): () => void {
   const crypto = createRequire(import.meta.url)('node:crypto') as {
@@ -121,7 +121,7 @@ class History {
   readonly #otherSync = new OtherSync(this.#model);
   readonly #mirrors: Mirrors | null;
   readonly #trace: (line: string) => void;
-  /** Whether the store holds, or lacks, what no engine can help: some problems may then be told for ever. */
+  /** Whether the store holds, or lacks, something that no engine can repair: some problems may then stay reported forever. */
   #storeHarmed = false;
 
   constructor(folder: string, plan: Plan, options: HistoryOptions) {
@@ -143,7 +143,7 @@ class History {
     this.#intruder = new Intruder(this.#world.bucket, identityOf);
     if (plan.hostile) {
       publishMembership(this.#world, { retired: this.#intruder.retired });
-      // What the removed machine put into the store is told of for as long as it lies there.
+      // What the removed machine put into the store is reported as long as it lies there.
       this.#storeHarmed = true;
     }
     plan.releases.forEach((release, n) => {
@@ -213,8 +213,8 @@ class History {
         return;
       }
       case 'upgrade': {
-        // The agent looks first. After the upgrade the ids of deleted rows are given again: the engine would take a deletion of
-        // the newest rows that it has not seen for an older state of the database.
+        // The agent looks first. The upgrade assigns the ids of deleted rows again. The engine would take an unseen
+        // deletion of the newest rows for an older state of the database.
         await this.#call({ ...NOTHING, machine: step.machine, what: 'audit', meanwhile: null }, step.seed);
         if (upgradeMachine(this.#machine(step.machine), new Dice(step.seed))) this.#count('upgrade');
         return;
@@ -257,8 +257,8 @@ class History {
   }
 
   /**
-   * Every machine gets a near twin of one row, all exchange them, and then all do the same clean-up before they sync again. Ids
-   * are in another order on each, so each may keep another copy.
+   * Gives every machine a near twin of one row. All machines exchange them, and then all do the same clean-up before
+   * they sync again. The order of ids differs on each, so each may keep another copy.
    */
   async #cleanUps(seed: number): Promise<void> {
     const dice = new Dice(seed);
@@ -281,7 +281,7 @@ class History {
     if (!machine.isIndexDamaged) this.#workload.write(machine, write, dice);
   }
 
-  /** @param isTruncated nobody can read the machine's database */
+  /** @param isTruncated whether the machine's database is unreadable */
   async #call(call: Call, seed: number, isTruncated = false): Promise<void> {
     const machine = this.#machine(call.machine);
     const dice = new Dice(seed);
@@ -318,7 +318,7 @@ class History {
       }
     } catch (error) {
       this.#trace(`  ${machine.name} ${call.what}: ${String(error)}`);
-      // What a dead process says last is nobody's business.
+      // The last error of a dead process does not count.
       if (
         !machine.process.isDead &&
         (!isExpected(error, cancel.signal) || isIndexMistaken(machine, call, error))
@@ -483,14 +483,20 @@ class History {
     this.#model.forgotDeletions();
   }
 
-  /** What a damaged segment of this machine told of may have been here alone: then nobody can tell it again, and it is told of. */
+  /**
+   * Replaces the database. A damaged segment of this machine may have carried memories that only this machine had.
+   * Then nobody can send them again, and the engine reports that.
+   */
   #replaceDatabase(machine: Machine, kept: ReturnType<Machine['pickDatabase']>): void {
     this.#storeHarmed ||= this.#world.bucket.hasSpoiltOf(machine.node);
     machine.replaceDatabase(kept);
     this.#model.tellsOf(machine.node, machine.counts().keys());
   }
 
-  /** A database that lost its end; a person puts a copy back when the agent says so, the one from before if there is one. */
+  /**
+   * Cuts off the end of a database. When the agent reports that, a person restores a copy, the earlier one if there
+   * is one.
+   */
   async #truncate(machine: Machine, dice: Dice): Promise<void> {
     machine.keepDatabase();
     machine.isIndexDamaged = false;
@@ -531,7 +537,7 @@ class History {
     return most;
   }
 
-  /** Machines are numbered round and round, so that a plan holds with clones and without. */
+  /** Returns a machine. Numbers wrap around, so that a plan works with and without clones. */
   #machine(number: number): Machine {
     const machine = this.#machines[number % this.#machines.length];
     if (machine === undefined) throw new Error('a history needs a machine');
@@ -543,7 +549,7 @@ class History {
   }
 }
 
-/** Whether a call may end with this: an error with a meaning, a death, or the cancellation that was asked for. */
+/** Returns whether a call may end with this: an error with a meaning, a crash, or the requested cancellation. */
 function isExpected(error: unknown, signal: AbortSignal): boolean {
   if (error instanceof Crash || error === signal.reason) return true;
   if (error instanceof Database.SqliteError) return error.code.startsWith('SQLITE_FULL');
@@ -551,15 +557,15 @@ function isExpected(error: unknown, signal: AbortSignal): boolean {
 }
 
 /**
- * Whether a damaged index stops more than it must: a push sends what is here all the same, and a person whose memories are sound must
- * not hear that the database is damaged.
+ * Returns whether a damaged index stops more than it must. A push must still send what is here. A person whose
+ * memories are sound must not read that the database is damaged.
  */
 function isIndexMistaken(machine: Machine, call: Call, error: unknown): boolean {
   if (!machine.isIndexDamaged || !(error instanceof MembridgeError)) return false;
   return error.code === 'memory_corrupt' || (call.what === 'push' && error.code === 'memory_index_damaged');
 }
 
-/** Notes what a pull deleted. */
+/** Records what a pull deleted. */
 function noteGone(machine: Machine, before: ReadonlyMap<string, number>): void {
   const now = machine.counts();
   for (const identity of before.keys()) if (!now.has(identity)) machine.takenOut.add(identity);
@@ -569,7 +575,7 @@ const codeOf = (error: Error): string => ('code' in error ? String(error.code) :
 const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
 
-/** A step on one line. */
+/** Describes a step on one line. */
 export function describe(step: Step): string {
   return JSON.stringify(step);
 }

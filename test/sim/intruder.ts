@@ -13,7 +13,7 @@ import type { NodeIdentity } from '../../memory/session.ts';
 import type { Bucket } from './bucket.ts';
 import type { Dice } from './dice.ts';
 
-/** What the intruder can do at one step. */
+/** The attacks of one step. */
 export const ATTACKS = ['delete', 'rewrite', 'invent', 'bomb', 'impostor', 'head', 'keys'] as const;
 export type Attack = (typeof ATTACKS)[number];
 
@@ -21,15 +21,15 @@ const NAME = 'intruder';
 /** An incarnation that no honest node has by chance. */
 const EPOCH = '0fffffffffff00000000';
 
-/** A memory that some honest node told of, as far as an operation needs it. */
+/** A memory that some honest node published, as far as an operation needs it. */
 interface Known {
   readonly kind: string;
   readonly key: string;
 }
 
 /**
- * A machine that was removed from the fleet and still reaches the object store, with its old key and certificate. Nothing that it does
- * may have any effect on honest machines.
+ * A machine that was removed from the fleet and still reaches the object store, with its old key and certificate.
+ * Nothing that it does may affect honest machines.
  */
 export class Intruder {
   readonly #identity: NodeIdentity;
@@ -37,18 +37,18 @@ export class Intruder {
   #seq = 0;
   #prevSha = FIRST_PREV_SHA;
 
-  /** @param identityOf the keys of a node by its name */
+  /** @param identityOf returns the keys of a node by its name */
   constructor(bucket: Bucket, identityOf: (node: string) => NodeIdentity) {
     this.#bucket = bucket;
     this.#identity = identityOf(NAME);
   }
 
-  /** What the control plane says of the intruder: its key does not sign any more. */
+  /** Returns the control plane's entry about the intruder: its key no longer signs. */
   get retired(): Membership['retired'] {
     return [{ node: NAME, key_id: this.#identity.key.keyId, until: 1 }];
   }
 
-  /** Attacks a space. @returns whether there was anything to attack */
+  /** Attacks a space. @returns whether there was a target */
   act(attack: Attack, cid: string, dice: Dice): boolean {
     const told = this.#told(cid);
     switch (attack) {
@@ -94,7 +94,7 @@ export class Intruder {
     }
   }
 
-  /** Every memory that segments in the store tell of. */
+  /** Returns every memory in the store's segments. */
   #told(cid: string): Known[] {
     return this.#bucket.keys(`${cid}/memory/v1/seg/`).flatMap((key) => {
       const bytes = this.#bucket.get(key);
@@ -106,13 +106,13 @@ export class Intruder {
               key: operation.key.toString('hex'),
             }));
       } catch {
-        // What a fault spoilt tells of nothing.
+        // A spoiled object holds no memory.
         return [];
       }
     });
   }
 
-  /** Puts a segment of its own into the store, with its certificate and a head that says so. */
+  /** Writes a segment of its own into the store, with its certificate and a head that names it. */
   #send(cid: string, lines: readonly (object | string)[]): boolean {
     if (lines.length === 0) return false;
     const { key, certificate } = this.#identity;
@@ -138,7 +138,7 @@ export class Intruder {
     return true;
   }
 
-  /** Puts a segment at the next place of an honest node's log, signed with the wrong key. */
+  /** Writes a segment at the next place of an honest node's log, signed with the wrong key. */
   #impersonate(cid: string, dice: Dice): boolean {
     const keys = this.#bucket.keys(`${cid}/memory/v1/seg/`);
     const name = keys.length === 0 ? null : parseSegmentKey(cid, dice.pick(keys));
@@ -162,7 +162,7 @@ export class Intruder {
     return true;
   }
 
-  /** Puts other bytes in the place of an object that an honest node keeps writing. */
+  /** Overwrites an object that an honest node keeps writing. */
   #overwrite(keyOf: (cid: string, node: string) => string, cid: string, dice: Dice, text: string): boolean {
     const prefix = keyOf(cid, '').replace(/\.json$/, '');
     const keys = this.#bucket.keys(prefix).filter((key) => !key.includes(NAME));

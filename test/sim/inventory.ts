@@ -30,7 +30,7 @@ const STATE: Readonly<Record<RowKind, readonly string[]>> = {
   ],
 };
 
-/** A memory as a person would recognise it, and where it lies. */
+/** A memory as a person would recognize it, and its row. */
 export interface Found {
   readonly kind: RowKind;
   /** Equal on all machines for one memory; names its session, its time and its text. */
@@ -40,7 +40,7 @@ export interface Found {
   readonly state: Readonly<Record<string, string>>;
 }
 
-/** What claude-mem called its two session columns. */
+/** claude-mem's names of its two session columns. */
 interface SessionColumns {
   readonly content: string;
   readonly memory: string;
@@ -54,7 +54,7 @@ export function sessionColumns(db: Database.Database): SessionColumns {
 
 const SEEN = new WeakMap<Database.Database, Map<string, ReadonlySet<string>>>();
 
-/** The columns of a table, as they were when first asked for. */
+/** Returns the columns of a table, as they were at the first call. */
 export function columnsOf(db: Database.Database, table: string): ReadonlySet<string> {
   const known = SEEN.get(db) ?? new Map<string, ReadonlySet<string>>();
   SEEN.set(db, known);
@@ -66,15 +66,15 @@ export function columnsOf(db: Database.Database, table: string): ReadonlySet<str
   return columns;
 }
 
-/** Text by its bytes: not all of it is UTF-8. */
+/** Quotes text by its bytes: not all of it is UTF-8. */
 const exact = (column: string): string => `quote(CAST(${column} AS BLOB))`;
 
-/** Separates the two parts of a memory id: a name of its own, and the conversation that it was given for. */
+/** Separates the two parts of a memory id: its own name, and the conversation that it was given for. */
 export const CONVERSATION_MARK = '@';
 
 /**
- * The conversation that a row is of, by its session's name. A session that another sync made up has a memory id for its name,
- * which says what conversation it stands for.
+ * Returns the conversation of a row, from its session's name. A session that another sync made has a memory id as its
+ * name, which contains the conversation.
  */
 const conversation = (name: string): string =>
   exact(`substr(${name}, instr(${name}, '${CONVERSATION_MARK}') + 1)`);
@@ -136,7 +136,7 @@ const toFound = (kind: RowKind, raw: RawFound): Found => ({
 
 const STATEMENTS = new WeakMap<Database.Database, Map<string, Database.Statement<number[], RawFound>>>();
 
-/** Prepares a query over a kind's memories once per connection: that costs more than running it. */
+/** Prepares a query over a kind's memories once per connection, since preparing costs more than running it. */
 function query(db: Database.Database, kind: RowKind, rest: string): Database.Statement<number[], RawFound> {
   const known = STATEMENTS.get(db) ?? new Map<string, Database.Statement<number[], RawFound>>();
   STATEMENTS.set(db, known);
@@ -149,7 +149,7 @@ function query(db: Database.Database, kind: RowKind, rest: string): Database.Sta
   return statement;
 }
 
-/** Every memory of a database. Plain SQL of its own: it shares nothing with the code that it is to judge. */
+/** Returns every memory of a database. Plain SQL, which shares nothing with the judged code. */
 export function takeInventory(db: Database.Database): Found[] {
   return ROW_KINDS.flatMap((kind) =>
     query(db, kind, 'ORDER BY t.id')
@@ -158,30 +158,30 @@ export function takeInventory(db: Database.Database): Found[] {
   );
 }
 
-/** One row's memory. @throws Error when the row is not there */
+/** Returns one row's memory. @throws Error when the row does not exist */
 export function findRow(db: Database.Database, kind: RowKind, row: number): Found {
   const raw = query(db, kind, 'WHERE t.id = ?').get(row);
   if (raw === undefined) throw new Error(`there is no ${kind} ${row}`);
   return toFound(kind, raw);
 }
 
-/** How sessions begin that Membridge makes up for rows whose session a machine has not got, or does not take. */
+/** The name prefix of sessions that Membridge makes for rows whose session a machine lacks, or does not take. */
 export const MADE_UP = 'membridge-';
 const MADE_UP_HEX = `X'${Buffer.from(MADE_UP).toString('hex').toUpperCase()}`;
 
-/** Whether a memory is one of a session that Membridge made up: it has another name until the session comes. */
+/** Returns whether a memory belongs to a session that Membridge made: it has another name until the session arrives. */
 export function isOfMadeUpSession(identity: string): boolean {
   return identity.includes(MADE_UP_HEX);
 }
 
-/** How often each memory is there. */
+/** Returns how often each memory exists. */
 export function countByIdentity(found: readonly Found[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { identity } of found) counts.set(identity, (counts.get(identity) ?? 0) + 1);
   return counts;
 }
 
-/** An identity with its text readable. */
+/** Returns an identity with readable text. */
 export function readable(identity: string): string {
   return identity.replaceAll(/X'([0-9A-F]*)'/g, (_all, hex: string) =>
     Buffer.from(hex, 'hex').toString('utf8'),

@@ -24,10 +24,10 @@ import type { Pending } from './model.ts';
 import { NAMES } from './projects.ts';
 import { openOutside, SimProcess } from './process.ts';
 
-/** The class under test: the real one, or one from a tree with a deliberate fault. */
+/** The class under test: the real one, or one from a source tree with a deliberate fault. */
 export type EngineClass = typeof MemoryEngine;
 
-/** A key pair by name: keys are no part of what the seed varies. */
+/** Returns a key pair by name: the seed does not vary keys. */
 function keyOf(name: string) {
   const seed = createHash('sha256').update(`simulated key of ${name}`).digest();
   // PKCS #8 of an Ed25519 private key is this prefix and the 32 bytes of its seed (RFC 8410).
@@ -37,20 +37,20 @@ function keyOf(name: string) {
 }
 export const CONTROL = keyOf('control');
 
-/** The key pair that segments are encrypted for a node with. */
+/** Returns the key pair for which segments are encrypted for a node. */
 function sealingKeyOf(name: string): SealingKey {
   const seed = createHash('sha256').update(`simulated sealing key of ${name}`).digest();
   const key = createPrivateKey({ key: x25519Der(seed), format: 'der', type: 'pkcs8' });
   return loadSealingKey(key.export({ type: 'pkcs8', format: 'pem' }) as string);
 }
 
-/** PKCS #8 of an X25519 private key: this prefix and its 32 bytes (RFC 8410). */
+/** Returns PKCS #8 of an X25519 private key: this prefix and its 32 bytes (RFC 8410). */
 export function x25519Der(seed: Buffer): Buffer {
   return Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), seed]);
 }
 const IDENTITIES = new Map<string, NodeIdentity>();
 
-/** The keys of a node, by its name. */
+/** Returns the keys of a node, by its name. */
 export function identityOf(node: string): NodeIdentity {
   let identity = IDENTITIES.get(node);
   if (identity === undefined) {
@@ -78,28 +78,28 @@ interface Kept {
   readonly isIndexDamaged: boolean;
 }
 
-/** What machines of one history share. */
+/** What the machines of one history share. */
 export interface World {
   readonly folder: string;
   /** Empty databases by release, built once. */
   readonly templates: string;
   readonly bucket: Bucket;
   readonly engineClass: EngineClass;
-  /** Epoch ms by a clock that is right. */
+  /** Epoch ms by a correct clock. */
   now: number;
-  /** What the control plane says of the members; null where it says nothing. */
+  /** The control plane's membership; null when there is none. */
   membership: Membership | null;
-  /** The first holds every project; a second one, if there is one, some of them. */
+  /** The first one holds every project; the second one, if any, some of them. */
   spaces: readonly SpaceConfig[];
-  /** Hears of every object of a mirror before a machine's engine puts it into the bucket. */
+  /** Called for every object of a mirror before a machine's engine stores it. */
   onMirror: (machine: Machine, key: string, bytes: Buffer) => void;
 }
 
-/** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
+/** One simulated machine: a real claude-mem database, a real ledger, the real engine, and its own clock. */
 export class Machine {
   readonly name: string;
   readonly node: string;
-  /** Of its claude-mem; an upgrade changes it. */
+  /** The release of its claude-mem; an upgrade changes it. */
   release: string;
   readonly process: SimProcess;
   readonly store: SimStore;
@@ -108,30 +108,36 @@ export class Machine {
   /** How wrong its clock is, in ms. */
   skew = 0;
   pending: Pending = new Map();
-  /** Where its last push said that it stands in its log. */
+  /** The position in its log that its last push reported. */
   cursor: PushResult['head'] = null;
-  /** Its ledger was lost, or is older than the database: of what is deleted now it cannot know that it was ever here. */
+  /**
+   * Whether its ledger was lost, or is older than the database. It then cannot know that what is deleted now ever
+   * existed.
+   */
   knowsNothing = false;
   /**
-   * Rows that a merge committed and died before its ledger knew: like those that claude-mem wrote since, they may be deleted without
-   * a trace until the engine looks.
+   * Rows that a merge committed before its process died and its ledger knew them. Like rows that claude-mem wrote
+   * since, they may be deleted without a trace until the engine looks.
    */
   unnamed = new Set<string>();
-  /** Whether it has names of its own for projects. */
+  /** Whether it has its own names for projects. */
   hasNames = false;
-  /** Rows that its claude-mem left without a session, as "table/id": the foreign keys they break are not ours. */
+  /**
+   * Rows that its claude-mem left without a session, as "table/id": our check must ignore the foreign keys that they
+   * break.
+   */
   orphans = new Set<string>();
-  /** Rows, as "table/id", that another sync put here beside the same memory: nobody else may hear of them. */
+  /** Rows, as "table/id", that another sync put here beside the same memory: no other machine may receive them. */
   copies = new Set<string>();
-  /** Prompts that another sync put into a session of its own making: whoever wrote them tells of them, not this machine. */
+  /** Prompts that another sync put into a session that it made: their writers publish them, not this machine. */
   madeUp = new Set<string>();
-  /** Memories that somebody deleted and that its ledger knew, by its own database or by a pull. */
+  /** Memories that were deleted and that its ledger knew, through its own database or a pull. */
   takenOut = new Set<string>();
-  /** A full-text index is damaged: claude-mem can save nothing, and nothing can be merged. */
+  /** Whether a full-text index is damaged: then claude-mem can save nothing, and nothing can be merged. */
   isIndexDamaged = false;
-  /** What it does with what other nodes write, where it is not to take it. */
+  /** Its trust in other nodes, where it must not accept their memories. */
   readonly trust = new Map<string, Exclude<Trust, 'accept'>>();
-  /** Since it does not take what a node writes, by that node: the memories that it had. */
+  /** By node that it does not accept: the memories that it had before. */
   readonly hadBefore = new Map<string, ReadonlySet<string>>();
   readonly #world: World;
   readonly #databases: Kept[] = [];
@@ -140,7 +146,7 @@ export class Machine {
   #worker: Database.Database | null = null;
   #kept = 0;
 
-  /** @param from another machine, to be an exact copy of it, key and all */
+  /** @param from another machine, to be copied exactly, including its key */
   constructor(world: World, name: string, release: string, from?: Machine) {
     this.#world = world;
     this.name = name;
@@ -172,7 +178,7 @@ export class Machine {
 
   now = (): number => this.#world.now + this.skew;
 
-  /** The spaces, as this machine takes part in them. */
+  /** Returns the spaces, as this machine takes part in them. */
   get spaces(): SpaceConfig[] {
     return this.#world.spaces.map((space) => ({
       ...space,
@@ -205,12 +211,12 @@ export class Machine {
     return this.#engine;
   }
 
-  /** The control plane tells the engine, if it runs, what it says of the members. */
+  /** Passes the control plane's membership to the engine, if it runs. */
   hearMembership(): void {
     if (this.#world.membership !== null) this.#engine?.setMembership(this.#world.membership);
   }
 
-  /** The connection that claude-mem's own worker holds. */
+  /** Returns the connection that claude-mem's own worker holds. */
   get worker(): Database.Database {
     if (this.#worker === null) {
       this.#worker = openOutside(this.path);
@@ -220,13 +226,13 @@ export class Machine {
     return this.#worker;
   }
 
-  /** How often each memory is there. Copies that another sync put beside one do not count. */
+  /** Returns how often each memory exists. Copies that another sync put beside one do not count. */
   counts(): Map<string, number> {
     return countByIdentity(this.memories());
   }
 
   /**
-   * The memories that are here, without the copies that another sync put beside one.
+   * Returns the memories that are here, without the copies that another sync put beside one.
    * @param elsewhere how often each memory is on a machine without copies: a twin may have taken a copy for its row
    */
   memories(elsewhere: ReadonlyMap<string, number> = new Map()): Found[] {
@@ -243,13 +249,13 @@ export class Machine {
     return memories;
   }
 
-  /** The process is killed: what it held open is given back as the kernel does it. */
+  /** Kills the process: its open files are released as the kernel does it. */
   kill(): void {
     this.process.bury();
     this.#engine = null;
   }
 
-  /** The process is stopped as it should be. */
+  /** Stops the process in an orderly way. */
   async stop(): Promise<void> {
     const engine = this.#engine;
     this.#engine = null;
@@ -270,7 +276,7 @@ export class Machine {
     this.#ledgers.push(this.#keep('ledger', (path) => copyCommitted(this.ledgerPath, path)));
   }
 
-  /** The oldest kept database that `choose` takes, or null. */
+  /** Returns the oldest kept database that `choose` accepts, or null. */
   pickDatabase(choose: (count: number) => number): Kept | null {
     return this.#databases[choose(this.#databases.length)] ?? null;
   }
@@ -280,7 +286,7 @@ export class Machine {
   }
 
   /**
-   * Another database takes the place of this one, by rename, as a person or a script does it.
+   * Replaces this database by another one, by rename, as a person or a script does it.
    * @param kept an older copy, or null for an empty one
    */
   replaceDatabase(kept: Kept | null): void {
@@ -297,7 +303,7 @@ export class Machine {
     this.isIndexDamaged = kept?.isIndexDamaged ?? false;
   }
 
-  /** The ledger is lost, or put back to an older copy. */
+  /** Loses the ledger, or replaces it by an older copy. */
   replaceLedger(kept: Kept | null): void {
     this.kill();
     this.knowsNothing = true;
@@ -307,8 +313,8 @@ export class Machine {
   }
 
   /**
-   * Ids that this database has given out, by kind, for a check that nobody moves a row. Rows in sessions that Membridge made up have no
-   * name yet.
+   * Returns the ids that this database has assigned, by kind, to check that nobody moves a row. Rows in sessions that
+   * Membridge made have no name yet.
    */
   ids(): Map<string, string> {
     const named = takeInventory(this.worker).filter(({ identity }) => !isOfMadeUpSession(identity));
@@ -344,7 +350,7 @@ export class Machine {
   }
 }
 
-/** Copies what is committed in a database, whoever else has it open. */
+/** Copies the committed state of a database, even while others have it open. */
 function copyCommitted(from: string, to: string): void {
   const db = openOutside(from);
   try {
@@ -354,10 +360,10 @@ function copyCommitted(from: string, to: string): void {
   }
 }
 
-/** Tables that memories are in, their full-text indexes, and SQLite's own. */
+/** Tables with memories, their full-text indexes, and SQLite's own. */
 const KEPT = /^(sdk_sessions|observations|session_summaries|user_prompts|sqlite_|schema_versions)/;
 
-/** The path of an empty database of a release. */
+/** Returns the path of an empty database of a release. */
 function template(folder: string, release: string): string {
   const path = join(folder, `${release}.db`);
   if (existsSync(path)) return path;

@@ -25,7 +25,7 @@ function lines(verdict: Verdict): string[] {
   return KINDS_OF_FAILURE.flatMap((kind) => verdict[kind].map((line) => `${kind}: ${line}`));
 }
 
-/** Runs one history in this process, and looks for the shortest one that fails in the same way. */
+/** Runs one history in this process, and searches for the shortest one that fails in the same way. */
 async function lookInto(seed: number, history: number): Promise<boolean> {
   const own = historySeed(seed, history);
   const root = makeRoot();
@@ -37,7 +37,7 @@ async function lookInto(seed: number, history: number): Promise<boolean> {
       say(`history ${history} of seed ${seed}: nothing lost, duplicated, invented or diverged`);
       return true;
     }
-    // The first kind that it shows: a lost memory is worth more than a hash that differs because of it.
+    // The first kind of failure: a lost memory matters more than a hash that differs because of it.
     const kind = KINDS_OF_FAILURE.find((each) => outcome[each].length > 0) ?? 'broken';
     const same = (other: Outcome): boolean => other[kind].length > 0;
     const short = await shrink(plan, async (candidate) => same(await runHistory(candidate, own, options)));

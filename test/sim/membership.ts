@@ -2,12 +2,12 @@ import type { Membership } from '../../contract/memory/membership.ts';
 import { signMembership } from '../../memory/format/signing.ts';
 import { CONTROL, type World } from './machine.ts';
 
-/** Names of every machine that a history may have; clones write under the name of the one that they are of. */
+/** Names of every machine that a history may have; clones write under the name of their original. */
 const NODES = ['a', 'b', 'c', 'd', 'e', 'newcomer'];
 
 /**
- * Has the control plane say more of the members than it said before. Whatever machines date in the future is let through, since their
- * clocks are wrong now and then.
+ * Makes the control plane add to its membership. It lets through whatever machines date in the future, because their
+ * clocks are sometimes wrong.
  */
 export function publishMembership(
   world: World,
@@ -28,7 +28,7 @@ export function publishMembership(
   world.membership = signMembership(body, CONTROL.privateKey);
 }
 
-/** Has every space be encrypted from now on. @returns false where they are already */
+/** Encrypts every space from now on. @returns false when they are encrypted already */
 export function beginEncryption(world: World): boolean {
   if (world.spaces.every(({ encrypted }) => encrypted === true)) return false;
   world.spaces = world.spaces.map((space) => ({ ...space, encrypted: true }));

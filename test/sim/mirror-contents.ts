@@ -7,18 +7,21 @@ import { ADOPTED_INTO, isStaying } from './projects.ts';
 export const COUNTED = ['observations', 'summaries', 'prompts'] as const;
 export type Counts = Readonly<Record<(typeof COUNTED)[number], number>>;
 
-/** What a database in a mirror's place holds. */
+/** The contents of a mirror's database. */
 export interface Held {
   readonly found: readonly Found[];
   /** Without the conversations of claude-mem's own observer. */
   readonly counts: Counts;
-  /** Those of `counts` that must not be in a space. */
+  /** The part of `counts` that must not be in a space. */
   readonly excluded: Counts;
 }
 
 const OBSERVER = 'observer-sessions';
 
-/** Whether a row's project is a space's. Rows that have none belong to their sessions. Plain comparisons: nothing is shared. */
+/**
+ * Returns whether a row's project belongs to a space. Rows without one belong to their sessions. Plain comparisons,
+ * which share nothing with the judged code.
+ */
 export function isCovered(space: SpaceConfig, state: Found['state']): boolean {
   const [project = '', merged = ''] = [state['project'], state['merged_into_project']].map((value) =>
     value?.replaceAll("'", ''),
@@ -30,7 +33,7 @@ export function isCovered(space: SpaceConfig, state: Found['state']): boolean {
   );
 }
 
-/** What a database in a mirror's place holds; null when SQLite finds it damaged. */
+/** Reads a mirror's database; null when SQLite finds it damaged. */
 export function readDatabase(bytes: Buffer): Held | null {
   const plain = Buffer.from(bytes);
   // A database in memory has no WAL.
@@ -48,7 +51,7 @@ export function readDatabase(bytes: Buffer): Held | null {
   }
 }
 
-/** How many rows there are a table, and how many of them must not be in a space. */
+/** Counts the rows of each table, and those that must not be in a space. */
 function countRows(db: Database.Database): Pick<Held, 'counts' | 'excluded'> {
   const { content } = sessionColumns(db);
   const named = `SELECT s.project FROM sdk_sessions s WHERE s.${content} = t.${content}`;

@@ -7,19 +7,19 @@ import type { SimProcess } from './process.ts';
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** What one machine's engine reaches the bucket's mirrors with. */
+/** One machine's access to the bucket's mirrors. */
 export interface MirrorStoreOptions {
   readonly bucket: Bucket;
-  /** Whose planned faults strike here as well. */
+  /** The store whose planned faults also hit here. */
   readonly store: SimStore;
   readonly process: SimProcess;
-  /** Hears of every object before an engine puts it there. */
+  /** Called for every object before an engine stores it. */
   readonly onPut: (key: string, bytes: Buffer) => void;
 }
 
 /**
- * The mirrors of the bucket, as one machine's engine reaches them. A store that denies what it holds is no fault here: an
- * unconditional write then loses it, and nobody could prevent that.
+ * The mirrors of the bucket, as one machine's engine reaches them. A store that denies what it holds is no fault
+ * here: an unconditional write then overwrites it, and nobody could prevent that.
  */
 export class SimMirrorStore implements LegacyStore {
   readonly #options: MirrorStoreOptions;

@@ -12,33 +12,33 @@ import type { Model } from './model.ts';
 import { Original, type OriginalAct } from './original.ts';
 import type { Workload } from './workload.ts';
 
-/** What a person says when a machine is to publish or import a mirror. */
+/** A person's answers when a machine publishes or imports a mirror. */
 export interface MirrorOrder {
   /** The space's number. */
   readonly space: number;
-  /** Agree to the number that a refusal names. */
+  /** Whether to accept the number that a refusal names. */
   readonly agrees: boolean;
   /** By how much the person mistypes it. */
   readonly slip: number;
-  /** Replace what cannot be verified. */
+  /** Whether to replace what cannot be verified. */
   readonly overwrite: boolean;
-  /** Take the push lock whoever holds it. */
+  /** Whether to take the push lock from any holder. */
   readonly force: boolean;
-  /** The original's machine pushes at this store call unless a lock is there. */
+  /** The store call at which the original's machine pushes, unless there is a lock. */
   readonly pushAt: number | null;
 }
 
-/** A publication under way. */
+/** A publication in progress. */
 interface Running {
-  /** The number that a person agreed to, null for none. */
+  /** The number that a person accepted; null for none. */
   readonly agreed: number | null;
-  /** What the machine knew to be gone when it began. */
+  /** Memories that the machine knew to be gone when it began. */
   readonly gone: ReadonlySet<string>;
-  /** What its upload took the place of. */
+  /** The mirror that its upload replaced. */
   replaced: Buffer | null;
 }
 
-/** Nobody looks at it: the simulated store needs no address. */
+/** Unused: the simulated store needs no address. */
 const NOWHERE: StoreAccess = {
   endpoint: 'http://simulated',
   region: '',
@@ -47,12 +47,12 @@ const NOWHERE: StoreAccess = {
   secret_key: '',
 };
 
-/** How often a person is asked at the end of a history before it counts as broken. */
+/** How many questions a person answers at the end of a history before it counts as broken. */
 const MAX_QUESTIONS = 6;
 
 /**
- * Whole-file mirrors of the spaces for a machine with the original's scripts, and what must be true of every one that an engine
- * publishes.
+ * Whole-file mirrors of the spaces for a machine with the original's scripts, and the conditions on every mirror that
+ * an engine publishes.
  */
 export class Mirrors {
   readonly #world: World;
@@ -79,12 +79,12 @@ export class Mirrors {
     this.#original?.machine.close();
   }
 
-  /** The original's machine does something. @returns whether it could */
+  /** Lets the original's machine act. @returns whether it could */
   act(act: OriginalAct, dice: Dice): boolean {
     return this.original.act(act, dice);
   }
 
-  /** The original's machine pushes in the middle of a publication, unless anybody holds the lock. */
+  /** Lets the original's machine push during a publication, unless anybody holds the lock. */
   pushBetween(space: number, dice: Dice): void {
     const { spaces, bucket } = this.#world;
     const { cid } = spaceOf(spaces, space);
@@ -141,7 +141,10 @@ export class Mirrors {
     }
   }
 
-  /** What a machine has now and had not before a call came from a mirror, or claude-mem wrote it: the machine has yet to send it. */
+  /**
+   * Files new memories of a machine since a call. They came from a mirror, or claude-mem wrote them, so the machine
+   * must still send them.
+   */
   fileNewcomers(machine: Machine, before: ReadonlyMap<string, number>): void {
     const newcomers = [...machine.counts()].filter(
       ([identity, count]) => count > (before.get(identity) ?? 0) && !machine.pending.has(identity),
@@ -153,7 +156,7 @@ export class Mirrors {
     );
   }
 
-  /** Judges an object that an engine is about to put in place of another one. */
+  /** Judges an object that an engine is about to store over another one. */
   judge(machine: Machine, key: string, bytes: Buffer): void {
     const say = (problem: string): void =>
       void this.#world.bucket.violations.push(`${machine.name} published ${key}: ${problem}`);
@@ -198,13 +201,13 @@ export class Mirrors {
       say(`${words}, and a person agreed to ${running.agreed}`);
   }
 
-  /** Everything that the original's machine put into a mirror which a machine took in must be everywhere at the end. */
+  /** Requires that everything from the original's machine in a mirror that a machine imported is everywhere at the end. */
   #tookIn(space: SpaceConfig, mirror: Buffer | null): void {
     const held = mirror === null || !space.projects.includes('*') ? null : readDatabase(mirror);
     if (held !== null) this.#model.tookIn(countByIdentity(held.found));
   }
 
-  /** A mirror whose digest fits; null when there is none. */
+  /** Returns a mirror whose digest fits; null when there is none. */
   #wholeMirror({ cid }: SpaceConfig): Buffer | null {
     const { bucket } = this.#world;
     const bytes = bucket.get(`projects/${cid}/sqlite/claude-mem.db`);
@@ -218,7 +221,7 @@ export class Mirrors {
   }
 
   /**
-   * Publishes every mirror at the end of a history, with whatever a person has to agree to. In encrypted spaces nothing is.
+   * Publishes every mirror at the end of a history, with whatever a person must accept; none in encrypted spaces.
    * @returns how many memories came in
    */
   async publishSurely(machine: Machine): Promise<number> {
@@ -244,8 +247,8 @@ export class Mirrors {
   }
 
   /**
-   * Has the original's machine pull the last mirror.
-   * @returns how often each memory is there then; null when there is no mirror
+   * Makes the original's machine pull the last mirror.
+   * @returns how often each memory then exists; null when there is no mirror
    */
   pullLast(): Map<string, number> | null {
     if (this.#world.bucket.isEncrypted) return null;
@@ -262,7 +265,7 @@ function spaceOf(spaces: readonly SpaceConfig[], number: number): SpaceConfig {
   return space;
 }
 
-/** The number that a refusal asks a person to confirm; null for another error. */
+/** Returns the number that a refusal asks a person to confirm; null for another error. */
 function refusedNumber(error: unknown): number | null {
   if (!(error instanceof MembridgeError) || error.code !== 'mirror_guarded') return null;
   const number = /--fewer (\d+)\./.exec(error.message)?.[1];

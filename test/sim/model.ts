@@ -3,45 +3,51 @@ import { readable } from './inventory.ts';
 /** The name of the machine that still runs the original's scripts. */
 export const ORIGINAL = 'original';
 
-/** What the model knows of one memory that somebody wrote. */
+/** What the model knows about one written memory. */
 interface Written {
-  /** How often it must be there on every machine. */
+  /** How often it must exist on every machine. */
   required: number;
-  /** How often it may be there: a true twin is there twice. */
+  /** How often it may exist: a true twin exists twice. */
   allowed: number;
-  /** Of that, how many a finished push has sent: no machine's loss can cost them. */
+  /** How many of these a finished push has sent: no machine's loss can cost them. */
   sent: number;
-  /** The node that it must not leave, for what never travels. */
+  /** The node that it must not leave, if it never travels. */
   readonly staysAt: string | null;
-  /** Somebody deleted it, and nobody wrote it since. */
+  /** Whether it was deleted, and nobody wrote it since. */
   deleted: boolean;
-  /** A fault gave an older state back, so that it may be there although it was deleted. */
+  /** Whether a fault restored an older state, so that it may exist although it was deleted. */
   mayReturn: boolean;
-  /** What was like it where it was deleted: were one of these deleted elsewhere, one of the two stays. */
+  /** Memories like it where it was deleted: if another machine deletes one of these, one of the two stays. */
   readonly like: Set<string>;
-  /** Nodes that wrote it, or that a fault had tell of it as if they had. */
+  /** Nodes that wrote it, or that publish it as their own after a fault. */
   readonly writers: Set<string>;
 }
 
-/** Rows that a machine wrote since its last finished push began, with how often each is there. */
+/** Rows that a machine wrote since its last finished push began, with how often each exists. */
 export type Pending = Map<string, number>;
 
-/** What must be true of a fleet: every memory ever written, but for those that were thrown away before anybody saw them. */
+/**
+ * The conditions on a fleet: it holds every memory ever written, except those that were discarded before anybody saw
+ * them.
+ */
 export class Model {
   readonly #written = new Map<string, Written>();
-  /** Sessions that a node may make up for rows that had none. */
+  /** Sessions that a node may make for rows without one. */
   readonly #stubs = new Set<string>();
-  /** Memories of which somebody kept one and deleted the others: one of each group must be left. */
+  /** Groups of memories of which somebody kept one and deleted the others: one of each group must be left. */
   #cleanUps: Set<string>[] = [];
-  /** What a person made of a memory by editing its text: the new one, and what it was. */
+  /** The results of a person's text edits: the new memory, and the former one. */
   readonly #edits = new Map<string, string>();
-  /** Memories that went in another way than by a clean-up: of their group, nobody can say what must be left. */
+  /** Memories that disappeared in another way than by a clean-up: then nobody can say which of their group must be left. */
   readonly #gone = new Set<string>();
 
-  /** A row was written on a node's machine and is now there `count` times; what never travels stays at that node. */
+  /**
+   * Records a row that was written on a node's machine and now exists `count` times; what never travels stays at that
+   * node.
+   */
   wrote(identity: string, count: number, node: string, stays: boolean): void {
     const known = this.#written.get(identity);
-    // No engine looks after that machine: nobody need have what only it wrote before a mirror was taken in.
+    // No engine runs on that machine: what only it wrote before the import of a mirror need not exist.
     const required = node === ORIGINAL ? 0 : count;
     if (known === undefined) {
       this.#written.set(identity, {
@@ -58,12 +64,15 @@ export class Model {
     }
     known.writers.add(node);
     known.allowed = Math.max(known.allowed, count);
-    // Written again after a deletion, or beside one: which came last is for the versions to say.
+    // Written again after a deletion, or beside one: the versions decide which came last.
     if (known.deleted) known.mayReturn = true;
     else known.required = Math.max(known.required, required);
   }
 
-  /** A machine took a mirror in, with how often each memory is there: what the original's machine wrote of it is safe now. */
+  /**
+   * Records that a machine imported a mirror, with how often each memory exists: what the original's machine wrote
+   * there is safe now.
+   */
   tookIn(counts: ReadonlyMap<string, number>): void {
     for (const [identity, count] of counts) {
       const known = this.#written.get(identity);
@@ -72,14 +81,17 @@ export class Model {
     }
   }
 
-  /** A node may tell of memories as its own from now on: its ledger does not know, or no longer knows, whose they are. */
+  /**
+   * Records that a node may publish memories as its own from now on: its ledger does not know, or no longer knows,
+   * whose they are.
+   */
   tellsOf(node: string, identities: Iterable<string>): void {
     for (const identity of identities) this.#written.get(identity)?.writers.add(node);
   }
 
   /**
-   * Whether nobody but a node ever wrote a row. Of sessions that says nothing: one is made up for rows of others. A memory that was
-   * deleted may live again by the word of whoever saw it live.
+   * Returns whether only one node ever wrote a row. For sessions that proves nothing: one is made for rows of others.
+   * A deleted memory may live again when somebody who saw it publishes it.
    */
   isOnlyOf(identity: string, node: string): boolean {
     const known = this.#written.get(identity);
@@ -87,12 +99,12 @@ export class Model {
     return known.writers.size === 1 && known.writers.has(node);
   }
 
-  /** Somebody took a text out of a memory, which thereby became another one. */
+  /** Records that somebody removed a text from a memory, which thereby became another one. */
   edited(before: string, now: string): void {
     this.#edits.set(now, before);
   }
 
-  /** A push that began with these rows pending has finished. */
+  /** Records that a push that began with these pending rows has finished. */
   sent(pending: Pending): void {
     for (const [identity, count] of pending) {
       const known = this.#written.get(identity);
@@ -101,8 +113,8 @@ export class Model {
   }
 
   /**
-   * A database was thrown away: what it alone held is gone for good.
-   * @param elsewhere how often each memory is on the machine that has it most often, of those that are left
+   * Records that a database was discarded: what only it held is lost for good.
+   * @param elsewhere how often each memory is on the remaining machine that has it most often
    */
   threwAway(pending: Pending, elsewhere: ReadonlyMap<string, number>): void {
     for (const identity of pending.keys()) {
@@ -113,7 +125,7 @@ export class Model {
     }
   }
 
-  /** An older copy of a database took the place of a newer one: what it holds is there again. */
+  /** Records that an older copy of a database replaced a newer one: its memories exist again. */
   broughtBack(counts: ReadonlyMap<string, number>): void {
     for (const [identity, count] of counts) {
       const known = this.#written.get(identity);
@@ -121,7 +133,7 @@ export class Model {
       if (known.deleted) known.mayReturn = true;
       else known.required = Math.max(known.required, count);
     }
-    // Who puts the copy from before an edit in place undoes the edit: by that row, the two cannot be told apart.
+    // Restoring the copy from before an edit undoes the edit. The row does not show which of the two happened.
     for (const [now, before] of this.#edits) {
       const known = this.#written.get(now);
       if (known !== undefined && counts.has(before) && !counts.has(now)) known.required = 0;
@@ -129,7 +141,8 @@ export class Model {
   }
 
   /**
-   * @param counts whether every machine must lose it; else it is gone here, and may come back from others
+   * Records a deletion.
+   * @param counts whether every machine must lose it; otherwise it is deleted here, and may return from others
    * @param isCleanUp whether a like memory was kept
    */
   deleted(identity: string, counts: boolean, isCleanUp = false): void {
@@ -141,30 +154,30 @@ export class Model {
     if (!counts || known.allowed > 1) known.mayReturn = true;
   }
 
-  /** A person deleted some of a memory's true twins with their session; `left` of them stay on that machine. */
+  /** Records that a person deleted some true twins of a memory with their session; `left` of them stay on that machine. */
   deletedTwin(identity: string, left: number): void {
     const known = this.#written.get(identity);
     if (known !== undefined) known.required = Math.min(known.required, left);
   }
 
-  /** Somebody is about to delete a memory where others that are like it stay. */
+  /** Records that somebody is about to delete a memory while others like it stay. */
   mayHaveKept(identity: string, like: readonly string[]): void {
     for (const other of like) this.#written.get(identity)?.like.add(other);
   }
 
-  /** Whether a memory that was deleted may be the one that stays: what was like it was deleted, too. */
+  /** Returns whether a deleted memory may be the one that stays, because a memory like it was deleted too. */
   #mayStay({ like }: Written): boolean {
     return [...like].some((other) => this.#written.get(other)?.deleted === true);
   }
 
-  /** Whatever was deleted so far may be there again: a ledger that knew of the deletions is gone. */
+  /** Records that everything deleted so far may exist again: a ledger that knew of the deletions is lost. */
   forgotDeletions(): void {
     for (const known of this.#written.values()) if (known.deleted) known.mayReturn = true;
   }
 
   /**
-   * Somebody kept one of these memories and deleted the others. Groups that share a memory become one: what was kept of the one
-   * may have been deleted with the other.
+   * Records that somebody kept one of these memories and deleted the others. Groups that share a memory become one:
+   * what was kept of one group may have been deleted with the other.
    */
   cleanedUp(identities: readonly string[]): void {
     const shared = this.#cleanUps.filter((group) => identities.some((identity) => group.has(identity)));
@@ -184,7 +197,7 @@ export class Model {
     return this.#written.get(identity)?.deleted === true;
   }
 
-  /** Whether a memory was deleted for good: nobody may show it who knows. */
+  /** Returns whether a memory was deleted for good, so that no machine that knows may show it. */
   isGone(identity: string): boolean {
     const known = this.#written.get(identity);
     return known !== undefined && known.deleted && !known.mayReturn && !this.#mayStay(known);
@@ -196,7 +209,7 @@ export class Model {
 
   /**
    * Compares what a machine holds with what it must hold.
-   * @returns one line a difference
+   * @returns one line for each difference
    */
   judge(
     { name: machine, node }: { readonly name: string; readonly node: string },

@@ -7,9 +7,9 @@ import { makeRoot, runMany, type SimReport } from './run.ts';
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /**
- * Runs histories on an engine that is broken on purpose, until one fails.
- * @returns the run; a mutation that was not caught has no failures
- * @throws Error when the text to replace is not there exactly once
+ * Runs histories on a deliberately broken engine until one fails.
+ * @returns the run; an undetected mutation has no failures
+ * @throws Error when the text to replace does not occur exactly once
  */
 export async function runMutated(
   mutation: Mutation,

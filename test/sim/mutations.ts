@@ -1,20 +1,20 @@
-/** A place of the engine's source, and what stands there instead. */
+/** A place in the engine's source, and its replacement. */
 interface Edit {
   /** Below memory/. */
   readonly file: string;
-  /** Must be there exactly once: a mutation whose text has gone is no mutation. */
+  /** Must occur exactly once: without its text, a mutation changes nothing. */
   readonly find: string;
   readonly replace: string;
 }
 
-/** One deliberate breakage of the engine's source, and the promise that it breaks. */
+/** One deliberate fault in the engine's source, and the promise that it breaks. */
 export interface Mutation extends Edit {
   readonly breaks: string;
-  /** Another place, where the promise is kept twice. */
+  /** Another place, where the promise is implemented twice. */
   readonly also?: Edit;
 }
 
-/** One breakage for every invariant of docs/internals/simulation.md. The simulation must catch each. */
+/** One fault for every invariant of docs/internals/simulation.md. The simulation must detect each. */
 export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'nothing is lost: what was struck off the outbox is in the store',

@@ -7,11 +7,11 @@ import { ORIGINAL } from './model.ts';
 import type { Dice } from './dice.ts';
 import type { Workload, WriteKind } from './workload.ts';
 
-/** What a machine that still runs the original's scripts may do. */
+/** The actions of a machine that still runs the original's scripts. */
 export const ORIGINAL_ACTS = ['write', 'push', 'push-half', 'push-damaged', 'pull'] as const;
 export type OriginalAct = (typeof ORIGINAL_ACTS)[number];
 
-/** What its claude-mem writes. What is deleted there stays in the fleet, since an import only adds. */
+/** What its claude-mem writes. Its deletions stay local, because an import only adds. */
 const WRITES = [
   'session',
   'append',
@@ -27,14 +27,14 @@ const WRITES = [
   'rewrite-memory-id',
 ] as const satisfies readonly WriteKind[];
 
-/** How long another host's push lock counts, in seconds: the original's time to live and its grace. */
+/** How long another host's push lock is valid, in seconds: the original's time to live and its grace period. */
 const LOCK_SECONDS = 7_200 + 60;
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 /**
- * A machine with the original's scripts: they push the whole database over the mirror of the first space, and replace the whole
- * database by what they pull. No engine looks after it.
+ * A machine with the original's scripts. They push the whole database over the mirror of the first space, and replace
+ * the whole database by what they pull. No engine runs there.
  */
 export class Original {
   readonly machine: Machine;
@@ -47,7 +47,7 @@ export class Original {
     this.machine = new Machine(world, ORIGINAL, release);
   }
 
-  /** @returns whether there was anything to do, and no lock in the way */
+  /** Acts. @returns whether there was anything to do, and no lock in the way */
   act(act: OriginalAct, dice: Dice): boolean {
     switch (act) {
       case 'write':
@@ -62,8 +62,8 @@ export class Original {
 
   /**
    * Pushes as the script does: the database, its digest, a manifest, under a lock that it never releases.
-   * @param how half: no digest or manifest follows; damaged: what arrives is cut off
-   * @param force take the lock whoever holds it
+   * @param how half: no digest or manifest follows; damaged: the upload is cut off
+   * @param force take the lock from any holder
    */
   push(how: 'push' | 'push-half' | 'push-damaged', dice: Dice, force: boolean): boolean {
     const { bucket } = this.#world;
@@ -99,7 +99,7 @@ export class Original {
     return true;
   }
 
-  /** Pulls as the script does, after its check of the digest. @returns whether it had anything to pull */
+  /** Pulls as the script does, after its check of the digest. @returns whether there was anything to pull */
   pull(): boolean {
     const { bucket } = this.#world;
     const bytes = bucket.get(`${this.#prefix()}/claude-mem.db`);
@@ -112,7 +112,7 @@ export class Original {
     return true;
   }
 
-  /** What its database holds. */
+  /** Returns the memories in its database. */
   memories(): Found[] {
     return takeInventory(this.machine.worker);
   }
@@ -128,7 +128,7 @@ export class Original {
   }
 }
 
-/** Whether another host holds the push lock. */
+/** Returns whether another host holds the push lock. */
 function isHeld(lock: Buffer | null, at: number): boolean {
   if (lock === null) return false;
   const { hostname, timestamp } = JSON.parse(lock.toString('utf8')) as {

@@ -10,12 +10,12 @@ type Columns = Record<string, string | number | null | Buffer>;
 
 const CHILDREN = ['prompt', 'summary', 'observation'] as const;
 
-/** How many rows one step copies at most. */
+/** The most rows that one step copies. */
 const MAX_ROWS = 4;
 
 /**
- * A tool beside Membridge that copies rows from one machine's database into another's, as claude-mem's own cloud sync does: under ids
- * of their own, with the origin named, and now and then into a session of its own making.
+ * A tool besides Membridge that copies rows from one machine's database into another's, as claude-mem's own cloud
+ * sync does. The copies get new ids and name their origin. Some go into a session that the tool makes.
  */
 export class OtherSync {
   readonly #model: Model;
@@ -26,7 +26,7 @@ export class OtherSync {
 
   /**
    * Copies some rows that the first machine's claude-mem wrote itself.
-   * @returns how many were copied
+   * @returns how many it copied
    */
   copy(from: Machine, to: Machine, dice: Dice): number {
     const isAble = [from, to].every((machine) =>
@@ -34,7 +34,7 @@ export class OtherSync {
     );
     if (from === to || !isAble) return 0;
     const [there, here] = [from.counts(), to.counts()];
-    // Of twins nobody could say which of the two is the copy.
+    // For twins nobody could say which of the two is the copy.
     const single = CHILDREN.flatMap((kind) =>
       nativeRows(from, kind)
         .map((id) => ({ ...findRow(from.worker, kind, id), kind }))
@@ -61,7 +61,7 @@ export class OtherSync {
       id,
     );
     if (row === null || session === null || isPrivate(session) || isPrivate(row)) return false;
-    // The tool sends JSON: of other text than UTF-8 it would make another memory.
+    // The tool sends JSON, which would change text that is not UTF-8 into another memory.
     if (Object.values(row).some((value) => Buffer.isBuffer(value) && !isUtf8(value))) return false;
     const place = this.#place(to, kind, session, Number(row['created_at_epoch']));
     if (place === null) return false;
@@ -71,7 +71,7 @@ export class OtherSync {
       origin_local_id: String(id),
       synced_at: to.now(),
     };
-    // A prompt keeps the name of its conversation, also where it hangs on a session that the tool made up.
+    // A prompt keeps the name of its conversation, also in a session that the tool made.
     const links = kind === 'prompt' ? { session_db_id: place.id } : { project: nameFor(to, row) };
     const inserted = insert(to.worker, kind, { ...row, ...origin, ...links });
     if (inserted === null) return false;
@@ -87,8 +87,9 @@ export class OtherSync {
   }
 
   /**
-   * The session that a row gets, by claude-mem's own rules (13.25.3): the one with its memory id; else, for a prompt, the one of its
-   * conversation; else one of the tool's own making, which for other rows bears the memory id as its name.
+   * Chooses the session of a row by claude-mem's own rules (13.25.3). It is the session with its memory id. Otherwise
+   * it is, for a prompt, the one of its conversation. Otherwise the tool makes one; for other rows than prompts it
+   * uses the memory id as name.
    */
   #place(to: Machine, kind: (typeof CHILDREN)[number], session: Columns, at: number): Place | null {
     if (session['memory_session_id'] === null) return null;
@@ -124,7 +125,7 @@ export class OtherSync {
   }
 }
 
-/** A session that a row is put into. */
+/** A session for a row. */
 interface Place {
   readonly id: number;
   readonly content: string;
@@ -138,7 +139,7 @@ const isPrivate = ({ project, merged_into_project: merged }: Columns): boolean =
 const nameFor = (to: Machine, { project }: Columns): string =>
   localName(spaceName(String(project)), to.hasNames);
 
-/** Ids of rows that this machine's claude-mem wrote itself, in sessions that are there. */
+/** Returns the ids of rows that this machine's claude-mem wrote itself, in existing sessions. */
 function nativeRows(machine: Machine, kind: (typeof CHILDREN)[number]): number[] {
   return machine.worker
     .prepare(`SELECT id FROM ${TABLES[kind]} WHERE origin_device_id IS NULL ORDER BY id`)
@@ -146,7 +147,7 @@ function nativeRows(machine: Machine, kind: (typeof CHILDREN)[number]): number[]
     .all() as number[];
 }
 
-/** One row with its texts as bytes: not all of them are UTF-8. */
+/** Returns one row with its texts as bytes, because not all of them are UTF-8. */
 function exactRow({ worker }: Machine, sql: string, id: number): Columns | null {
   const columns = worker.prepare(sql).columns();
   const exact = columns.map(
@@ -156,7 +157,7 @@ function exactRow({ worker }: Machine, sql: string, id: number): Columns | null 
   return row === undefined ? null : (row as Columns);
 }
 
-/** Inserts what the table has columns for. @returns the new id, or null where a constraint refuses the row */
+/** Inserts the values for which the table has columns. @returns the new id, or null when a constraint refuses the row */
 function insert(db: Database.Database, kind: RowKind, row: Columns): number | null {
   const columns = [...columnsOf(db, TABLES[kind])].filter((name) => name in row);
   const values = columns.map((column) => row[column] ?? null);

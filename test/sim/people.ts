@@ -4,14 +4,14 @@ import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 import { isStaying } from './projects.ts';
 
-/** What a person does to claude-mem's database by hand. */
+/** A person's manual changes to claude-mem's database. */
 export const HAND_WRITES = ['edit', 'edit-many', 'near-twin', 'clean-up'] as const;
 export type HandWrite = (typeof HAND_WRITES)[number];
 
 type ChildKind = Exclude<RowKind, 'session'>;
 type Columns = Record<string, string | number | null | Buffer>;
 
-/** What the workload lends: how rows are counted, inserted and filed as deleted. */
+/** Functions of the workload: counting, inserting, and recording deletions. */
 export interface Hands {
   readonly model: Model;
   ids(machine: Machine, kind: RowKind, where?: string): number[];
@@ -25,7 +25,7 @@ export interface Hands {
 
 const CHILDREN = ['prompt', 'summary', 'observation'] as const;
 
-/** The column that says most, and the one that names the memory. */
+/** The column with the main text, and the one that names the memory. */
 const TEXT: Readonly<Record<ChildKind, string>> = {
   prompt: 'prompt_text',
   summary: 'learned',
@@ -38,8 +38,8 @@ const HEAD: Readonly<Record<ChildKind, string>> = {
 };
 
 /**
- * What is like a row on its machine: it says the same, has the same title, or is of the same session. Whoever deletes the row
- * may have kept that one.
+ * Returns what is like a row on its machine: it has the same text, the same title, or the same session. A person who
+ * deletes the row may have kept that one.
  * @returns identities
  */
 export function likeOf(machine: Machine, kind: ChildKind, id: number): string[] {
@@ -56,7 +56,7 @@ export function likeOf(machine: Machine, kind: ChildKind, id: number): string[] 
   return ids.map((other) => findRow(machine.worker, kind, other).identity);
 }
 
-/** Takes texts out of rows, and cleans up what is there more than once. */
+/** Removes texts from rows, and cleans up duplicates. */
 export class People {
   readonly #hands: Hands;
 
@@ -88,7 +88,7 @@ export class People {
     }
   }
 
-  /** The same again of the row that comes first by what it says: on every machine that has it, the same one. */
+  /** Makes a near twin of the row that comes first by its text: the same one on every machine that has it. */
   twinOfFirst(machine: Machine, dice: Dice): void {
     const kind = dice.pick(CHILDREN);
     const identityOf = (id: number): string => findRow(machine.worker, kind, id).identity;
@@ -97,8 +97,8 @@ export class People {
   }
 
   /**
-   * Rows that are there once and may travel: of twins nobody could say which is meant. claude-mem writes nothing into a session that
-   * another sync made up.
+   * Returns rows that exist once and may travel: for twins nobody could say which one is meant. Nor may they be in a
+   * session that another sync made: claude-mem writes nothing there.
    */
   #single(machine: Machine, kind: ChildKind): number[] {
     return this.#hands.ids(machine, kind).filter((id) => {
@@ -121,7 +121,10 @@ export class People {
     this.#hands.model.edited(before, identity);
   }
 
-  /** The same again under another time and, but for prompts, with another text: what two hooks make of one event. */
+  /**
+   * Writes the same memory with another time and, except for prompts, with another text: what two hooks make of one
+   * event.
+   */
   #nearTwin(machine: Machine, kind: ChildKind, dice: Dice): void {
     const ids = this.#single(machine, kind);
     if (ids.length === 0) return;
@@ -141,7 +144,7 @@ export class People {
     this.#hands.insert(machine, kind, copy, false);
   }
 
-  /** Of rows that are alike by some rule, one is kept. */
+  /** Keeps one of the rows that are alike by some rule. */
   #cleanUp(machine: Machine, kind: ChildKind, dice: Dice): void {
     const db = machine.worker;
     const { memory } = sessionColumns(db);

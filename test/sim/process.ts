@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 
-/** What ends a simulated process: thrown out of whatever it was doing. */
+/** Ends a simulated process: thrown from whatever it was doing. */
 export class Crash extends Error {
   constructor() {
     super('the simulated process was killed');
@@ -15,9 +15,9 @@ export type FullFile = 'ledger.db' | 'claude-mem.db';
 const NO_LIMIT = 4_294_967_294;
 
 /**
- * The process that a simulated machine's engine runs in: it counts everything that the engine does to the world, dies at
- * a chosen one, and from then on does nothing more. The SQLite files are real; what an uncommitted transaction leaves
- * behind is what SQLite makes of it.
+ * The process in which a simulated machine's engine runs. It counts every effect of the engine on the world, dies at
+ * a chosen one, and then has no further effect. The SQLite files are real, so SQLite itself decides what an
+ * uncommitted transaction leaves.
  */
 export class SimProcess {
   readonly folder: string;
@@ -26,7 +26,7 @@ export class SimProcess {
   #dieAt = Number.POSITIVE_INFINITY;
   #dead = false;
   #full: FullFile | null = null;
-  /** The simulation itself is at work on the process's connections. */
+  /** Whether the simulation itself uses the process's connections. */
   #aside = false;
 
   /** @param folder every SQLite file that the process opens lies in it */
@@ -35,7 +35,7 @@ export class SimProcess {
     PROCESSES.set(`${folder}/`, this);
   }
 
-  /** Steps since the count was last set: store calls and SQL statements. */
+  /** Returns the steps since the count was last reset: store calls and SQL statements. */
   get steps(): number {
     return this.#steps;
   }
@@ -44,13 +44,13 @@ export class SimProcess {
     return this.#dead;
   }
 
-  /** Has the process die at its n-th step from now, or not at all. */
+  /** Makes the process die at its nth step from now, or not at all. */
   dieAfter(steps: number | null): void {
     this.#steps = 0;
     this.#dieAt = steps ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Notes a step. @throws Crash when the process dies here, or is dead */
+  /** Counts a step. @throws Crash when the process dies here, or is dead */
   step(): void {
     if (this.#aside) return;
     if (this.#dead) throw new Crash();
@@ -60,7 +60,7 @@ export class SimProcess {
     throw new Crash();
   }
 
-  /** Leaves no room for one of its files to grow; null gives it back. */
+  /** Leaves no room for one of its files to grow; null frees it again. */
   setFull(file: FullFile | null): void {
     if (this.#full === file) return;
     this.#full = file;
@@ -78,7 +78,7 @@ export class SimProcess {
     if (this.#full !== null && !db.readonly) this.#pragmas(db, `max_page_count = ${this.#limitOf(db)}`);
   }
 
-  /** Gives a dead process's files and locks back, as the kernel does; nothing is committed. */
+  /** Releases a dead process's files and locks, as the kernel does; nothing is committed. */
   bury(): void {
     for (const db of this.#handles) if (db.open) db.close();
     this.#handles.clear();
@@ -104,12 +104,15 @@ export class SimProcess {
 const PROCESSES = new Map<string, SimProcess>();
 const OWNERS = new WeakMap<Database.Database, SimProcess | 'outside'>();
 
-/** Ends the watch over processes whose folders are gone. */
+/** Stops watching processes whose folders are gone. */
 export function forgetProcesses(): void {
   PROCESSES.clear();
 }
 
-/** Opens a database on behalf of another program (claude-mem's worker, a person): no simulated process's business. */
+/**
+ * Opens a database on behalf of another program (claude-mem's worker, a person), which the simulated process does not
+ * count.
+ */
 export function openOutside(path: string): Database.Database {
   const db = new Database(path, { timeout: 0 });
   OWNERS.set(db, 'outside');
@@ -131,8 +134,9 @@ function ownerOf(db: Database.Database): SimProcess | null {
 type Method = (this: { database: Database.Database }, ...args: unknown[]) => unknown;
 
 /**
- * Has every SQL statement of a simulated process count as a step of it. BEGIN, COMMIT and ROLLBACK are statements too,
- * so that a process dies between any two of them. Once a program is enough; tests of the real thing do not load this file.
+ * Makes every SQL statement of a simulated process count as one of its steps. BEGIN, COMMIT and ROLLBACK are
+ * statements too, so that a process can die between any two of them. Call it once per program. Tests of the real
+ * engine do not load this file.
  */
 function watchStatements(): void {
   const memory = new Database(':memory:');

@@ -10,7 +10,7 @@ export const PROJECTS = [
   're\u0301sume\u0301',
 ] as const;
 
-/** What is excluded from every space. */
+/** Projects that every space excludes. */
 export const EXCLUDED = ['client-x', 'caf\u00e9'];
 
 /** Projects that must not leave their machine: excluded ones, their worktrees and their look-alikes. */
@@ -30,17 +30,17 @@ export const ADOPTED_INTO = 'client-x';
 /** One machine's own name of a project, which its worktrees follow. */
 export const NAMES: NonNullable<SpaceConfig['names']> = { 'web-laptop': 'website' };
 
-/** Whether rows of a project stay on their machine. Plain comparisons: nothing is shared with the code that is judged. */
+/** Returns whether rows of a project stay on their machine. Plain comparisons, which share nothing with the judged code. */
 export function isStaying(project: string): boolean {
   return project === ADOPTED || (STAYING as readonly string[]).includes(project);
 }
 
-/** A project by the name that a machine has for it. */
+/** Returns a project by the name that a machine has for it. */
 export function localName(project: string, hasNames: boolean): string {
   return hasNames ? project.replace(/^website(?=\/|$)/, 'web-laptop') : project;
 }
 
-/** A project by its name in the space. */
+/** Returns a project by its name in the space. */
 export function spaceName(project: string): string {
   return project.replace(/^web-laptop(?=\/|$)/, 'website');
 }

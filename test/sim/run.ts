@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { Outcome } from './history.ts';
 import type { Plan } from './steps.ts';
 
-/** What one worker process is to run. */
+/** The share of a worker process. */
 export interface Share {
   readonly seed: number;
   /** Numbers of histories. */
   readonly histories: readonly number[];
-  /** The engine's module; another than the real one to see whether its fault is caught. */
+  /** The engine's module; a broken one shows whether its fault is detected. */
   readonly engine: string;
   readonly root: string;
   /** Whether to stop at the first failure. */
@@ -23,7 +23,7 @@ export interface Failure {
   readonly outcome: Outcome;
 }
 
-/** What a worker says after every history. */
+/** A worker's message after every history. */
 export interface Told {
   readonly faults: Record<string, number>;
   readonly failure: Failure | null;
@@ -37,11 +37,11 @@ export interface SimOptions {
   readonly workers?: number;
   readonly untilFailure?: boolean;
   readonly progress?: (done: number, failures: number) => void;
-  /** Hears of every failure at once. */
+  /** Called for every failure immediately. */
   readonly onFailure?: (failure: Failure) => void;
 }
 
-/** What a run of many histories came to. */
+/** The result of a run of many histories. */
 export interface SimReport {
   readonly histories: number;
   readonly seed: number;
@@ -50,13 +50,16 @@ export interface SimReport {
   readonly ms: number;
 }
 
-/** No history takes longer than this unless it goes round in circles, in ms: 3 s, and much more where others use the machine. */
+/**
+ * How long a history may take before it counts as hanging, in ms: usually 3 s, and much more where others use the
+ * machine.
+ */
 const HANG_MS = 120_000;
 
 /** The engine that the product runs. */
 export const REAL_ENGINE = new URL('../../memory/engine.ts', import.meta.url).href;
 
-/** A folder for the histories' files: in memory where the system has such a place, for they are written to a lot. */
+/** Makes a folder for the histories' files: in memory where the system allows that, because they are written often. */
 export function makeRoot(): string {
   const shm = '/dev/shm';
   return mkdtempSync(join(existsSync(shm) ? shm : tmpdir(), 'membridge-sim-'));
@@ -101,7 +104,7 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
   return { histories: done, seed: options.seed, faults, failures, ms: performance.now() - began };
 }
 
-/** Runs a share in a process, and what is left of it in another one when a history hung. */
+/** Runs a share in a process, and the rest of it in another one when a history hung. */
 async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told) => void): Promise<void> {
   for (let left = share.histories; left.length > 0;) {
     const { done, hung } = await runUntilHang({ ...share, histories: left }, workers, hear);
@@ -110,7 +113,7 @@ async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told
   }
 }
 
-/** @returns how many histories ended or hung, and whether the last one hung */
+/** Runs until a history hangs. @returns how many histories ended or hung, and whether the last one hung */
 async function runUntilHang(
   share: Share,
   workers: ChildProcess[],
@@ -142,7 +145,7 @@ async function runUntilHang(
     await new Promise<void>((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (code, signal) => {
-        // A signal is ours: the history hung, or another one failed and was what we looked for.
+        // The signal is ours: the history hung, or another one failed as wanted.
         if (code === 0 || signal !== null) resolve();
         else reject(new Error(`a simulation process ended with ${code}`));
       });
@@ -153,12 +156,12 @@ async function runUntilHang(
   return { done: at, hung };
 }
 
-/** How a failing history is to be repeated. */
+/** Returns the command that repeats a failing history. */
 export function commandFor(seed: number, history: number): string {
   return `npm run sim -- --seed ${seed} --history ${history}`;
 }
 
-/** A plan as a list that a person can follow. */
+/** Returns a plan as a list that a person can follow. */
 export function describePlan(plan: Plan): string[] {
   const names = plan.releases.map(
     (release, n) =>

@@ -1,9 +1,9 @@
 import type { Call, Plan, Step } from './steps.ts';
 
 /**
- * Shortens a failing plan: leaves steps out, in halves first and then one by one, takes faults off the calls that stay,
- * and takes machines away, for as long as it still fails.
- * @param fails whether a plan still fails
+ * Shortens a failing plan. It leaves out steps, in halves first and then one by one. It removes faults from the
+ * remaining calls, and machines, as long as the plan still fails.
+ * @param fails returns whether a plan still fails
  * @param budget how many plans may be tried
  */
 export async function shrink(
@@ -40,7 +40,7 @@ export async function shrink(
   return best;
 }
 
-/** Forms of a step with less in them, the simplest first. */
+/** Returns simpler forms of a step, the simplest first. */
 function simplerSteps(step: Step | undefined): Step[] {
   if (step?.do !== 'sync') return [];
   const calm = (call: Call): Call => ({

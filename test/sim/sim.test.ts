@@ -7,7 +7,7 @@ import { commandFor, runMany } from './run.ts';
 const HISTORIES = 300;
 const SEED = 1;
 
-/** Histories that a broken engine may survive before it counts as not caught. */
+/** How many histories a broken engine may survive before it counts as undetected. */
 const PATIENCE = 120;
 
 describe('simulated fleets', () => {

@@ -8,14 +8,14 @@ import type { FullFile } from './process.ts';
 import { TRUSTS } from './trust.ts';
 import { WRITES, type WriteKind } from './workload.ts';
 
-/** What a simulated machine's engine is asked to do, and what befalls it meanwhile. */
+/** A request to a simulated machine's engine, and what happens during it. */
 export interface Call {
   readonly machine: number;
   readonly what: 'push' | 'pull' | 'full-pull' | 'notice' | 'audit' | 'publish' | 'import';
-  /** The process dies at this step of its own (a store call or an SQL statement); null: it lives. */
+  /** The step (a store call or an SQL statement) at which the process dies; null: it lives. */
   readonly dieAfter: number | null;
   readonly faults: readonly PlannedFault[];
-  /** No room for this file to grow. */
+  /** The file that has no room to grow. */
   readonly full: FullFile | null;
   /** Another program holds claude-mem's write lock until this store call. */
   readonly lockedUntil: number | null;
@@ -23,7 +23,7 @@ export interface Call {
   readonly cancelledAt: number | null;
   /** claude-mem writes at this store call. */
   readonly meanwhile: { readonly at: number; readonly write: WriteKind } | null;
-  /** What a person says to a publication or an import of a mirror. */
+  /** A person's answers to a publication or an import of a mirror. */
   readonly mirror?: MirrorOrder;
 }
 
@@ -50,7 +50,7 @@ export const OTHER_FAULTS = [
 export type Fault =
   (typeof STORE_LOSSES)[number] | (typeof GOING_BACK)[number] | (typeof OTHER_FAULTS)[number];
 
-/** One step of a history. It means the same whatever other steps are left out, so that a failing history can be shortened. */
+/** One step of a history. Its meaning does not depend on other steps, so that a failing history can be shortened. */
 export type Step =
   | { readonly do: 'write'; readonly machine: number; readonly write: WriteKind; readonly seed: number }
   | { readonly do: 'sync'; readonly calls: readonly Call[]; readonly seed: number }
@@ -59,21 +59,21 @@ export type Step =
   | { readonly do: 'fault'; readonly fault: Fault; readonly machine: number; readonly seed: number }
   /** A tool beside Membridge copies rows from one machine's database into another's. */
   | { readonly do: 'copy'; readonly from: number; readonly machine: number; readonly seed: number }
-  /** A person says what a machine does with what another one's node writes. */
+  /** A person sets what a machine does with another node's memories. */
   | { readonly do: 'trust'; readonly machine: number; readonly of: number; readonly trust: Trust }
   /** claude-mem is upgraded in place between two calls, after the agent has looked at what was written. */
   | { readonly do: 'upgrade'; readonly machine: number; readonly seed: number }
   /** Every space is encrypted from here on. */
   | { readonly do: 'encrypt' }
-  /** A full-text index of claude-mem is damaged, or a person mends what is damaged. */
+  /** A full-text index of claude-mem is damaged, or a person repairs it. */
   | { readonly do: 'damage' | 'mend'; readonly machine: number; readonly seed: number }
-  /** The machine with the original's scripts does something. */
+  /** The machine with the original's scripts acts. */
   | { readonly do: 'original'; readonly act: OriginalAct; readonly seed: number }
   /** A removed machine writes into the store. */
   | { readonly do: 'attack'; readonly attack: Attack; readonly seed: number }
   | { readonly do: 'wait'; readonly ms: number };
 
-/** Releases whose tables the sync takes; a fleet mixes them. */
+/** Releases whose tables the sync supports; a fleet mixes them. */
 export const RELEASES = [
   '8.5.10',
   '9.1.1',
@@ -87,14 +87,14 @@ export const RELEASES = [
   '13.25.3',
 ] as const;
 
-/** A history before it happens: it follows from the seed alone. */
+/** A history before it happens; it depends only on the seed. */
 export interface Plan {
   readonly releases: readonly string[];
   /** How wrong each machine's clock is at first, in ms. */
   readonly skews: readonly number[];
-  /** How many writes the first machine had when the second was made as a copy of its database; 0: it was not. */
+  /** How many writes the first machine had when the second was made as a copy of its database; 0: it was no copy. */
   readonly shared: number;
-  /** The machine that has names of its own for projects, null for none. */
+  /** The machine with its own names for projects; null for none. */
   readonly names: number | null;
   /** Whether there is a second space, of some of the projects. */
   readonly second: boolean;
@@ -117,7 +117,7 @@ export function drawPlan(seed: number): Plan {
   }, drawHonestPlan(seed));
   const dice = new Dice(seed ^ 0x5ea1);
   if (!dice.chance(0.25)) return plan;
-  // From the start, or from some moment on: also while a push lies half done.
+  // From the start, or from some moment on, even while a push is half done.
   const halfDone = plan.steps.flatMap((step, n) => (isHalfDone(step) ? [n + 1] : []));
   const at = dice.chance(0.4)
     ? 0
@@ -127,20 +127,20 @@ export function drawPlan(seed: number): Plan {
   return { ...plan, steps: plan.steps.toSpliced(at, 0, { do: 'encrypt' }) };
 }
 
-/** Whether a push may end before the store has everything that it had made ready. */
+/** Returns whether a push may end before the store has everything that it had prepared. */
 const isHalfDone = (step: Step): boolean =>
   step.do === 'sync' &&
   step.calls.some(
     ({ what, dieAfter, faults }) => what === 'push' && (dieAfter !== null || faults.length > 0),
   );
 
-/** Steps that only some histories have; nothing else changes in these. */
+/** Steps that only some histories have; they change nothing else there. */
 interface Inserted {
   /** Sets its chance apart from that of the others. */
   readonly salt: number;
-  /** In what share of the histories there are any. */
+  /** The share of histories that have any. */
   readonly share: number;
-  /** After what share of the other steps. */
+  /** The share of the other steps that one of these follows. */
   readonly rate: number;
   readonly draw: (dice: Dice, machines: number) => Step[];
 }
@@ -197,7 +197,7 @@ const INSERTED: readonly Inserted[] = [
   },
 ];
 
-/** Whether a step has to do with the mirrors of the original's scripts. */
+/** Returns whether a step concerns the mirrors of the original's scripts. */
 export const isOfMirror = (step: Step): boolean =>
   step.do === 'original' || (step.do === 'sync' && step.calls.some(({ mirror }) => mirror !== undefined));
 
@@ -219,7 +219,7 @@ function drawMirrorStep(dice: Dice, machine: number): Step {
   }
   const hit = dice.chance(0.4);
   const overwrite = dice.chance(0.5);
-  // What arrives damaged looks like what is damaged there, which a person may have overwritten.
+  // A damaged arrival looks like a damaged mirror, which a person may have overwritten.
   const fitting = CALL_FAULTS.filter((fault) => !overwrite || !fault.endsWith('-body'));
   const count = hit && dice.chance(0.6) ? dice.between(1, 3) : 0;
   const call: Call = {
@@ -320,7 +320,7 @@ function drawHonestPlan(seed: number): Plan {
   };
 }
 
-/** A wrong clock: years off now and then, minutes otherwise; in ms. */
+/** Draws a wrong clock: sometimes by years, otherwise by minutes; in ms. */
 export function drawSkew(dice: Dice): number {
   return dice.weighted([
     [2, 0],

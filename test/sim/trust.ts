@@ -3,12 +3,12 @@ import { readable } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
 
-/** What a person may have a machine do with what another node writes. */
+/** What a person may set for another node's memories. */
 export const TRUSTS = ['hold', 'ignore', 'accept'] as const satisfies readonly Trust[];
 
 /**
- * A person sets what a machine does with what a node writes.
- * @returns what the machine shows although it was not to take it
+ * Sets a machine's trust in a node.
+ * @returns what the machine shows although it must not accept it
  */
 export function setTrust(machine: Machine, node: string, trust: Trust, model: Model): string[] {
   if (node === machine.node) return [];
@@ -23,12 +23,12 @@ export function setTrust(machine: Machine, node: string, trust: Trust, model: Mo
   return shown;
 }
 
-/** Has a machine take what everybody writes. @returns as setTrust */
+/** Makes a machine accept every node's memories. @returns as setTrust */
 export function trustEverybody(machine: Machine, model: Model): string[] {
   return [...machine.trust.keys()].flatMap((node) => setTrust(machine, node, 'accept', model));
 }
 
-/** Memories of a node that came in since the machine does not take any, whoever passed them on. */
+/** Returns memories of a node that came in, from any node, since the machine stopped accepting them. */
 function findUntrusted(machine: Machine, node: string, model: Model): string[] {
   const had = machine.hadBefore.get(node);
   if (had === undefined) return [];

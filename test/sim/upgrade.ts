@@ -9,11 +9,11 @@ import { RELEASES } from './steps.ts';
  */
 export function upgradeMachine(machine: Machine, dice: Dice): boolean {
   const later = RELEASES.slice(RELEASES.findIndex((release) => release === machine.release) + 1);
-  // The upgrade makes the indexes again, which claude-mem cannot do with damaged ones.
+  // The upgrade rebuilds the indexes, which claude-mem cannot do with damaged ones.
   if (later.length === 0 || machine.isIndexDamaged) return false;
   machine.release = dice.pick(later);
   upgradeDatabase(machine.worker, machine.release);
-  // What the connection knew of its tables is of before.
+  // The connection's knowledge of its tables is outdated.
   machine.closeWorker();
   return true;
 }

@@ -11,19 +11,19 @@ import { openOutside } from './process.ts';
 import { spaceName } from './projects.ts';
 import { trustEverybody } from './trust.ts';
 
-/** What a history came to; all lists are empty when the sync kept its promises. */
+/** The result of a history; all lists are empty when the sync kept its promises. */
 export interface Verdict {
   readonly lost: string[];
   readonly duplicated: string[];
   readonly invented: string[];
   readonly diverged: string[];
-  /** Anything else that must not be: damage, moved ids, broken rules of the store, no end to the exchange. */
+  /** Other failures: damage, moved ids, broken rules of the store, an endless exchange. */
   readonly broken: string[];
 }
 
 export const KINDS_OF_FAILURE = ['lost', 'duplicated', 'invented', 'diverged', 'broken'] as const;
 
-/** Whether the sync broke a promise. */
+/** Returns whether the sync broke a promise. */
 export function failed(verdict: Verdict): boolean {
   return KINDS_OF_FAILURE.some((kind) => verdict[kind].length > 0);
 }
@@ -32,13 +32,13 @@ interface Settling {
   readonly world: World;
   readonly machines: readonly Machine[];
   readonly model: Model;
-  /** Null where the history has none. */
+  /** Null when the history has none. */
   readonly mirrors: Mirrors | null;
   readonly problemsMayStay: boolean;
   readonly trace: (line: string) => void;
 }
 
-/** Rounds of push and full pull on every machine after which nothing may be left to say. */
+/** After this many rounds of push and full pull on every machine, nothing may be left to send. */
 const MAX_ROUNDS = 10;
 
 /** Longer than a row waits for its session and than heads are trusted, in ms. */
@@ -48,14 +48,14 @@ const ROUND_MS = 11 * 60_000;
 const REST_MS = 2 * 86_400_000;
 
 /**
- * One listing of heads tells a quiet fleet that it is quiet; a node whose ledger began anew looks into its former
- * incarnation's segments each time, until it next has something to send.
+ * A quiet fleet needs one listing of heads to see that it is quiet. A node whose ledger started over also reads its
+ * former incarnation's segments each time, until it next has something to send.
  */
 const MAX_QUIET_REQUESTS = 3;
 
 const CALL = { signal: new AbortController().signal, progress: () => undefined };
 
-/** Lets the faults end, exchanges until nothing moves, has a new machine join, and judges everything that is there. */
+/** Ends the faults, exchanges until nothing moves, lets a new machine join, and judges everything. */
 export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   const { world, machines, model } = settling;
   const verdict: Verdict = { lost: [], duplicated: [], invented: [], diverged: [], broken: [] };
@@ -70,18 +70,19 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   const before = new Map(machines.map((machine) => [machine, machine.ids()]));
   const fleet = [...machines];
   try {
-    // What the original's machine pushed last comes in, and has the same rounds as everything else to reach everybody.
+    // What the original's machine pushed last comes in, and has the same rounds as everything else to reach all
+    // machines.
     for (const machine of machines) await publishLast(machine, settling, verdict);
     await settle(fleet, settling, verdict);
-    // A machine that joins late has nothing but what the store holds.
+    // A machine that joins late has only what the store holds.
     const newcomer = new Machine(world, 'newcomer', '13.25.3');
     fleet.push(newcomer);
     const { writes } = world.bucket;
-    // What was encrypted before it came, the others have to send again.
+    // The others must send again what was encrypted before it came.
     await settle(world.bucket.isEncrypted ? fleet : [newcomer], settling, verdict);
-    // It may have told something, or that it could not use a segment, which others then heal.
+    // It may have sent something, or reported a segment as unusable, which others then heal.
     if (world.bucket.writes > writes) await settle(fleet, settling, verdict);
-    // Its head is news to everybody once.
+    // Its head is new to every machine once.
     for (const { engine, spaces } of machines)
       for (const space of spaces) await engine.pull(space, false, CALL);
     if (verdict.broken.length === 0) await expectQuiet(fleet, settling, verdict);
@@ -101,7 +102,7 @@ export async function settleAndJudge(settling: Settling): Promise<Verdict> {
   }
 }
 
-/** @returns how many memories came in */
+/** Publishes the last mirrors. @returns how many memories came in */
 async function publishLast(
   machine: Machine | undefined,
   { mirrors }: Settling,
@@ -118,7 +119,10 @@ async function publishLast(
   }
 }
 
-/** A settled fleet takes nothing from its own mirror, and the original's machine gets from it all that it had pushed. */
+/**
+ * Judges that a settled fleet imports nothing from its own mirror, and that the original's machine gets from it all
+ * that it had pushed.
+ */
 async function judgeMirrors(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
   const { mirrors, model } = settling;
   const imported = await publishLast(fleet.at(-1), settling, verdict);
@@ -174,7 +178,7 @@ async function settle(fleet: readonly Machine[], settling: Settling, verdict: Ve
   verdict.broken.push(`not settled after ${MAX_ROUNDS} rounds: ${last}`);
 }
 
-/** A push, after asking for the rows back when the engine asks whether so many were deleted on purpose: none were. */
+/** Pushes. When the engine asks about mass deletions, it requests the rows back first: none were deleted on purpose. */
 async function pushOrRestore(engine: MemoryEngine, space: SpaceConfig): Promise<PushResult> {
   try {
     return await engine.push(space, CALL);
@@ -185,10 +189,10 @@ async function pushOrRestore(engine: MemoryEngine, space: SpaceConfig): Promise<
   }
 }
 
-/** What a quiet fleet may not do: send bytes, or ask for more than the heads. */
+/** Expects that a quiet fleet sends no bytes, and reads only the heads. */
 async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdict: Verdict): Promise<void> {
   for (const { engine, name, node, spaces } of fleet) {
-    // Copies of one machine write one head in turn, and have to look each time what the other meant by it.
+    // Copies of one machine write one head in turn, and must look each time what the other one wrote.
     if (fleet.filter((machine) => machine.node === node).length > 1) continue;
     for (const space of spaces) {
       const pushed = await engine.push(space, CALL);
@@ -201,7 +205,7 @@ async function expectQuiet(fleet: readonly Machine[], settling: Settling, verdic
   }
 }
 
-/** One machine at the end: what is there, and which memory each row was before the exchange. */
+/** One machine at the end: its memories, and which memory each row was before the exchange. */
 interface Settled {
   readonly machine: Machine;
   readonly found: readonly Found[];
@@ -223,7 +227,7 @@ function judgeMachine({ machine, found, before }: Settled, model: Model, verdict
   for (const problem of soundness(machine)) verdict.broken.push(`${machine.name}: ${problem}`);
 }
 
-/** What SQLite finds wrong with a database. On a connection of its own: FTS5 remembers what it last saw. */
+/** Returns what SQLite finds wrong with a database. It opens its own connection, because FTS5 remembers what it last saw. */
 function soundness(machine: Machine): string[] {
   const problems: string[] = [];
   const db = openOutside(machine.path);
@@ -247,7 +251,7 @@ function soundness(machine: Machine): string[] {
   return problems;
 }
 
-/** Whether all machines hold the same memories in the same state, as far as their tables have room for it. */
+/** Compares all machines: the same memories in the same state, as far as their tables have room for it. */
 function compareMachines(
   memories: ReadonlyMap<Machine, readonly Found[]>,
   model: Model,
@@ -266,7 +270,7 @@ function compareMachines(
   for (const other of others) {
     for (const identity of new Set([...first.states.keys(), ...other.states.keys()])) {
       const [a, b] = [first.states.get(identity), other.states.get(identity)];
-      // Nobody tells of a prompt in a session that another sync made up: who wrote it may have lost it since.
+      // Nobody publishes a prompt in a session that another sync made: its writer may have lost it since.
       if (model.wasDeleted(identity) && fleet.some(({ madeUp }) => madeUp.has(identity))) continue;
       if (isOnlyMadeUp(identity)) continue;
       const difference = a === undefined || b === undefined ? 'is on one only' : differing(a, b);
@@ -274,12 +278,12 @@ function compareMachines(
         verdict.diverged.push(`${first.name} and ${other.name}: ${readable(identity)} ${difference}`);
     }
   }
-  // The product's own measure must agree where all have the same tables.
+  // The product's own measure must agree when all have the same tables.
   const hasNames = fleet.some((machine) => machine.hasNames);
-  // It knows nothing of what a space excludes: rows that stay on their machine count as its own.
+  // It does not know what a space excludes: rows that stay on their machine count as its own.
   if ([...memories.values()].some((found) => found.some(({ identity }) => model.isExcluded(identity))))
     return;
-  // Another sync's rows are its own: copies, and prompts in sessions of its own making.
+  // Another sync's rows belong to their machine: copies, and prompts in sessions that it made.
   if (fleet.some(({ copies, madeUp }) => copies.size + madeUp.size > 0)) return;
   if (verdict.diverged.length > 0 || hasNames || new Set(fleet.map(({ release }) => release)).size > 1)
     return;

@@ -1,4 +1,4 @@
-// A process of the simulation: runs its share of the histories and tells after each what came of it.
+// A process of the simulation: runs its share of the histories and reports the result after each.
 import { historySeed } from './dice.ts';
 import { runHistory } from './history.ts';
 import type { EngineClass } from './machine.ts';

@@ -13,7 +13,7 @@ import type { Model } from './model.ts';
 import { HAND_WRITES, People, likeOf, type HandWrite } from './people.ts';
 import { ADOPTED, ADOPTED_INTO, isStaying, localName, PROJECTS, STAYING } from './projects.ts';
 
-/** What a machine's claude-mem, or a person with its database, may do. */
+/** The actions of a machine's claude-mem, or of a person with its database. */
 export const WRITES = [
   'session',
   'append',
@@ -36,10 +36,10 @@ const TYPES = ['discovery', 'bugfix', 'feature', 'refactor', 'change', 'decision
 
 type Columns = Record<string, string | number | null | Buffer>;
 
-/** The users of a fleet: they write memories, each with a text of its own, and tell the model what they wrote. */
+/** The users of a fleet: they write memories with unique texts, and tell the model what they wrote. */
 export class Workload {
   readonly #model: Model;
-  /** Conversations that may go on on any machine. */
+  /** Conversations that any machine may continue. */
   readonly #conversations: string[] = [];
   readonly #people: People;
   #written = 0;
@@ -59,7 +59,7 @@ export class Workload {
 
   /**
    * Does one thing on one machine, in one transaction as claude-mem does it.
-   * @throws SqliteError SQLITE_BUSY when somebody holds the lock
+   * @throws SqliteError SQLITE_BUSY when another connection holds the lock
    */
   write(machine: Machine, kind: WriteKind, dice: Dice): void {
     // The switch has no effect within a transaction.
@@ -114,7 +114,7 @@ export class Workload {
     return localName(dice.pick(PROJECTS), machine.hasNames);
   }
 
-  /** A project that must not leave. Rows are adopted only where their table has a column for it. */
+  /** Returns a project that must not leave. Rows are adopted only where their table has a column for it. */
   #stayingProject(machine: Machine, dice: Dice): string {
     const adopts = (['summary', 'observation'] as const).every((kind) =>
       machine.has(kind, 'merged_into_project'),
@@ -146,7 +146,7 @@ export class Workload {
 
   #append(machine: Machine, dice: Dice, text: 'plain' | 'odd'): void {
     const { content, memory } = sessionColumns(machine.worker);
-    // Nobody talks in a session that Membridge or another sync made up.
+    // Nobody talks in a session that Membridge or another sync made.
     const sessions = machine.worker
       .prepare(
         `SELECT ${content} AS content, ${memory} AS memory, project FROM sdk_sessions
@@ -162,7 +162,7 @@ export class Workload {
     }
   }
 
-  /** The same row again, as claude-mem does when a hook runs twice: a memory of its own all the same. */
+  /** Writes the same row again, as claude-mem does when a hook runs twice: it still is a separate memory. */
   #twin(machine: Machine, dice: Dice): void {
     const kind = dice.pick(['prompt', 'summary', 'observation'] as const);
     const rows = this.#ids(machine, kind).filter(
@@ -181,7 +181,7 @@ export class Workload {
     this.#insert(machine, kind, copy, stays, true);
   }
 
-  /** A row whose session is nowhere: claude-mem's bugs have left thousands of them. */
+  /** Writes a row without a session: claude-mem's bugs have left thousands of them. */
   #orphan(machine: Machine, dice: Dice): void {
     const db = machine.worker;
     const lost = `lost-${this.#token()}`;
@@ -197,7 +197,7 @@ export class Workload {
     );
   }
 
-  /** What a person saved by hand: its session has the same names on every machine. */
+  /** Writes what a person saved by hand: its session has the same names on every machine. */
   #manual(machine: Machine, dice: Dice): void {
     const project = this.#project(machine, dice);
     const name = `manual-${project}`;
@@ -206,7 +206,7 @@ export class Workload {
     if (here === undefined) this.#insertSession(machine, dice, name, name, project);
     const memory = this.#memoryOf(machine, name);
     if (memory === null) return;
-    // An upgrade gave old rows hashes that are the same on two machines and mean nothing.
+    // An upgrade gave old rows hashes that are equal on two machines and mean nothing.
     const hash = dice.chance(0.5) ? `__null_migration_${dice.between(1, 3)}__` : this.#hash(dice);
     const taken = machine.has('observation', 'content_hash')
       ? machine.worker.prepare('SELECT 1 FROM observations WHERE content_hash = ?').get(hash)
@@ -229,7 +229,7 @@ export class Workload {
         ({ on_update: onUpdate }) => onUpdate === 'CASCADE',
       ),
     );
-    // A session that another sync made up is no conversation of this claude-mem.
+    // A session that another sync made is no conversation of this claude-mem.
     const own = `${memory} IS NOT NULL AND instr(${content}, '${CONVERSATION_MARK}') = 0`;
     const ids = cascades ? this.#ids(machine, 'session', own) : [];
     if (ids.length === 0) return;
@@ -252,7 +252,7 @@ export class Workload {
       ['summary', 'merged_into_project'],
     ] as const);
     if (!machine.has(kind, column)) return;
-    // A session made up for rows that had none is each machine's own: what is done to it never travels.
+    // A session made for rows without one belongs to each machine: changes to it never travel.
     const ids = this.#ids(machine, kind).filter((id) => {
       const { identity } = findRow(machine.worker, kind, id);
       return !this.#model.isExcluded(identity) && (kind !== 'session' || !this.#model.isStub(identity));
@@ -287,7 +287,7 @@ export class Workload {
     if (ids.length === 0) return;
     const id = dice.pick(ids);
     const found = findRow(machine.worker, kind, id);
-    // With a twin left, nobody could say which of the two is meant to stay.
+    // If a twin stays, nobody could say which of the two is meant to.
     if (this.#count(machine, kind, found.identity) > 1) return;
     this.#model.mayHaveKept(found.identity, likeOf(machine, kind, id));
     machine.worker.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
@@ -323,14 +323,14 @@ export class Workload {
     }
   }
 
-  /** Whether another sync made a session up. */
+  /** Returns whether another sync made a session. */
   #isMadeUp(machine: Machine, id: number): boolean {
     const { content } = sessionColumns(machine.worker);
     const name = machine.worker.prepare(`SELECT ${content} FROM sdk_sessions WHERE id = ?`).pluck().get(id);
     return String(name).includes(CONVERSATION_MARK);
   }
 
-  /** A deletion counts for the fleet when the machine's ledger knew the row; one that was never looked at leaves no trace. */
+  /** Records a deletion. It counts for the fleet when the machine's ledger knew the row; an unseen row leaves no trace. */
   #deleted(machine: Machine, identity: string, counts = true, isCleanUp = false): void {
     const isKnown =
       counts &&
@@ -388,11 +388,11 @@ export class Workload {
     this.#insert(machine, kind, row, isStaying(project));
   }
 
-  /** A row without its session, with a text that nobody else has. */
+  /** Returns a row without its session, with a unique text. */
   #row(machine: Machine, dice: Dice, kind: Exclude<RowKind, 'session'>, text: 'plain' | 'odd'): Columns {
     const at = machine.now() + dice.below(1_000);
     const token = this.#token();
-    // Lone surrogates and other bytes that are no UTF-8, NULs, and characters beyond the BMP: what tools print.
+    // Lone surrogates, other bytes that are not UTF-8, NULs, and characters beyond the BMP: what tools print.
     const odd = dice.pick([
       Buffer.concat([Buffer.from(`${token} `), Buffer.from([0xed, 0xa0, 0x80, 0xff])]),
       Buffer.concat([Buffer.from(`${token} `), Buffer.from([0, 0x41, 0])]),
@@ -444,13 +444,13 @@ export class Workload {
     return id;
   }
 
-  /** How often a memory is there, with the copies of another sync: while one is left, the memory is not deleted. */
+  /** Returns how often a memory exists, with the copies of another sync: while one is left, the memory is not deleted. */
   #count(machine: Machine, kind: RowKind, identity: string): number {
     return rowIds(machine, kind).filter((id) => findRow(machine.worker, kind, id).identity === identity)
       .length;
   }
 
-  /** Whether a prompt is of a session that stays; the link of older releases is the conversation's name. */
+  /** Returns whether a prompt belongs to a session that stays; the link of older releases is the conversation's name. */
   #isStayingPrompt(machine: Machine, row: Columns): boolean {
     const { content } = sessionColumns(machine.worker);
     const [column, link] = 'session_db_id' in row ? ['id', row['session_db_id']] : [content, row[content]];
@@ -469,8 +469,8 @@ export class Workload {
   }
 
   /**
-   * Rows of a kind, but for the copies that another sync made of memories that were there, which are its own business, and for what
-   * lies in sessions that Membridge made up: nobody has these conversations here.
+   * Returns rows of a kind. It leaves out the copies that another sync made of existing memories, and rows in
+   * sessions that Membridge made: nobody has these conversations here.
    */
   #ids(machine: Machine, kind: RowKind, where = '1'): number[] {
     const { content, memory } = sessionColumns(machine.worker);
@@ -485,7 +485,7 @@ export class Workload {
     return dice.seed().toString(16).padStart(16, '0');
   }
 
-  /** A memory id that says what conversation it is given for. */
+  /** Returns a memory id that contains its conversation. */
   #memoryId(machine: Machine, content: string): string {
     const conversation = content.slice(content.lastIndexOf(CONVERSATION_MARK) + 1);
     return `mem-${machine.name}-${this.#token()}${CONVERSATION_MARK}${conversation}`;

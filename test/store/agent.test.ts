@@ -19,7 +19,7 @@ let program: TaskProgram;
 let a: TestMachine;
 let b: TestMachine;
 
-/** The control plane tells agents neither address nor keys of the store. */
+/** This control plane gives agents neither address nor keys of the store. */
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'membridge-agent-store-'));
   program = writeTaskProgram(join(folder, 'program'));
@@ -53,7 +53,7 @@ describe('agents that reach the object store through the control plane', () => {
     expect(heads.map(({ key }) => key.slice(headPrefix(CID).length))).toEqual(['a', 'b']);
   });
 
-  it('tell doctor where the store is, and that it answers', async () => {
+  it('report in doctor where the store is, and that it answers', async () => {
     const { stdout } = await a.cli('doctor');
     expect(stdout).toContain(`ok      object store: through ${test.plane.url}: 2 heads in 1 spaces`);
     const raced = await a.cli('doctor', 'store');
@@ -61,7 +61,7 @@ describe('agents that reach the object store through the control plane', () => {
     expect(raced.stdout + raced.stderr).toContain('MEMBRIDGE_AGENT_STORE');
   });
 
-  it('fetch a long prompt, and store what its program answered', async () => {
+  it('fetch a long prompt, and store the program’s answer', async () => {
     const tasks = taskCalls(test);
     const id = await tasks.make({ prompt: `${'x'.repeat(100_000)}\nsay fetched`, auto_dispatch: true });
     await tasks.becomes(id, { status: 'completed' });
@@ -99,7 +99,7 @@ describe('agents that reach the object store through the control plane', () => {
 });
 
 describe('an agent that is set to', () => {
-  it('reaches it through the control plane although that would tell it the keys', async () => {
+  it('use the control plane reaches the store through it, although it could have the keys', async () => {
     // Nothing listens at the address of the store that this control plane gives to agents.
     const open = await startTestPlane({ env: { MEMBRIDGE_AGENT_MINIO_ENDPOINT: 'http://127.0.0.1:9' } });
     await open.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });

@@ -47,7 +47,7 @@ it('collects segments that a snapshot holds, and starts a new machine from the s
   expect(c.hash()).toBe(a.hash());
 });
 
-it('sends everything once when the line to the control plane breaks at any request of a push', async () => {
+it('sends everything once, whichever request of a push breaks', async () => {
   const a = fleet.add('a', '13.25.3');
   const b = fleet.add('b', '13.25.3');
   const agentKey = fleets.agentKey('a');

@@ -11,9 +11,9 @@ import { newFleet, type TestFleet } from '../memory/nodes.ts';
 /** Fleets whose machines reach objects through one control plane. */
 export interface StoreFleets {
   readonly test: TestPlane;
-  /** A fleet in a new space of the control plane; its machines have the names that were enrolled. */
+  /** Makes a fleet in a new space of the control plane; its machines have the enrolled names. */
   newFleet(): Promise<TestFleet>;
-  /** The key of a machine for the control plane. */
+  /** Returns a machine's key for the control plane. */
   agentKey(name: string): string;
   stop(): Promise<void>;
 }

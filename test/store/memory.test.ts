@@ -12,7 +12,7 @@ import { enrolStoreNode, segmentKeyOf, type StoreNode } from './node.ts';
 const CID = canonicalId('shared');
 const OBJECT_BYTES = 30 * 2 ** 20;
 const NODES = 4;
-/** What V8 and the allocator keep of buffers that they may use again, in MiB: less than two of the objects. */
+/** How much memory V8 and the allocator keep for reuse, in MiB: less than two of the objects. */
 const MAX_GROWTH_MIB = 45;
 
 let folder: string;
@@ -29,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Resident memory of the control plane, in MiB. */
+/** Returns the control plane's resident memory, in MiB. */
 function residentMiB(): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${plane.pid}/status`, 'utf8')) ?? [];
   return Number(kilobytes) / 1_024;

@@ -10,18 +10,18 @@ import { segmentKey } from '../../memory/format/layout.ts';
 import { enrolNode, type TestPlane } from '../support/control-plane.ts';
 import { sendRaw, type RawAnswer } from '../support/raw-request.ts';
 
-/** SHA-256 in lower-case hex. */
+/** Returns SHA-256 in lower-case hex. */
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** A node that speaks to the store routes with its real key, without an agent. */
+/** A node that calls the store routes with its real key, without an agent. */
 export interface StoreNode {
   readonly id: string;
   readonly enrolled: EnrolResponse;
-  /** Reads, deletes, or whatever else has no body. */
+  /** Sends a request without a body. */
   ask(method: string, key: string): Promise<RawAnswer>;
   put(key: string, bytes: Buffer, headers?: Record<string, string>): Promise<RawAnswer>;
   list(prefix: string, startAfter?: string): Promise<{ status: number; page: StoredObjects }>;
-  /** The headers of an upload of some bytes. */
+  /** Returns the headers of an upload of some bytes. */
   upload(bytes: Buffer): Record<string, string>;
 }
 
@@ -56,12 +56,12 @@ export async function enrolStoreNode(
   };
 }
 
-/** The key under which a node may store some bytes as its segment. */
+/** Returns the key under which a node may store some bytes as its segment. */
 export function segmentKeyOf(cid: string, node: string, seq: number, bytes: Buffer): string {
   return segmentKey(cid, { node, epoch: '1abc', seq, hash: sha256(bytes).slice(0, 32) });
 }
 
-/** The code of a refusal. */
+/** Returns the code of a refusal. */
 export function codeOf({ bytes }: RawAnswer): string {
   return String((JSON.parse(bytes.toString()) as { code?: unknown }).code);
 }

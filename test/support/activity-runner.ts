@@ -4,14 +4,14 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Engine } from '../../engine/connect.ts';
 
-/** Runs workflows of one activity each on a queue whose activities some other worker takes. */
+/** Runs workflows of one activity each, on a queue whose activities another worker takes. */
 export interface ActivityRunner {
   /** Starts a workflow that runs an activity by its name. */
   start(activity: string, input?: unknown): Promise<WorkflowHandle>;
   stop(): Promise<void>;
 }
 
-/** Polls a queue for workflows, straight at the engine, as the control plane does. */
+/** Polls a queue for workflows, directly at Temporal, as the control plane does. */
 export async function startActivityRunner(engine: Engine, taskQueue: string): Promise<ActivityRunner> {
   const { address, namespace } = engine.address;
   const connection = await NativeConnection.connect({ address });

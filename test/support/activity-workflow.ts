@@ -1,4 +1,4 @@
-/** A workflow that runs one activity by its name: for tests of activities on a real worker, without any workflow of ours. */
+/** A workflow that runs one activity by its name, for tests of activities on a real worker without our workflows. */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 
 const activities = proxyActivities<Record<string, (input: unknown) => Promise<unknown>>>({

@@ -15,7 +15,7 @@ import { readState } from '../../agent/control-plane/state.ts';
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const root = join(import.meta.dirname, '../..');
 
-/** A real agent of a test, with a home folder of its own. */
+/** A test's real agent, with its own home folder. */
 export interface TestMachine {
   readonly id: string;
   readonly home: string;
@@ -23,14 +23,14 @@ export interface TestMachine {
   readonly db: Database.Database;
   readonly service: Service;
   key(): string;
-  /** Runs bin/membridge's program as a person on this machine would. */
+  /** Runs bin/membridge's program, as a person on this machine would. */
   cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
   observations(): number;
   /** Writes a memory as claude-mem would. */
   remember(title: string): void;
 }
 
-/** What lies in the home of a machine that runs Claude Code and the original's hooks. */
+/** Files in the home of a machine with Claude Code and the original's hooks. */
 const FILES = [
   ['.claude/settings.json', '{"a":1}'],
   ['.claude/settings.local.json', '{"b":2}'],
@@ -43,7 +43,7 @@ const FILES = [
 
 /**
  * Makes a machine with a claude-mem database and starts its agent.
- * @param options.root the checkout whose agent it is; this one, unless another is named
+ * @param options.root the checkout whose agent it runs; by default this one
  */
 export async function startTestMachine(
   test: Pick<TestPlane, 'call'> & { plane: { url: string } },

@@ -13,7 +13,7 @@ export const ADMIN_KEY = 'admin-key-for-tests';
 export const RUNTIME_KEY = 'runtime-key-for-tests';
 export const SHARED_AGENT_KEY = 'shared-agent-key-for-tests';
 
-/** A database of the test's own on a server; `drop` ends what is connected to it. */
+/** Makes a new database on a server; `drop` ends its connections. */
 export async function freshDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const run = async (statement: string): Promise<void> => {
@@ -31,7 +31,7 @@ export async function freshDatabase(serverUrl: string): Promise<{ url: string; d
   return { url: url.href, drop: () => run(`drop database if exists ${name} with (force)`) };
 }
 
-/** The environment of a control plane on the run's parts, with a bucket of its own. */
+/** Returns the environment of a control plane on the run's parts, with its own bucket. */
 export function planeEnvironment(databaseUrl: string, parts: Parts): Record<string, string> {
   const signingKey = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
   return {
@@ -54,7 +54,7 @@ export function planeEnvironment(databaseUrl: string, parts: Parts): Record<stri
 /** A control plane for one test file. */
 export interface TestPlane {
   readonly plane: ControlPlane;
-  /** Sends a request with the runtime key unless other headers are given; a body is sent as JSON. */
+  /** Sends a request, by default with the runtime key; a body is sent as JSON. */
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   stop(): Promise<void>;
 }
@@ -114,7 +114,7 @@ export async function callApi(
   };
 }
 
-/** A heartbeat as an agent sends it. */
+/** Returns a heartbeat as an agent sends it. */
 export function heartbeat(hostname = 'host'): AgentHeartbeat {
   return {
     facts: {
@@ -143,12 +143,12 @@ export function heartbeat(hostname = 'host'): AgentHeartbeat {
   };
 }
 
-/** A new Ed25519 public key as agents send it. */
+/** Returns a new Ed25519 public key as agents send it. */
 export function newPublicKey(): string {
   return generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
 }
 
-/** The body with which a machine enrols itself. */
+/** Returns the body of an enrolment request. */
 export function enrolment(
   nodeId: string,
   token: string,
@@ -157,7 +157,7 @@ export function enrolment(
   return { token, node_id: nodeId, public_key: publicKey, facts: heartbeat(nodeId).facts };
 }
 
-/** Enrols a node with a token of its own, and reports once when `online`. Gives its key. */
+/** Enrols a node with a new token, and reports once when `online`. Returns its key. */
 export async function enrolNode(
   test: Pick<TestPlane, 'call'>,
   nodeId: string,
@@ -184,7 +184,7 @@ export async function enrolNode(
 
 /**
  * Reports for a node without an agent every five seconds: 25 s after its last report it counts as offline.
- * @returns how to end it
+ * @returns a function that stops it
  */
 export function keepOnline(test: TestPlane, node: string, agentKey: string): () => void {
   const report = { headers: { 'X-MEMBRIDGE-AGENT': agentKey }, body: heartbeat(node) };

@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
-/** A line to a server that a test can cut. */
+/** A TCP line to a server that a test can cut. */
 export interface CutLine {
   /** host:port of this end. */
   readonly address: string;
-  /** How many connections came so far. */
+  /** How many connections were opened so far. */
   readonly opened: number;
-  /** Breaks every connection, and lets none through until it is mended. */
+  /** Breaks every connection, and accepts none until it is restored. */
   cut(): void;
-  /** Lets nothing through that is open now, without a word to either end; new connections go through. */
+  /** Stops the traffic of open connections without closing them; new connections work. */
   silence(): void;
   mend(): void;
-  /** Has connections that are opened from now on lead to another server, as an address that moves does. @param target host:port */
+  /** Leads new connections to another server, as a moved address does. @param target host:port */
   turnTo(target: string): void;
   stop(): void;
 }

@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 
-/** How long the server may take to know a new namespace everywhere, in milliseconds. */
+/** How long the server may take until it knows a new namespace everywhere, in milliseconds. */
 const KNOWN_WITHIN_MS = 30_000;
 
 /**
- * Makes a Temporal namespace for one test file: control planes of several files would otherwise poll one queue and run
- * each other's workflows on the wrong database.
- * @returns its name, usable at once
+ * Makes a Temporal namespace for one test file. Without it, control planes of several files would poll one queue and
+ * run each other's workflows on the wrong database.
+ * @returns its name, usable immediately
  */
 export async function freshNamespace(address: string): Promise<string> {
   const namespace = `test-${randomBytes(6).toString('hex')}`;
@@ -22,7 +22,7 @@ export async function freshNamespace(address: string): Promise<string> {
     const deadline = Date.now() + KNOWN_WITHIN_MS;
     for (;;) {
       try {
-        // Answered from the history service's own registry, which is the last to hear of a namespace.
+        // The history service's own registry answers this; it is the last one to learn of a namespace.
         await connection.workflowService.listWorkflowExecutions({ namespace, pageSize: 1 });
         await connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'control' } });
         return namespace;

@@ -13,11 +13,12 @@ export interface PinnedPackage {
 }
 
 /**
- * Fetches packages that only tests need, once a machine, checked against their digests. Their install scripts are not run.
+ * Fetches packages that only tests need, once per machine, and checks them against their digests. Their install
+ * scripts do not run.
  * @param name of the folder in the cache; it names every version in it
- * @param packages by the folder that each one is unpacked into
+ * @param packages by the folder into which each is unpacked
  * @returns the folder that holds them
- * @throws Error when npm cannot fetch one, or when one is not what its digest says
+ * @throws Error when npm cannot fetch one, or when one differs from its digest
  */
 export async function fetchPackages(
   name: string,
@@ -33,7 +34,7 @@ export async function fetchPackages(
     rmSync(partial, { recursive: true, force: true });
     mkdirSync(partial, { recursive: true });
     for (const [folder, pinned] of Object.entries(packages)) await unpack(pinned, partial, folder);
-    // Moved into place whole: a half install is never taken for done.
+    // Moved into place whole, so that half an installation never counts as done.
     renameSync(partial, target);
     return target;
   } finally {
@@ -42,7 +43,7 @@ export async function fetchPackages(
 }
 
 /**
- * What is pinned for this platform.
+ * Returns what is pinned for this platform.
  * @param pinned by platform and processor, such as `linux-x64`
  * @param who needs it, for the message
  * @throws Error when nothing is pinned for this platform

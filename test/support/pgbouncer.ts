@@ -5,11 +5,11 @@ import { needListener, freePort } from '../../stack/ports.ts';
 import { startService, type Service } from '../../stack/service.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 
-/** Starts a PgBouncer that hands out transactions. @returns the same database through it */
+/** Starts a PgBouncer in transaction mode. @returns the same database through it */
 export async function startPgBouncer(databaseUrl: string): Promise<Service & { url: string }> {
   const program = findDebianProgram('pgbouncer', (line) => process.stderr.write(`${line}\n`));
   const dataDir = mkdtempSync(join(tmpdir(), 'membridge-pgbouncer-'));
-  // It refuses to run as root; whom it becomes must read its files.
+  // It refuses to run as root, and the user that it becomes must read its files.
   chmodSync(dataDir, 0o755);
   const folder = join(dataDir, 'conf');
   mkdirSync(folder);

@@ -5,7 +5,7 @@ import { freePort } from '../../stack/ports.ts';
 import { callApi, freshDatabase, planeEnvironment, type TestPlane } from './control-plane.ts';
 import { freshNamespace } from './namespace.ts';
 
-/** A control plane that runs as a process of its own. */
+/** A control plane in a separate process. */
 export interface PlaneProcess extends Pick<TestPlane, 'call' | 'stop'> {
   readonly plane: { readonly url: string };
   readonly pid: number;

@@ -6,19 +6,19 @@ import { startService, type Service } from '../../stack/service.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 import { makeCertificate } from './certificate.ts';
 
-/** One address of a proxy, and what it passes on to. */
+/** One address of a proxy, and where it forwards requests. */
 export interface Site {
   readonly port: number;
   readonly https: boolean;
   /** The path below which it shows the control plane, or '' for the whole host. */
   readonly path: string;
-  /** Whether it takes the path off what it passes on. */
+  /** Whether it removes the path from forwarded requests. */
   readonly takesPathOff?: boolean;
   /** host:port of the control plane; for nginx also the name of an upstream. */
   readonly target: string;
 }
 
-/** The address of a site as browsers reach it. */
+/** Returns the address of a site as browsers reach it. */
 export function siteUrl({ port, https, path }: Site): string {
   return `${https ? 'https' : 'http'}://localhost:${port}${path}`;
 }
@@ -126,7 +126,7 @@ function caddySite(site: Site, { key, certificate }: Files, extra: string): stri
   ]);
 }
 
-/** The blocks of one language in docs/install.md: for a whole host, and for a sub-path. */
+/** Returns the blocks of one language in docs/install.md: for a whole host, and for a sub-path. */
 function documentedLines(language: string): string[] {
   const text = readFileSync(new URL('../../docs/install.md', import.meta.url), 'utf8');
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^\`]*)^\`\`\``, 'gm'))].map(
@@ -134,7 +134,7 @@ function documentedLines(language: string): string[] {
   );
 }
 
-/** @throws Error naming what the docs no longer say */
+/** Applies changes to documented lines. @throws Error naming what the docs no longer say */
 function withChanges(lines: string, changes: readonly (readonly [string, string])[]): string {
   let changed = lines;
   for (const [from, to] of changes) {

@@ -9,7 +9,7 @@ export interface RawAnswer {
 }
 
 /**
- * Sends a request whose path goes out as it is: `fetch` would fold dots and escapes.
+ * Sends a request whose path is sent unchanged: `fetch` would resolve dots and escapes.
  * @param options.pieces the body; `pauseMs` passes between two of them
  * @throws Error when the connection breaks before there is an answer
  */

@@ -1,20 +1,20 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A POST that a receiver took. */
+/** A POST that a receiver accepted. */
 interface Received {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
-/** An HTTP server that takes webhooks, and answers as it is told. */
+/** An HTTP server that accepts webhooks, and answers as configured. */
 export interface WebhookReceiver {
   readonly url: string;
   readonly port: number;
-  /** What came to a path, in order. */
+  /** Returns the POSTs to a path, in order. */
   received(path: string): Received[];
-  /** Answers to a path, in order; the last one goes on, and without any it is 204. */
+  /** Sets the answers to a path, in order. The last one repeats; without any, the answer is 204. */
   answer(path: string, ...statuses: (number | 'silence')[]): void;
   stop(): Promise<void>;
 }

@@ -17,7 +17,7 @@ let store: CutLine;
 let engine: CutLine;
 const agents: TestMachine[] = [];
 
-/** Agents reach the object store and Temporal by lines of their own, which can be cut. */
+/** Agents reach the object store and Temporal through their own lines, which tests cut. */
 beforeAll(async () => {
   const parts = inject('parts');
   store = await openCutLine(new URL(parts.minio.endpoint).host);
@@ -64,7 +64,7 @@ const make = (prompt: string, worker: string): Promise<string> =>
   tasks.make({ prompt, auto_dispatch: true, worker_id: worker });
 
 describe('a node that cannot work', () => {
-  it('is not given a task while the object store is away, and runs it once when the store is back', async () => {
+  it('gets no task while the object store is away, and runs it once when the store is back', async () => {
     await start('a');
     await expectStanding('a', /^online, takes work$/);
     store.cut();
@@ -81,7 +81,7 @@ describe('a node that cannot work', () => {
     await expectStanding('a', /^online, takes work$/);
   }, 180_000);
 
-  it('shows that a result waits for the object store, and runs nothing again when it is back', async () => {
+  it('shows that a result waits for the object store, and repeats nothing when it is back', async () => {
     const id = await make('hold waiting', 'a');
     await program.started(id);
     store.cut();
@@ -92,7 +92,7 @@ describe('a node that cannot work', () => {
     expect(program.starts(id)).toHaveLength(1);
   }, 180_000);
 
-  it('says that it does not reach Temporal while it still reports, and takes work again when it does', async () => {
+  it('reports that it does not reach Temporal, and takes work again when it does', async () => {
     engine.cut();
     await expectStanding('a', /^online, does not take work: it does not reach Temporal/);
     engine.mend();
@@ -103,7 +103,7 @@ describe('a node that cannot work', () => {
     { id: 'early', minutes: 16, way: 'ahead' },
     { id: 'late', minutes: -20, way: 'behind' },
   ])(
-    'has a clock that is $minutes minutes off, which everybody reads, and is given nothing',
+    'shows that its clock is $minutes minutes off, and gets nothing to do',
     async ({ id: name, minutes, way }) => {
       const shift = `const now = Date.now; Date.now = () => now() + ${minutes} * 60_000;`;
       const real =

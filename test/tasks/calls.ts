@@ -4,19 +4,19 @@ import type { Task } from '../../contract/tasks/tasks.ts';
 import type { AgentHeartbeat } from '../../contract/nodes/nodes.ts';
 import { heartbeat, type Answer, type CallOptions, type TestPlane } from '../support/control-plane.ts';
 
-/** Pause between looks, and the longest that something of a task may take, in milliseconds. */
+/** Pause between checks, and how long a task may take to change, in milliseconds. */
 export const SOON = { timeout: 30_000, interval: 50 };
 
-/** A lease as its worker speaks for it. */
+/** A lease as its worker uses it. */
 interface HeldLease {
   readonly lease_id: string;
   readonly epoch: number;
   readonly worker_id: string;
 }
 
-/** Tasks of a control plane, as scripts and workers over HTTP use them. */
+/** Calls about tasks, as scripts and workers over HTTP make them. */
 export interface TaskCalls {
-  /** Makes a task and expects that to be answered well. @returns its id */
+  /** Makes a task and expects success. @returns its id */
   make(body?: Record<string, unknown>): Promise<string>;
   get(id: string): Promise<Task>;
   post(id: string, what: string, body?: unknown): Promise<Answer>;
@@ -26,9 +26,9 @@ export interface TaskCalls {
   leases(id: string): Promise<Lease[]>;
   /** Leases a task to a worker over HTTP. */
   lease(id: string, worker?: string, ttlSeconds?: number): Promise<HeldLease>;
-  /** Waits until a task is as it should be; else shows how it is. */
+  /** Waits until a task is as expected; otherwise shows how it is. */
   becomes(id: string, expected: Partial<Task>, timeout?: number): Promise<Task>;
-  /** Actions of the audit log about a task, in the order in which they happened. */
+  /** Returns the audit actions of a task, oldest first. */
   story(id: string): Promise<string[]>;
 }
 
@@ -76,7 +76,7 @@ export function taskCalls({
   };
 }
 
-/** A heartbeat of an agent that can run tasks. */
+/** Returns a heartbeat of an agent that can run tasks. */
 function taskNodeHeartbeat(
   capabilities: Partial<AgentHeartbeat['facts']['capabilities']> = {},
 ): AgentHeartbeat {

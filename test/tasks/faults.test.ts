@@ -9,9 +9,12 @@ import { startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { taskCalls, type TaskCalls } from './calls.ts';
 import { expectDead, isAlive, writeTaskProgram, type TaskProgram } from './program.ts';
 
-/** The shortest lease there is. */
+/** The shortest lease, in seconds. */
 const TTL_SECONDS = 5;
-/** Until another agent has a task after its own one died: the lease, and two seconds; and what a busy machine takes besides. */
+/**
+ * How long until another agent has a task after its own one died: the lease, two seconds, and a margin for a busy
+ * machine.
+ */
 const REQUEUED_MS = TTL_SECONDS * 1_000 + 2_000;
 
 let test: TestPlane;
@@ -45,7 +48,7 @@ const other = (id: string): string => (id === 'a' ? 'b' : 'a');
 const make = (prompt: string, body: Record<string, unknown> = {}): Promise<string> =>
   tasks.make({ prompt, auto_dispatch: true, lease_ttl_seconds: TTL_SECONDS, ...body });
 
-/** Expects a task to have ended well once, whatever was tried before. */
+/** Expects a task to have completed once, after any number of tries. */
 async function expectOnce(id: string, output: string): Promise<void> {
   await tasks.becomes(id, { status: 'completed' });
   const results = await tasks.results(id);
@@ -55,7 +58,7 @@ async function expectOnce(id: string, output: string): Promise<void> {
   expect((await tasks.leases(id)).filter(({ status }) => status === 'active')).toEqual([]);
 }
 
-/** Has everybody wait who wants to write of a task. @returns the way to let them */
+/** Blocks everybody who wants to write about a task. @returns a function that lets them continue */
 async function holdPostgres(): Promise<() => Promise<void>> {
   const { connectionString } = test.plane.deps.db.pool.options;
   const client = new Client({ connectionString });
@@ -68,7 +71,7 @@ async function holdPostgres(): Promise<() => Promise<void>> {
 }
 
 describe('an agent that is killed', () => {
-  it('while it claims a task: it runs elsewhere, once', async () => {
+  it('during its claim of a task leaves it to another node, which runs it once', async () => {
     const first = await make('say first', { context_id: 'claimed' });
     const { node } = await program.started(first);
     await expectOnce(first, 'first');
@@ -87,7 +90,7 @@ describe('an agent that is killed', () => {
     await agent(node).service.restart();
   });
 
-  it('in mid-run: its program is dead within a second, and the task runs elsewhere within its lease', async () => {
+  it('during a run loses its program within a second, and the task runs on another node within its lease', async () => {
     const id = await make('hold killed');
     const first = await program.started(id);
     await agent(first.node).service.kill();
@@ -114,7 +117,7 @@ describe('an agent that is killed', () => {
     await agent(first.node).service.restart();
   });
 
-  it('with a program that has left its group: that is dead, too', async () => {
+  it('loses its program even when that has left its process group', async () => {
     const id = await make('family', { max_attempts: 1 });
     const { node, pids } = await program.started(id);
     // It is seen within half a second.
@@ -125,7 +128,7 @@ describe('an agent that is killed', () => {
     await agent(node).service.restart();
   });
 
-  it('while its task is being cancelled: it is cancelled all the same', async () => {
+  it('does not keep its task from being cancelled', async () => {
     const id = await make('hold never');
     const { node } = await program.started(id);
     await agent(node).service.kill();
@@ -141,7 +144,7 @@ describe('an agent that is killed', () => {
 });
 
 describe('an agent that is stopped', () => {
-  it('in good order gives its task back at once, and the attempt does not count', async () => {
+  it('gives its task back immediately on an orderly stop, and the attempt does not count', async () => {
     const id = await make('hold given-back', { lease_ttl_seconds: 60 });
     const first = await program.started(id);
     const at = Date.now();
@@ -158,7 +161,7 @@ describe('an agent that is stopped', () => {
     await agent(first.node).service.restart();
   });
 
-  it('by SIGSTOP for longer than its lease has lost it: its program is killed, its report has no effect', async () => {
+  it('loses its lease and its program after a longer SIGSTOP, and its report has no effect', async () => {
     const id = await make('hold paused');
     const first = await program.started(id);
     const { pid } = agent(first.node).service;
@@ -178,7 +181,7 @@ describe('an agent that is stopped', () => {
     await expectOnce(await make('say again', { worker_id: first.node }), 'again');
   });
 
-  it('by SIGSTOP when its program had ended: the report that comes too late has no effect', async () => {
+  it('reports without effect when a SIGSTOP after the program’s end outlasts the lease', async () => {
     const id = await make('hold late');
     const first = await program.started(id);
     const { pid } = agent(first.node).service;

@@ -15,7 +15,7 @@ import { taskCalls } from './calls.ts';
 import { expectDead, writeTaskProgram, type TaskProgram } from './program.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** After what was killed is there again: everything may have to be found out by time-outs. */
+/** How long recovery may take after a restart: time-outs may have to reveal everything. */
 const AFTER_A_KILL = 90_000;
 
 let dataDir: string;
@@ -25,7 +25,7 @@ let key: string;
 let program: TaskProgram;
 const agents = new Map<string, Service>();
 
-/** A stack of its own: these tests kill its parts. Two real agents with one slot each. */
+/** Its own stack, because these tests kill its parts. Two real agents with one slot each. */
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'membridge-task-kills-'));
   const env = { ...process.env, MEMBRIDGE_PORT: '0', MEMBRIDGE_REQUESTS_PER_MINUTE: '100000' };
@@ -57,7 +57,7 @@ afterAll(async () => {
   removeStackData(dataDir);
 }, 60_000);
 
-/** A request; the status is 0 while nobody answers. */
+/** Sends a request; the status is 0 while nobody answers. */
 async function call(method: string, path: string, { body, headers }: CallOptions = {}): Promise<Answer> {
   try {
     const response = await fetch(`${api.url}${path}`, {
@@ -86,7 +86,7 @@ const part = (name: 'postgres' | 'minio' | 'temporal'): Service => {
   return found;
 };
 
-/** Expects a task to have ended well once: one result that says so, one artifact, no lease left. */
+/** Expects a task to have completed once: one result with that output, one artifact, no lease left. */
 async function expectOnce(id: string, output: string): Promise<void> {
   await tasks.becomes(id, { status: 'completed' }, AFTER_A_KILL);
   const results = (await tasks.results(id)).filter(({ status }) => status === 'success');
@@ -110,7 +110,7 @@ const PARTS: [string, () => Service][] = [
 describe.each(PARTS)('%s is killed and started again', (name, which) => {
   const label = name.replaceAll(/[^a-z]/gi, '');
 
-  it('while programs run: they end meanwhile, and every task ends once', async () => {
+  it('during runs: programs end in the meantime, and every task ends once', async () => {
     const ids = await Promise.all([1, 2, 3, 4].map(() => make(`hold ${label}`)));
     await expect.poll(() => ids.flatMap((id) => program.starts(id)).length, { timeout: 30_000 }).toBe(2);
     const running = ids.flatMap((id) => program.starts(id));
@@ -126,7 +126,7 @@ describe.each(PARTS)('%s is killed and started again', (name, which) => {
     for (const id of ids) await expectOnce(id, label);
   }, 180_000);
 
-  it('while tasks are made and taken: those that were accepted end once, and a repeated request makes no second one', async () => {
+  it('during requests: accepted tasks end once, and a repeated request makes no second task', async () => {
     const first = await Promise.all([1, 2, 3].map((n) => make(`say ${label} ${n}`)));
     const body = { prompt: `say ${label} again`, auto_dispatch: true };
     const headers = { 'Idempotency-Key': `${label}-again` };
@@ -151,7 +151,7 @@ describe.each(PARTS)('%s is killed and started again', (name, which) => {
   }, 180_000);
 });
 
-/** Stops a part without its connections hearing of it, as a network that hangs would. */
+/** Suspends a part, so that its connections notice nothing, as on a hanging network. */
 async function whilePaused<T>(service: Service, work: () => Promise<T>): Promise<T> {
   process.kill(service.pid, 'SIGSTOP');
   try {
@@ -162,7 +162,7 @@ async function whilePaused<T>(service: Service, work: () => Promise<T>): Promise
 }
 
 describe('an agent that is killed', () => {
-  it('when it has stored what the program left, and has not told it: another attempt ends the task, once', async () => {
+  it('between storing and reporting a result leaves the task to another attempt, which ends it once', async () => {
     const id = await make('hold stored', { lease_ttl_seconds: 10 });
     const { node } = await program.started(id);
     const ended = (): number =>
@@ -181,7 +181,7 @@ describe('an agent that is killed', () => {
     expect(program.starts(id)).toHaveLength(2);
   });
 
-  it('before it claims the task: nothing is counted', async () => {
+  it('before its claim of a task costs no attempt', async () => {
     // A prompt that it has to fetch first.
     const prompt = `${'x'.repeat(100_000)}\nsay fetched`;
     const id = await make(prompt, { lease_ttl_seconds: 5, worker_id: 'one', not_before: Date.now() + 2_000 });
@@ -205,7 +205,7 @@ describe('a worker over HTTP that completes', () => {
     expect(await tasks.list(`artifacts?task_id=${id}`)).toEqual([]);
   };
 
-  it('while MinIO hangs has task, result and artifact recorded together when it is back', async () => {
+  it('during a hang of MinIO gets task, result and artifact recorded together afterwards', async () => {
     const id = await make('p', { auto_dispatch: false });
     const lease = await tasks.lease(id);
     const [completing] = await whilePaused(part('minio'), async () => {
@@ -218,7 +218,7 @@ describe('a worker over HTTP that completes', () => {
     await expectOnce(id, 'in one step');
   });
 
-  it('while the control plane is killed has all of it recorded or nothing, and may ask again', async () => {
+  it('during a kill of the control plane gets all of it recorded or nothing, and may repeat the call', async () => {
     for (const wait of [0, 20]) {
       const id = await make('p', { auto_dispatch: false });
       const lease = await tasks.lease(id);
@@ -228,7 +228,7 @@ describe('a worker over HTTP that completes', () => {
       await api.kill();
       await completing;
       await api.restart();
-      // For some seconds the engine waits for the worker that is no more.
+      // For some seconds Temporal still waits for the dead worker.
       const again = async (): Promise<number> => (await tasks.post(id, 'complete', report)).status;
       await expect.poll(again, { timeout: AFTER_A_KILL }).toBeOneOf([200, 409]);
       await expectOnce(id, 'all or nothing');

@@ -40,12 +40,12 @@ const drain = async (id: string, drained: boolean): Promise<void> => {
   expect((await test.call('POST', `/api/runtime/workers/${id}/drain`, { body: { drained } })).status).toBe(
     200,
   );
-  // It hears of it with its next heartbeat: ours are told soon after something changed.
+  // The agent learns of it with its next heartbeat; agents of these tests report soon after a change.
 };
 const nodesOf = (id: string): string[] => program.starts(id).map(({ node }) => node);
 
 describe('where a task runs', () => {
-  it('is where its context was, and elsewhere when that node is gone', async () => {
+  it('is the node of its context, and another one when that is gone', async () => {
     const first = await make('say one', { context_id: 'sticky' });
     await tasks.becomes(first, { status: 'completed' });
     const [home = ''] = nodesOf(first);
@@ -60,7 +60,7 @@ describe('where a task runs', () => {
     await agents.get(home)?.service.restart();
   });
 
-  it('is the node that was named, though it has to be waited for', async () => {
+  it('is the named node, even if the task must wait for it', async () => {
     await agents.get('b')?.service.stop();
     const id = await make('say named', { worker_id: 'b' });
     const anywhere = await make('say anywhere');
@@ -71,7 +71,7 @@ describe('where a task runs', () => {
     await tasks.becomes(id, { status: 'completed', worker_id: 'b' });
   });
 
-  it('is not a node that is drained; what runs there goes on', async () => {
+  it('is never a drained node, on which running tasks continue', async () => {
     const running = await make('hold drained', { worker_id: 'a' });
     await program.started(running);
     await drain('a', true);
@@ -91,7 +91,7 @@ describe('where a task runs', () => {
     await tasks.becomes(named, { status: 'completed', worker_id: 'a' });
   });
 
-  it('is the clone of its project; while no node has one it waits', async () => {
+  it('is a node with a clone of its project; without one, the task waits', async () => {
     servers.create('garden');
     const made = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'garden', repo_url: `${servers.open.url}/garden.git` },
@@ -115,7 +115,7 @@ describe('where a task runs', () => {
 });
 
 describe('one slot', () => {
-  it('of two pools runs one program at a time, and all of many tasks', async () => {
+  it('runs one program at a time for two pools, and all their tasks in the end', async () => {
     await drain('b', true);
     const ids = await Promise.all(
       Array.from({ length: 24 }, (_, n) => make('alone', { pool: n % 2 === 0 ? 'gpu' : 'default' })),
@@ -125,7 +125,7 @@ describe('one slot', () => {
     await drain('b', false);
   });
 
-  it('goes to what is urgent first; tasks of two agents take turns', async () => {
+  it('goes to urgent tasks first, and alternates between two agent profiles', async () => {
     const busy = await make('hold busy', { pool: 'gpu' });
     await program.started(busy);
     const queued: string[] = [];
@@ -154,18 +154,18 @@ describe('one slot', () => {
     expect(order).toHaveLength(11);
     expect(order[0]).toBe('urgent');
     expect(order.at(-1)).toBe('late');
-    // Nine of one priority: the quiet one's three do not wait behind all of the other's six.
+    // Nine tasks of one priority: the quiet profile's three do not wait behind all six of the other one.
     expect(order.lastIndexOf('quiet')).toBeLessThan(order.lastIndexOf('chatty'));
     expect(order.indexOf('quiet')).toBeLessThanOrEqual(3);
   });
 });
 
-describe('a program that goes beyond what it may', () => {
+describe('a program that exceeds its limits', () => {
   it.each([
     ['memory', 'eat', { memory_mb: 128 }, 'memory_exceeded'],
     ['time', 'hold for-ever', { timeout_sec: 1 }, 'task_timeout'],
     ['output', 'shout', { output_kb: 8 }, 'output_exceeded'],
-  ] as const)('of %s is ended, and the task says so', async (_what, prompt, policy, code) => {
+  ] as const)('(%s) is ended, and the task reports that', async (_what, prompt, policy, code) => {
     const id = await make(prompt, { policy, max_attempts: 1 });
     const { pids } = await program.started(id);
     const ended = await tasks.becomes(id, { error_code: code });
@@ -173,7 +173,7 @@ describe('a program that goes beyond what it may', () => {
     await expectDead(pids, 1_000);
   });
 
-  it('or is cancelled, leaves none of its children, near or far', async () => {
+  it('leaves no child process, near or far, also when it is cancelled', async () => {
     const id = await make('family');
     const { pids } = await program.started(id);
     expect(pids).toHaveLength(3);
@@ -184,7 +184,7 @@ describe('a program that goes beyond what it may', () => {
     await expectDead(pids, 1_000);
   });
 
-  it('of money ends with it the tasks that its context has yet to run', async () => {
+  it('ends the waiting tasks of its context when it exceeds the budget', async () => {
     const settings = {
       context_budget_usd: 1,
       project_budget_usd: null,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 
 /**
- * Stands for any command-line program; what it does is told by the last line of its prompt. Each start is a line of starts.jsonl.
- * `hold NAME` runs until the file NAME.go is there, and then says NAME.
+ * Stands in for any command-line program; the last line of its prompt says what it does. Each start adds a line to
+ * starts.jsonl. `hold NAME` runs until the file NAME.go exists, and then prints NAME.
  */
 const SOURCE = `
 import { spawn } from 'node:child_process';
@@ -57,16 +57,16 @@ export interface ProgramStart {
   readonly pids: readonly number[];
 }
 
-/** The program in a folder of a test, which is also where it can be told to go on. */
+/** The program in a test's folder, in which the test can also let it continue. */
 export interface TaskProgram {
-  /** Settings of an agent that runs it: without a sandbox, for tests look at its processes by the numbers they have on the machine. */
+  /** Settings of an agent that runs it: without a sandbox, because tests find its processes by their ids on the machine. */
   readonly settings: Readonly<Record<'MEMBRIDGE_RUNNER' | 'MEMBRIDGE_TASK_SANDBOX', string>>;
   starts(task?: string): ProgramStart[];
   /** Waits for the start of a task's program, the nth from 1. */
   started(task: string, nth?: number): Promise<ProgramStart>;
-  /** Has programs that hold under a name go on. */
+  /** Lets programs that hold under a name continue. */
   go(name: string): void;
-  /** Whether two ran at once on one node. */
+  /** Returns whether two ran at the same time on one node. */
   overlapped(): boolean;
 }
 
@@ -101,7 +101,7 @@ export function writeTaskProgram(folder: string): TaskProgram {
   };
 }
 
-/** Whether a process runs; one that has ended and was not waited for does not. */
+/** Returns whether a process runs; one that has ended and was not reaped does not. */
 export function isAlive(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

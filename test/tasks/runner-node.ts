@@ -5,7 +5,7 @@ import type { RunSpec } from '../../contract/tasks/runs.ts';
 import type { RunnerCommand } from '../../runner/command.ts';
 import { runProgram, type RunCall, type RunOutcome } from '../../runner/run.ts';
 
-/** How the program that stands for Claude Code is to behave, where that differs from a good answer. */
+/** How the stand-in for Claude Code behaves, where that differs from a good answer. */
 export interface Plan {
   /** Lines of standard output instead of its own. */
   readonly lines?: readonly unknown[];
@@ -14,7 +14,7 @@ export interface Plan {
   /** Milliseconds to wait before it ends. */
   readonly lingerMs?: number;
   readonly costUsd?: number;
-  /** As a release from before `--max-budget-usd`. */
+  /** Behaves like a release from before `--max-budget-usd`. */
   readonly old?: boolean;
 }
 
@@ -28,18 +28,18 @@ export interface Start {
 
 type SpecInput = Partial<Omit<RunSpec, 'limits'>> & { readonly limits?: Partial<RunSpec['limits']> };
 
-/** A node's folders for tests of the runner, and calls with everything filled in that a test does not care about. */
+/** A node's folders for tests of the runner, and calls with defaults for everything that a test does not care about. */
 export interface RunnerNode {
   readonly folder: string;
   readonly cwd: string;
   readonly sessionsDir: string;
   readonly databasePath: string;
-  /** Everything that was shown of runs, by stream. */
+  /** All shown output of runs, by stream. */
   readonly shown: { stdout: string; stderr: string };
   readonly groups: { readonly started: number[]; readonly ended: number[] };
-  /** Writes an executable script of Node.js; gives its path. */
+  /** Writes an executable script of Node.js; returns its path. */
   script(name: string, source: string): string;
-  /** The program that stands for Claude Code. */
+  /** The stand-in for Claude Code. */
   readonly claude: RunnerCommand;
   plan(plan: Plan): void;
   starts(): Start[];
@@ -76,8 +76,9 @@ export function makeSpec(input: SpecInput = {}): RunSpec {
 }
 
 /**
- * Stands for Claude Code: takes a prompt by standard input, knows its own conversations, and writes what its documentation
- * (and release 2.1.332, where it can be tried without an account) says of `--output-format stream-json`.
+ * Stands in for Claude Code. It reads a prompt from standard input, knows its own conversations, and writes
+ * `--output-format stream-json` as documented. Release 2.1.332 confirms that where it can be tried without an
+ * account.
  */
 const CLAUDE = `
 const { appendFileSync, existsSync, readFileSync, writeFileSync, mkdirSync } = require('node:fs');

@@ -9,18 +9,18 @@ import { openSandbox, type Sandbox } from '../../runner/sandbox/sandbox.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 import { makeSpec } from './runner-node.ts';
 
-/** A machine of a test with secrets in many places, and tasks that run in the sandbox which its agent's settings make. */
+/** A test machine with secrets in many places, and tasks in the sandbox of its agent's settings. */
 export interface SandboxedNode {
   readonly home: string;
   readonly cwd: string;
-  /** The agent's own folder; the server's keys lie in the folder above it. */
+  /** The agent's own folder; the server's keys are in the folder above it. */
   readonly dataDir: string;
   readonly sandbox: Sandbox;
   /** Writes a file below the machine's folder, or the home folder if the path begins with `~/`. @returns its path */
   write(path: string, text: string, mode?: number): string;
-  /** Runs a shell script as a task's program. @returns what it wrote, without spaces around it */
+  /** Runs a shell script as a task's program. @returns its output, trimmed */
   attack(script: string): Promise<string>;
-  /** The same with what is known of its end. */
+  /** Does the same, and returns how it ended. */
   run(script: string, limits?: { timeoutMs?: number; memoryMb?: number }): Promise<RunOutcome>;
   remove(): void;
 }
@@ -28,7 +28,7 @@ export interface SandboxedNode {
 /**
  * Makes such a machine.
  * @param settings of the agent
- * @param runner `sh` runs the prompt; `claude` is Claude Code as far as the sandbox knows, and runs it as well
+ * @param runner `sh` runs the prompt; `claude` also runs it, and the sandbox treats it as Claude Code
  */
 export function makeSandboxedNode(
   settings: Readonly<Record<string, string>> = {},
@@ -95,7 +95,7 @@ export function makeSandboxedNode(
   };
 }
 
-/** Processes of the machine whose command line holds a text. */
+/** Returns the machine's processes whose command line holds a text. */
 export function processesWith(text: string): number[] {
   const listed = execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' });
   return listed

@@ -92,7 +92,7 @@ describe('a task schedule', () => {
     });
   });
 
-  it('is paused, changed, made anew where the engine lost it, and removed', async () => {
+  it('is paused, changed, recreated when Temporal lost it, and removed', async () => {
     const id = await make('changes', { paused: true });
     expect((await call('GET', `/${id}`)).body).toMatchObject({ paused: true, next_at: null });
     const changed = await call('PATCH', `/${id}`, { paused: false, cron: '0 1 * * *' });

@@ -12,7 +12,7 @@ let test: TestPlane;
 let folder: string;
 let machine: TestMachine;
 
-/** Stands for any command-line program: what it does is told by the prompt. */
+/** Stands in for any command-line program; its prompt says what it does. */
 const PROGRAM = `
 let prompt = '';
 for await (const piece of process.stdin) prompt += piece;
@@ -54,7 +54,7 @@ const list = async (path: string) =>
   (await test.call('GET', `/api/runtime/${path}`)).body as unknown as Record<string, unknown>[];
 
 describe('a task on an agent', () => {
-  it('runs, and leaves its result, its artifacts and its story', async () => {
+  it('runs, and leaves its result, its artifacts and its history', async () => {
     const id = await make('say hello world');
     await expect
       .poll(() => get(id), SOON)
@@ -67,7 +67,7 @@ describe('a task on an agent', () => {
     expect(lease).toMatchObject({ status: 'released', epoch: 1, kind: 'agent', end_reason: 'completed' });
   });
 
-  it('that fails is tried again, and is dead after its last attempt', async () => {
+  it('is retried after a failure, and is dead after its last attempt', async () => {
     const id = await make('fail no such luck', { max_attempts: 2 });
     await expect
       .poll(() => get(id), SOON)
@@ -95,7 +95,7 @@ describe('a task on an agent', () => {
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'cancelled' });
   });
 
-  it('is dispatched as the original did, and answered with what it said', async () => {
+  it('is dispatched as in the original, with the program’s answer', async () => {
     const id = await make('say yes', { auto_dispatch: false });
     expect(await get(id)).toMatchObject({
       status: 'queued',
@@ -110,7 +110,7 @@ describe('a task on an agent', () => {
     });
   });
 
-  it('is claimed by nobody that it was not given to', async () => {
+  it('is claimed only by the node that it was given to', async () => {
     const id = await make('say hello', { pool: 'nobody' });
     const { client } = test.plane.deps.engine;
     const claim = client.workflow
@@ -122,12 +122,12 @@ describe('a task on an agent', () => {
     expect((await post(id, 'cancel')).body).toMatchObject({ status: 'cancelled' });
   });
 
-  it('whose agent has it is not ended by a result that names no lease', async () => {
+  it('is not ended by a result that names no lease while an agent has it', async () => {
     const id = await make('wait 60000');
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'running' });
     const said = await post(id, 'complete', { status: 'success', output: 'not mine' });
     expect([said.status, String(said.body['error'])]).toEqual([409, expect.stringContaining('which lease')]);
-    // Who names it ends it, and its program with it.
+    // A result that names the lease ends it, and its program with it.
     const epoch = Number((await get(id))['epoch']);
     const done = await post(id, 'complete', { status: 'success', output: 'enough', epoch });
     expect(done.body['task']).toMatchObject({ status: 'completed' });
@@ -136,7 +136,7 @@ describe('a task on an agent', () => {
       .toMatchObject({ active_leases: 0 });
   });
 
-  it('shows what its program writes while it writes it', async () => {
+  it('shows its program’s output live', async () => {
     const id = await make('wait 1500');
     const output = async () => {
       const { body } = await test.call('GET', `/api/runtime/llm-tasks/${id}/output`);

@@ -9,7 +9,7 @@ import { enrolNode, startTestPlane, type Answer, type TestPlane } from '../suppo
 import { fileOutput, propose } from '../git/proposals.ts';
 import { changedStore } from '../memory/changed-store.ts';
 
-/** A workflow that ended is believed to be silent after 10 s, and looked at every 5 s. */
+/** The watch counts a workflow as silent 10 s after its end, and checks every 5 s. */
 const NOTICED = { timeout: 40_000, interval: 200 };
 const SOON = { timeout: 20_000, interval: 50 };
 const DAY_MS = 24 * 3_600_000;
@@ -40,7 +40,7 @@ const audit = async (entity: string): Promise<Record<string, unknown>[]> => {
 };
 
 describe('a task whose workflow was terminated', () => {
-  it('fails with its lease, is told of, and can be queued again', { timeout: 60_000 }, async () => {
+  it('fails with its lease, is reported, and can be queued again', { timeout: 60_000 }, async () => {
     const id = await make();
     const waits = await make({ depends_on: [id], auto_dispatch: true });
     expect((await post(id, 'lease', { worker_id: 'by-hand', ttl_seconds: 600 })).status).toBe(201);
@@ -62,7 +62,7 @@ describe('a task whose workflow was terminated', () => {
       [id],
     );
     expect(rows).toHaveLength(1);
-    // Told at once, not at its own next look ten minutes later.
+    // Notified immediately, not at its own next check ten minutes later.
     await expect.poll(() => get(waits), SOON).toMatchObject({ status: 'failed' });
     const before = await get(id);
     expect((await post(id, 'requeue')).body).toMatchObject({ status: 'queued', attempts: 0 });
@@ -73,7 +73,7 @@ describe('a task whose workflow was terminated', () => {
     expect(done.body['task']).toMatchObject({ status: 'completed' });
   });
 
-  it('leaves others alone, however long they wait', async () => {
+  it('does not affect others, however long they wait', async () => {
     const id = await make();
     // More than one turn of the watch, and longer than a workflow may be silent.
     await test.plane.deps.db.pool.query('update llm_tasks set updated_at = 1 where id = $1', [id]);
@@ -86,7 +86,7 @@ describe('a task whose workflow was terminated', () => {
 });
 
 describe('removing a node', () => {
-  it('gives back the tasks that it holds; draining does not', async () => {
+  it('gives back the tasks that the node holds, unlike draining', async () => {
     await enrolNode(test, 'leaves');
     const id = await make();
     await post(id, 'lease', { worker_id: 'leaves', ttl_seconds: 600 });
@@ -102,7 +102,7 @@ describe('removing a node', () => {
 });
 
 describe('retention', () => {
-  /** A task that a worker over HTTP completes with an output. @returns the id of its artifact */
+  /** Makes a task that a worker over HTTP completes with an output. @returns the id of its artifact */
   async function complete(
     output: string,
     body: Record<string, unknown> = {},
@@ -128,7 +128,7 @@ describe('retention', () => {
     (await test.plane.deps.store.get(blobKey(String(sha256)))) !== null;
   const text = (): string => `text ${randomBytes(8).toString('hex')}`;
 
-  it('takes away what is older than is kept, once nothing else refers to it', async () => {
+  it('removes what is older than the retention time, once nothing else refers to it', async () => {
     await keepDays(null);
     const shared = text();
     const [old, young] = [await complete(shared), await complete(shared)];
@@ -153,7 +153,7 @@ describe('retention', () => {
     expect(await retain(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
   });
 
-  it('keeps what an open proposal proposes', async () => {
+  it('keeps the content of an open proposal', async () => {
     await keepDays(10);
     const id = await propose(test.plane.deps, 'proj_x', fileOutput('a.md', text()), {
       now: Date.now() - 11 * DAY_MS,
@@ -174,12 +174,12 @@ describe('retention', () => {
     await post(id, 'cancel');
     expect(await retain(test.plane.deps)).toMatchObject({ removed: 1 });
     expect(await isStored(made['sha256'])).toBe(false);
-    // A new task of the same prompt stores it anew.
+    // A new task with the same prompt stores it again.
     await make({ prompt: long });
     expect(await isStored(made['sha256'])).toBe(true);
   });
 
-  it('loses nothing of a worker that stored the same content just before', async () => {
+  it('loses nothing when a worker stored the same content just before', async () => {
     await keepDays(10);
     const { deps } = test.plane;
     const output = text();
@@ -188,7 +188,8 @@ describe('retention', () => {
     const sha256 = String(old['sha256']);
     const id = await make();
     await post(id, 'lease', { worker_id: 'by-hand' });
-    // Retention holds the lock when the worker has stored its bytes and reports: they are taken away between the two.
+    // Retention holds the lock when the worker has stored its bytes and reports: the bytes are set aside between the
+    // two.
     let stored: () => void = () => undefined;
     const whenStored = new Promise<void>((resolve) => (stored = resolve));
     let reached: () => void = () => undefined;
@@ -222,14 +223,14 @@ describe('retention', () => {
     const made = body['artifact'] as Record<string, unknown>;
     expect(made['sha256']).toBe(sha256);
     expect((await artifact(made['id'])).body).toMatchObject({ content: output });
-    // And it is not taken away again.
+    // The bytes are not set aside a second time.
     expect(await removeBlobOnce(deps.db, { sha256, now: 1 }, () => setBlobAside(deps.store, sha256))).toBe(
       false,
     );
     expect((await getBlob(deps.store, { sha256, bytes: output.length })).toString()).toBe(output);
   });
 
-  it('breaks off and goes on: what could not be removed is removed by the next round', async () => {
+  it('continues in the next round with what it could not remove', async () => {
     await keepDays(10);
     const { deps } = test.plane;
     const made = await complete(text());

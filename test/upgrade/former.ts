@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { waitForLock } from '../../stack/lock.mjs';
 import { cacheDir } from '../../stack/machine.mjs';
 
-/** The release before this one, as a commit of this repository. */
+/** The previous release, as a commit of this repository. */
 export const FORMER = { release: '0.4.0', commit: '4fafe1ee291d04d3542a0478021f2c23be2d1f82' };
 
 /**
- * Takes the former release out of this repository's history and installs its packages, once for each machine.
+ * Extracts the previous release from this repository's history and installs its packages, once per machine.
  * @param root this checkout, with its history
- * @returns the folder of the former release's checkout
+ * @returns the folder of the previous release's checkout
  * @throws when the history lacks the commit (a shallow clone), or npm cannot install the packages
  */
 export async function formerRelease(root: string, log: (line: string) => void): Promise<string> {
@@ -26,7 +26,7 @@ export async function formerRelease(root: string, log: (line: string) => void): 
       maxBuffer: 256 * 1024 ** 2,
     });
     execFileSync('tar', ['-x', '-C', making], { input: archive });
-    // Whatever it runs, its own start installs its packages first.
+    // The bootstrap installs the packages before it runs any script.
     execFileSync(process.execPath, ['stack/bootstrap.mjs', 'demo/main.ts', '--help'], {
       cwd: making,
       stdio: ['ignore', 2, 2],

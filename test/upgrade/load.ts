@@ -4,9 +4,9 @@ import { errorMessage } from '../../contract/errors.ts';
 import { call, type Api } from '../chaos/load.ts';
 import type { GitServers } from '../git/servers.ts';
 
-/** Between two memories that one of the machines writes, in milliseconds. */
+/** Pause between two memories that one of the machines writes, in milliseconds. */
 const MEMORY_EVERY_MS = 400;
-/** Between two projects that are spread over the fleet, in milliseconds. */
+/** Pause between two projects that are propagated, in milliseconds. */
 const PROJECT_EVERY_MS = 6_000;
 /** Noise in each repository, in bytes, and the pause between two pieces of a pack: a clone takes seconds. */
 const REPOSITORY_BYTES = 400_000;
@@ -30,7 +30,7 @@ export async function keepWriting(machines: readonly Machine[], until: number): 
   return n;
 }
 
-/** Makes projects and spreads each over all nodes; a request without an answer is repeated. @returns the ids of the projects */
+/** Makes projects and propagates each to all nodes; repeats a request without an answer. @returns the ids of the projects */
 export async function keepPropagating(
   api: Api,
   servers: GitServers,
@@ -72,7 +72,7 @@ export async function keepPropagating(
   return ids;
 }
 
-/** Which project has a name, when a request that was not answered made it. */
+/** Returns the project with a name, when a request without an answer made it. */
 async function findProject(api: Api, name: string): Promise<string | undefined> {
   const projects = (await call(api, 'GET', '/api/runtime/projects')) as unknown as {
     id: string;
@@ -81,13 +81,13 @@ async function findProject(api: Api, name: string): Promise<string | undefined> 
   return projects.find((project) => project.name === name)?.id;
 }
 
-/** Tries again while the control plane is away. @returns nothing when time is up */
+/** Repeats a request while the control plane is away. @returns undefined when time is up */
 export async function untilAnswered<T>(until: number, ask: () => Promise<T>): Promise<T | undefined> {
   while (Date.now() < until) {
     try {
       return await ask();
     } catch (error) {
-      // A refusal says what is wrong; being away does not.
+      // A refusal has a reason; being away has not.
       if (/: 4\d\d$/.test(errorMessage(error))) throw error;
       await sleep(250);
     }

@@ -1,4 +1,4 @@
-/** `npm run upgrade`: replaces the release before by this checkout while all kinds of work are under way. */
+/** `npm run upgrade`: replaces the previous release by this checkout while all kinds of work are running. */
 import { parseArgs } from 'node:util';
 import { FORMER } from './former.ts';
 import { upgradeUnderLoad } from './run.ts';

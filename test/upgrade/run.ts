@@ -18,30 +18,30 @@ import { startGitServers } from '../git/servers.ts';
 import { formerRelease } from './former.ts';
 import { keepPropagating, keepWriting, untilAnswered } from './load.ts';
 
-/** Tasks that each agent runs at once. */
+/** Tasks that each agent runs at the same time. */
 const SLOTS = 2;
-/** How long the former release works alone, and the pause between two parts that are replaced, in milliseconds. */
+/** How long the previous release works alone, and the pause between two replaced parts, in milliseconds. */
 const BEFORE_MS = 20_000;
 const BETWEEN_MS = 8_000;
-/** How long all that is under way may take to end after the load has, in seconds. */
+/** How long running work may take to end after the load has ended, in seconds. */
 const SETTLE_S = 180;
 
 export interface UpgradeReport {
   readonly tasks: number;
   readonly memories: number;
   readonly projects: number;
-  /** Tasks, memories and clones that are not where they should be. */
+  /** Missing tasks, memories and clones. */
   readonly lost: number;
   /** Tasks that were done twice or by two programs at once, and memories that a machine holds twice. */
   readonly doubled: number;
-  /** Tasks, clones and workflows that did not end, or cannot go on. */
+  /** Tasks, clones and workflows that did not end, or cannot continue. */
   readonly stuck: number;
   readonly examples: string[];
 }
 
 /**
- * Runs the former release with three machines, replaces the control plane and then each agent by this checkout's while tasks, clones,
- * syncs and a leadership are under way, and looks at what became of them.
+ * Runs the previous release with three machines. While tasks, clones, syncs and a leadership are in progress, it
+ * replaces the control plane and then each agent by this checkout's. Then it judges the results.
  */
 export async function upgradeUnderLoad(log: (line: string) => void): Promise<UpgradeReport> {
   const root = join(import.meta.dirname, '..', '..');
@@ -165,7 +165,7 @@ interface Findings {
   readonly examples: string[];
 }
 
-/** Whether all machines come to hold all that any of them wrote, once. */
+/** Judges whether all machines in the end hold every memory, once. */
 async function judgeMemory(machines: readonly Machine[]): Promise<Findings> {
   const inventories = () => machines.map(({ db }) => takeInventory(db));
   const states = () => {
@@ -200,7 +200,7 @@ async function judgeMemory(machines: readonly Machine[]): Promise<Findings> {
   };
 }
 
-/** Whether every project is on every node. */
+/** Judges whether every project is on every node. */
 async function judgeProjects(plane: Api, ids: readonly string[], nodes: number): Promise<Findings> {
   const examples: string[] = [];
   for (const id of ids) {
@@ -225,7 +225,7 @@ async function judgeProjects(plane: Api, ids: readonly string[], nodes: number):
   return { lost: examples.length, doubled: 0, stuck: 0, examples };
 }
 
-/** Whether the primary that was chosen before the upgrade is primary still, and its lease is renewed. */
+/** Judges whether the primary from before the upgrade is still primary, and its lease is renewed. */
 async function judgeLeadership(plane: Api, of: { cid: string; primary: string }): Promise<Findings> {
   const look = () => call(plane, 'GET', `/api/membridge/projects/${of.cid}/leadership`);
   const { primary_node_id: primary, epoch } = await look();
@@ -234,7 +234,7 @@ async function judgeLeadership(plane: Api, of: { cid: string; primary: string })
   return { lost: examples.length, doubled: 0, stuck: 0, examples };
 }
 
-/** Whether a workflow is open whose task fails again and again, as one does that this release cannot replay. */
+/** Judges whether a workflow is open whose task fails repeatedly, as with a history that this release cannot replay. */
 async function judgeWorkflows(stack: Stack): Promise<Findings> {
   const connection = await Connection.connect({ address: stack.temporal.address });
   try {

@@ -14,7 +14,7 @@ import { takeKeyFromAddress } from './pages/signin/key-in-address.ts';
 import { router } from './router.tsx';
 import { theme } from './styles/theme.ts';
 
-// Before the router reads the address: the key must reach neither its state nor the browser's history.
+// Before the router reads the address: the key must get into neither its state nor the browser's history.
 takeKeyFromAddress();
 
 const root = document.getElementById('root');

@@ -52,7 +52,7 @@ const home = createRoute({
   },
 });
 
-/** The tab's own address leads to its first page. */
+/** The tab's own address opens its first page. */
 const runtime = createRoute({
   getParentRoute: () => shell,
   path: '/runtime',

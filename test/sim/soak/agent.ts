@@ -1,5 +1,5 @@
-// One agent of the soak, to be killed: it writes as claude-mem does and syncs over and over. Its job comes in SOAK_JOB.
-// Every row it commits is told on stdout before the next is written: "wrote <kind> <token>".
+// One agent of the soak, which is killed: it writes as claude-mem does and syncs repeatedly. Its job comes in
+// SOAK_JOB. It prints every committed row on stdout before it writes the next one: "wrote <kind> <token>".
 import Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../../contract/memory/memory.ts';
 import type { StoreAccess } from '../../../contract/nodes/nodes.ts';
@@ -10,12 +10,12 @@ import type { NodeIdentity } from '../../../memory/session.ts';
 import { loadNodeKey } from '../../../memory/format/signing.ts';
 import { openObjectStore } from '../../../storage/object-store.ts';
 
-/** What an agent is to do. */
+/** The job of an agent. */
 export type SoakJob = Omit<EngineOptions, 'store' | 'identity'> & {
   readonly identity: Omit<NodeIdentity, 'key' | 'sealingKeys'> & { readonly key: string };
   readonly access: StoreAccess;
   readonly space: SpaceConfig;
-  /** Which life of the agent this is: no two write the same. */
+  /** The number of this agent's life: no two lives write the same. */
   readonly life: number;
 };
 

@@ -1,4 +1,4 @@
-/** `npm run soak`: five agents on a real MinIO, killed with SIGKILL again and again. */
+/** `npm run soak`: five agents on a real MinIO, killed with SIGKILL repeatedly. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -17,11 +17,11 @@ import { openObjectStore } from '../../../storage/object-store.ts';
 import { Dice } from '../dice.ts';
 import type { SoakJob } from './agent.ts';
 
-/** What a soak came to. */
+/** The result of a soak. */
 export interface SoakReport {
   readonly kills: number;
   readonly seed: number;
-  /** Rows that agents told of before they died. */
+  /** Rows that agents reported before they died. */
   readonly rows: number;
   readonly lost: number;
   readonly duplicated: number;
@@ -34,7 +34,7 @@ export interface SoakReport {
 
 export interface SoakOptions {
   readonly access: StoreAccess;
-  /** Where the agents' files go. */
+  /** The folder for the agents' files. */
   readonly folder: string;
   readonly kills: number;
   readonly seed: number;
@@ -55,8 +55,8 @@ interface Agent {
 }
 
 /**
- * Kills five agent processes with SIGKILL at random moments, each while it writes and syncs with a real store, starts them
- * again, and at the end compares every database with what the agents said that they had committed.
+ * Kills five agent processes with SIGKILL at random moments, while they write and sync with a real store, and
+ * restarts them. At the end it compares every database with the rows that the agents reported as committed.
  */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const began = performance.now();
@@ -73,7 +73,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
           const child = startAgent(agent, life, (token) => told.add(token), options.log);
           children.set(agent, child);
           const exited = once(child, 'exit');
-          // From the first statement on, through pushes and pulls: what it is doing then is up to chance.
+          // From the first statement on, through pushes and pulls: chance decides what the agent is doing.
           const first = await Promise.race([once(child.stdout ?? child, 'data'), exited.then(() => null)]);
           if (first !== null) await sleep(dice.below(220));
           if (child.exitCode !== null)
@@ -164,7 +164,7 @@ async function settle(
   return { rounds: MAX_ROUNDS + 1, engines };
 }
 
-/** Compares what is in the databases with what the agents said. A row that was committed but not told of may be there. */
+/** Compares the databases with the agents' reports. A row that was committed but not reported may exist. */
 function judge(
   agents: readonly Agent[],
   told: ReadonlySet<string>,
@@ -185,7 +185,7 @@ function judge(
     for (const token of told) if (!counts.has(token)) verdict.lost += 1;
     for (const [token, count] of counts) {
       verdict.duplicated += count - 1;
-      // Told or not, it must be the next word of some life.
+      // Reported or not, it must be the next row of some life.
       const [node = '', life = '', number = ''] = token.split('-');
       const before = `${node}-${life}-${Number(number) - 1}`;
       if (!told.has(token) && Number(number) > 0 && !told.has(before)) verdict.invented += 1;

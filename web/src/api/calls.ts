@@ -24,10 +24,10 @@ import { request, send } from './request.ts';
 
 const encode = encodeURIComponent;
 
-/** How many jobs the page asks for at once: the most that the API gives. */
+/** How many jobs the page requests at a time: the most that the API allows. */
 export const JOBS_SHOWN = 200;
 
-/** Every call that the page makes, one function each. All throw ApiProblem. */
+/** Every call of the page, one function each. All throw ApiProblem. */
 export const api = {
   session: (signal?: AbortSignal) => request('/api/session', Session, { signal }),
   signIn: (key: string) => send('/api/session', { method: 'POST', body: { key } }),
@@ -57,7 +57,7 @@ export const api = {
     request(`/api/membridge/spaces/${encode(cid)}`, Space, { signal }),
   members: (cid: string, filter: MemberFilter, signal?: AbortSignal) =>
     request(`/api/membridge/spaces/${encode(cid)}/members${queryOf(filter)}`, MembersPage, { signal }),
-  /** Projects that agents reported and nobody made a space for. */
+  /** Lists projects that agents reported and that have no space. */
   reportedProjects: async (signal?: AbortSignal) =>
     (await request('/api/membridge/projects', z.array(OriginalProject), { signal })).filter(
       ({ source }) => source === 'heartbeat',

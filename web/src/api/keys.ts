@@ -27,13 +27,13 @@ export const keys = {
   task: (id: string) => ['task', id] as const,
   taskOutput: (id: string, epoch: number) => ['task-output', id, epoch] as const,
   taskLeases: (id: string) => ['task-leases', id] as const,
-  /** What an attempt leaves behind: results, artifacts and entries of the audit log. */
+  /** Records of a task: results, artifacts and entries of the audit log. */
   taskRecords: (id: string) => ['task-records', id] as const,
   taskResults: (id: string) => [...keys.taskRecords(id), 'results'] as const,
   taskArtifacts: (id: string) => [...keys.taskRecords(id), 'artifacts'] as const,
   taskAudit: (id: string) => [...keys.taskRecords(id), 'audit'] as const,
   taskProposals: (id: string) => [...keys.taskRecords(id), 'proposals'] as const,
-  /** What is asked for anew when any task changes. */
+  /** Queries that are repeated when any task changes. */
   activity: ['task-activity'] as const,
   activeLeases: ['task-activity', 'leases'] as const,
   runs: ['task-activity', 'runs'] as const,

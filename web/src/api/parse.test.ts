@@ -10,8 +10,8 @@ const Row = z.strictObject({
   parts: z.array(z.strictObject({ state: z.enum(['on', 'off']) })).default([]),
 });
 
-describe('a word that the page does not know', () => {
-  it('stands as it came, in a row and deeper, and the other rows are parsed as usual', () => {
+describe('a word that is unknown to the page', () => {
+  it('is kept as received, at any depth, and does not affect other rows', () => {
     const rows = [
       { id: 'a', status: 'good' },
       { id: 'b', status: 'paused', parts: [{ state: 'on' }, { state: 'dimmed' }] },
@@ -24,12 +24,12 @@ describe('a word that the page does not know', () => {
     expect(rows[1]?.status).toBe('paused');
   });
 
-  it('stands in an event, too', () => {
+  it('is kept in an event, too', () => {
     const event = { type: 'space-node', node: { ...spaceNode, status: 'resting' } };
     expect(parseTolerantly(ServerEvent, event).data).toEqual(event);
   });
 
-  it('is shown as it is, without a color that says more', () => {
+  it('is shown as it is, without a color', () => {
     expect((JOB_STATUSES as Record<string, unknown>)['paused']).toEqual({ label: 'paused', tone: 'quiet' });
     expect(Object.keys(JOB_STATUSES)).not.toContain('paused');
   });
@@ -41,7 +41,7 @@ it.each([
   [{ id: 'a' }],
   [{ id: 5, status: 'paused' }],
   [null],
-])('refuses %j, which is wrong in another way', (row) => {
+])('refuses %j for another error', (row) => {
   expect(parseTolerantly(Row, row).success).toBe(false);
 });
 

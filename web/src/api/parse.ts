@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 
 /**
- * Parses an answer against the contract, and lets a word that this page does not know stand where the contract lists words. A newer
- * server may have states that this page has not: one of them in one row must not hide all rows.
- * @returns zod's own result; in its data the unknown words stand as they came
+ * Parses an answer against the contract, and keeps unknown words where the contract lists words. A newer server may
+ * have states that this page does not know; such a state in one row must not hide all rows.
+ * @returns zod's own result; unknown words stay in its data as received
  */
 export function parseTolerantly<Schema extends z.ZodType>(
   schema: Schema,

@@ -1,13 +1,13 @@
 import { Problem } from '../../../contract/http/api.ts';
 import type { FieldProblem } from '../../../contract/errors.ts';
 
-/** A request that failed, told in words that a person can act on. */
+/** A failed request, in words that a person can act on. */
 export class ApiProblem extends Error {
   /** The HTTP status; 0 when there was no answer. */
   readonly status: number;
   readonly code: string;
   readonly requestId: string | null;
-  /** The fields of the body that were wrong, each with what is wrong. */
+  /** The wrong fields of the body, each with its problem. */
   readonly fields: readonly FieldProblem[];
 
   /** @param facts.detail the sentence shown to people */
@@ -30,13 +30,13 @@ export class ApiProblem extends Error {
 /**
  * Reads the body of a failed answer.
  * @param status the HTTP status
- * @param body the parsed JSON, or null when it was none
- * @returns the contract's problem in words; a general sentence when the body is not one
+ * @param body the parsed JSON; null when it is not JSON
+ * @returns the contract's problem in words; a general sentence when the body has another form
  */
 export function problemOf(status: number, body: unknown): ApiProblem {
   const parsed = Problem.safeParse(body);
   if (!parsed.success) {
-    const detail = `The server answered ${status} without saying why. A proxy in between may be the cause.`;
+    const detail = `The server answered ${status} without a reason. A proxy on the way may be the cause.`;
     return new ApiProblem({ status, code: 'unknown', detail });
   }
   const fields = (parsed.data.fields ?? []).map(({ field, problem }) => `${field}: ${problem}`);
@@ -52,17 +52,20 @@ export function problemOf(status: number, body: unknown): ApiProblem {
   });
 }
 
-/** Whether an error says that nobody is signed in. */
+/** Returns whether an error means that nobody is signed in. */
 export function isSignedOut(error: unknown): boolean {
   return error instanceof ApiProblem && error.status === 401;
 }
 
-/** The sentence to show for anything that was thrown. */
+/** Returns the sentence to show for anything that was thrown. */
 export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What an error says of one field of a form, or of what lies below it (`tags.0` below `tags`); null when nothing. */
+/**
+ * Returns an error's problem with one field of a form, or with a nested one (`tags.0` in `tags`); null when there is
+ * none.
+ */
 export function fieldProblem(error: unknown, name: string): string | null {
   if (!(error instanceof ApiProblem)) return null;
   const found = error.fields.find(({ field }) => field === name || field.startsWith(`${name}.`));
@@ -71,24 +74,24 @@ export function fieldProblem(error: unknown, name: string): string | null {
 }
 
 /**
- * What is left to say at a form's end when some of it stands beside the fields.
+ * Returns the part of an error to show at a form's end, when fields show their own problems.
  * @param shown the fields that show their own problems
  */
 export function restOf(error: Error | null, shown: readonly string[]): Error | null {
   if (!(error instanceof ApiProblem) || error.fields.length === 0) return error;
   const isShown = (field: string): boolean => shown.includes(field.split('.')[0] ?? '');
   if (!error.fields.every(({ field }) => isShown(field))) return error;
-  return new Error('Not accepted yet: see the marked fields.');
+  return new Error('Correct the marked fields, then try again.');
 }
 
-/** What a form sends, under the names of the API's fields; a field within another one is in an object there. */
+/** The values that a form sends, by the API's field names; nested fields are in an object there. */
 export type FormValues = Readonly<Record<string, unknown>>;
 
 /**
- * An error without the fields that were changed since it came. A refusal that names no field is about all of them.
+ * Removes the fields that changed since an error. A refusal without fields is about all of them.
  * @param refused what was sent
- * @param now what would be sent now
- * @returns null where nothing is left of it
+ * @param now what the form would send now
+ * @returns null when nothing is left
  */
 export function withoutChanged(error: Error | null, refused: FormValues, now: FormValues): Error | null {
   if (!(error instanceof ApiProblem)) return error;
@@ -103,14 +106,14 @@ export function withoutChanged(error: Error | null, refused: FormValues, now: Fo
   return new ApiProblem({ status, code, detail: message, requestId, fields });
 }
 
-/** The value of a field such as `task.tags.0`, as text. */
+/** Returns the value of a field such as `task.tags.0`, as text. */
 function valueAt(values: FormValues, field: string): string | undefined {
   const at = (holder: unknown, step: string): unknown =>
     typeof holder === 'object' && holder !== null ? (holder as FormValues)[step] : undefined;
   return JSON.stringify(field.split('.').reduce(at, values));
 }
 
-/** An error in the API's form for what a form itself finds wrong, before anything is sent. */
+/** Makes an error in the API's form for problems that a form finds before it sends anything. */
 export function notAccepted(fields: readonly FieldProblem[]): ApiProblem {
   return new ApiProblem({ status: 0, code: 'bad_request', detail: 'Not accepted yet.', fields });
 }

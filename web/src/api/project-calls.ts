@@ -15,7 +15,7 @@ import {
 import { queryOf } from './filters.ts';
 import { request, requestPage, send, type Page } from './request.ts';
 
-/** Clones asked for at once: the most that the API gives. */
+/** How many clones are requested at a time: the most that the API allows. */
 const CLONES_A_PAGE = 500;
 
 const encode = encodeURIComponent;
@@ -23,16 +23,16 @@ const pathOf = (id: string, rest = ''): string => `/api/runtime/projects/${encod
 const leadershipOf = (cid: string, rest = ''): string =>
   `/api/membridge/projects/${encode(cid)}/leadership${rest}`;
 
-/** The path also tells what the original's pages read; those need only who is primary. */
+/** The API's answer also has fields for the original's pages; these pages need only the primary. */
 const LeadershipAnswer = z.object(Leadership.shape);
 
-/** Which nodes are to do something, and how many of them at once; no nodes: every one. */
+/** The nodes that must do something, and how many of them at the same time; null: every node. */
 export interface Reach {
   readonly nodes: readonly string[] | null;
   readonly concurrency: number;
 }
 
-/** What goes on for long is asked for without waiting: live events tell how far it is. */
+/** Long work is requested without waiting: live events report its progress. */
 const atOnce = { wait: false } as const;
 
 const reachBody = ({ nodes, concurrency }: Reach) => ({
@@ -46,7 +46,7 @@ export const projectApi = {
   list: (signal?: AbortSignal) => request('/api/runtime/projects', z.array(ProjectSummary), { signal }),
   schedules: (id: string, signal?: AbortSignal) =>
     request(pathOf(id, '/schedules'), ProjectSchedules, { signal }),
-  /** Every clone of a project, asked for a page at a time. */
+  /** Requests every clone of a project, a page at a time. */
   clones: async (id: string, signal?: AbortSignal) => {
     const clones: ProjectNodeStatus[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {

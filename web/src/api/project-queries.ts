@@ -7,7 +7,7 @@ import { ApiProblem } from './problem.ts';
 import { keys } from './keys.ts';
 import { projectApi } from './project-calls.ts';
 
-/** How often the page asks when a schedule is due, which no event tells, in milliseconds. */
+/** How often the page asks when a schedule runs next, which no event reports, in milliseconds. */
 const DUE_POLL_MS = 30_000;
 
 export const projectsQuery = queryOptions({
@@ -16,7 +16,7 @@ export const projectsQuery = queryOptions({
   staleTime: Infinity,
 });
 
-/** How the clones of one project stand. */
+/** The state of one project's clones. */
 export const clonesQuery = (id: string) =>
   queryOptions({
     queryKey: keys.clones(id),
@@ -28,7 +28,7 @@ export const clonesQuery = (id: string) =>
     staleTime: Infinity,
   });
 
-/** When the schedules of a project are due next, in epoch milliseconds; asked anew when an expression changes. */
+/** When the schedules of a project run next, in epoch milliseconds; repeated when an expression changes. */
 export const projectDueQuery = ({ id, memory_schedule, fetch_schedule, update_schedule }: ProjectSummary) =>
   queryOptions({
     queryKey: [
@@ -46,7 +46,7 @@ export const projectDueQuery = ({ id, memory_schedule, fetch_schedule, update_sc
     refetchInterval: DUE_POLL_MS,
   });
 
-/** Who is primary of a space. */
+/** The primary of a space. */
 export const leadershipQuery = (cid: string) =>
   queryOptions({
     queryKey: keys.leadership(cid),

@@ -8,9 +8,9 @@ import { api } from './calls.ts';
 import type { MemberFilter } from './filters.ts';
 import { keys } from './keys.ts';
 
-/** How often the page asks for what no event tells, in milliseconds. */
+/** How often the page asks for what no event reports, in milliseconds. */
 const POLL_MS = 10_000;
-/** How often a running job's detail is asked for, in milliseconds. */
+/** How often the page asks for a running job's detail, in milliseconds. */
 const JOB_POLL_MS = 2_000;
 
 export const sessionQuery = queryOptions({
@@ -44,7 +44,7 @@ export const sessionsQuery = queryOptions({
   refetchInterval: POLL_MS,
 });
 
-// A list is older than the events that arrived while it was under way: they are applied on top of it.
+// A list may be older than events that arrived during its request, so these are applied to it.
 
 export const nodesQuery = queryOptions({
   queryKey: keys.nodes,
@@ -54,7 +54,7 @@ export const nodesQuery = queryOptions({
 
 const isEnrolled = ({ kind }: Node): boolean => kind !== 'original';
 
-/** The same without machines on the original's agent, which nothing can be asked of. */
+/** The same without machines with the original's agent, which accept no requests. */
 export const enrolledNodesQuery = queryOptions({
   ...nodesQuery,
   select: (nodes: Node[]) => nodes.filter(isEnrolled),
@@ -64,11 +64,11 @@ export const spacesQuery = queryOptions({
   queryKey: keys.spaces,
   queryFn: ({ signal }) => journal.during(() => api.spaces(signal), applyToSpaces),
   staleTime: Infinity,
-  // How nodes stand also changes with time alone, which no event says.
+  // The status of nodes also changes with time, without an event.
   refetchInterval: POLL_MS,
 });
 
-/** A page of a space's nodes; the page before stays until the next one is there. */
+/** A page of a space's nodes; the previous page stays until the next one arrives. */
 export const membersQuery = (cid: string, filter: MemberFilter) =>
   queryOptions({
     queryKey: keys.members(cid, filter),
@@ -82,7 +82,7 @@ export const spaceQuery = (cid: string) =>
   queryOptions({
     queryKey: keys.space(cid),
     queryFn: ({ signal }) => api.space(cid, signal),
-    // A form begins with it: one that was shown before would be old.
+    // A form starts with it, so an earlier result would be outdated.
     gcTime: 0,
   });
 
@@ -92,7 +92,7 @@ export const reportedProjectsQuery = queryOptions({
   refetchInterval: 30_000,
 });
 
-/** The newest jobs of a space, of one node when it is given. */
+/** The newest jobs of a space, or of one node in it. */
 export const jobsQuery = (space: Pick<SpaceFacts, 'canonical_id' | 'name'>, node: string | null) =>
   queryOptions({
     queryKey: keys.jobs(space.canonical_id, node),
@@ -105,8 +105,8 @@ export const jobsQuery = (space: Pick<SpaceFacts, 'canonical_id' | 'name'>, node
   });
 
 /**
- * A running job with its live detail: asked for while it is on the screen and the tab is visible. Not at once: a round
- * that finds nothing to do is over in less time, and its job is gone.
+ * A running job with its live detail. It is requested while the job is on screen and the tab is visible. The first
+ * request waits a moment: a round without work ends sooner, and its job disappears.
  */
 export const runningJobQuery = (listed: Job) =>
   queryOptions({

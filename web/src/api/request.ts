@@ -11,11 +11,11 @@ interface RequestOptions {
 }
 
 /**
- * Calls the API on the page's own origin, with the session cookie.
+ * Calls the API at the page's own origin, with the session cookie.
  * @param path the path with its query, as at the root of a host
- * @param schema the contract's shape of the answer
+ * @param schema the contract's form of the answer
  * @returns the parsed answer
- * @throws ApiProblem when there is no answer, the answer is an error, or its shape is not the contract's
+ * @throws ApiProblem when there is no answer, the answer is an error, or it does not fit the contract
  */
 export async function request<Schema extends z.ZodType>(
   path: string,
@@ -25,7 +25,7 @@ export async function request<Schema extends z.ZodType>(
   return parsed(path, schema, (await exchange(path, options)).answer);
 }
 
-/** A page of a list, and where the next one begins. */
+/** A page of a list, and where the next one starts. */
 export interface Page<Row> {
   readonly rows: Row[];
   /** Null at the end. */
@@ -33,7 +33,7 @@ export interface Page<Row> {
 }
 
 /**
- * The same for a list that comes a page at a time.
+ * Does the same for a list that comes in pages.
  * @throws ApiProblem as `request` does
  */
 export async function requestPage<Schema extends z.ZodType>(
@@ -46,7 +46,7 @@ export async function requestPage<Schema extends z.ZodType>(
 }
 
 /**
- * The same, for a call whose answer does not matter beyond its success.
+ * Does the same for a call whose answer is not needed.
  * @throws ApiProblem as `request` does
  */
 export async function send(path: string, options: RequestOptions = {}): Promise<unknown> {
@@ -57,7 +57,7 @@ function parsed<Schema extends z.ZodType>(path: string, schema: Schema, answer: 
   const result = parseTolerantly(schema, answer);
   if (result.success) return result.data;
   const where = result.error.issues[0]?.path.join('.') ?? '';
-  const detail = `The answer of ${path} is not what this page expects (at "${where}"). Reload: the page may be older than the server.`;
+  const detail = `The answer of ${path} does not fit this page (at "${where}"). Reload: the page may be older than the server.`;
   throw new ApiProblem({ status: 200, code: 'unexpected_answer', detail });
 }
 

@@ -22,30 +22,30 @@ const pathOf = (id: string, rest = ''): string => `${TASKS}/${encode(id)}${rest}
 const proposalOf = (id: string, rest = ''): string => `/api/runtime/proposals/${encode(id)}${rest}`;
 const scheduleOf = (id: string): string => `/api/runtime/task-schedules/${encode(id)}`;
 
-/** A body that makes a task; what is not said is the API's to choose. */
+/** A body that makes a task; the API chooses absent fields. */
 export type NewTaskBody = z.input<typeof CreateTask>;
 export type NewScheduleBody = z.input<typeof CreateTaskSchedule>;
 
-/** How many rows a list asks for at once. */
+/** How many rows a list requests at a time. */
 export const ROWS = 50;
 
-/** How many of the last lines an attempt's output begins with: as many as the page draws. */
+/** How many of the last lines an attempt's output starts with: as many as the page draws. */
 const LINES_FROM_END = 3_000;
-/** Pieces of output that are read at a time from the beginning. */
+/** How many chunks of output are read at a time from the beginning. */
 export const OUTPUT_A_PAGE = 500;
 const OutputPage = z.object({ chunks: z.array(OutputChunk) });
 
-/** Where the live output of one attempt at a task is, from its last lines on. */
+/** Returns the address of an attempt's live output, starting with its last lines. */
 export function outputAddress(id: string, epoch: number): string {
   return withBasePath(pathOf(id, `/output/stream?epoch=${epoch}&tail=${LINES_FROM_END}`));
 }
 
-/** Where the bytes of an artifact are. */
+/** Returns the address of an artifact's bytes. */
 export function contentAddress(id: string): string {
   return withBasePath(`/api/runtime/artifacts/${encode(id)}/content`);
 }
 
-/** Where the audit log is as a file. */
+/** Returns the address of the audit log as a file. */
 export function exportAddress(filter: AuditFilter, format: 'jsonl' | 'csv'): string {
   return withBasePath(`/api/runtime/audit/export${queryOf({ ...filter, format })}`);
 }
@@ -55,17 +55,17 @@ export const taskApi = {
   list: (filter: TaskFilter, cursor: string | null, signal?: AbortSignal) =>
     requestPage(`${TASKS}${queryOf({ ...filter, limit: ROWS, cursor })}`, Task, { signal }),
   get: (id: string, signal?: AbortSignal) => request(pathOf(id), Task, { signal }),
-  /** @param key the same key makes the same task once */
+  /** Makes a task. @param key the same key makes the same task only once */
   create: (task: NewTaskBody, key: string, signal: AbortSignal) =>
     request(TASKS, Task, { method: 'POST', body: task, headers: { 'Idempotency-Key': key }, signal }),
-  /** Gives it to agents; live events tell what becomes of it. */
+  /** Gives it to agents; live events report the result. */
   dispatch: (id: string) =>
     send(pathOf(id, '/dispatch'), { method: 'POST', body: { wait: false, retry: true } }),
   cancel: (id: string, reason: string) =>
     request(pathOf(id, '/cancel'), Task, { method: 'POST', body: { reason } }),
   requeue: (id: string) => request(pathOf(id, '/requeue'), Task, { method: 'POST' }),
 
-  /** A page of an attempt's output after a sequence number. */
+  /** Returns a page of an attempt's output after a sequence number. */
   output: async (id: string, epoch: number, after: number, signal?: AbortSignal) => {
     const query = queryOf({ epoch, after, limit: OUTPUT_A_PAGE });
     return (await request(pathOf(id, `/output${query}`), OutputPage, { signal })).chunks;

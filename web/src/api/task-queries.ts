@@ -5,7 +5,7 @@ import type { AuditFilter, TaskFilter } from './filters.ts';
 import { keys } from './keys.ts';
 import { taskApi } from './task-calls.ts';
 
-/** How often the page asks for what no event tells, in milliseconds: renewals of leases, places in a line. */
+/** How often the page asks for what no event reports, in milliseconds: renewals of leases, places in the queue. */
 const POLL_MS = 3_000;
 /** The same for what changes rarely. */
 const SLOW_POLL_MS = 10_000;
@@ -14,7 +14,7 @@ const RUNS_SHOWN = 15;
 
 const first = null as string | null;
 
-/** Tasks that fit a filter, the newest first, a page at a time; live events keep them current. */
+/** The tasks that match a filter, newest first, in pages; live events keep them current. */
 export const tasksQuery = (filter: TaskFilter) =>
   infiniteQueryOptions({
     queryKey: keys.tasks(filter),
@@ -26,7 +26,7 @@ export const tasksQuery = (filter: TaskFilter) =>
     initialPageParam: first,
     getNextPageParam: ({ next }) => next,
     staleTime: Infinity,
-    // The rows of before stand until those of another filter are there.
+    // The former rows stay until those of the new filter arrive.
     placeholderData: keepPreviousData,
   });
 
@@ -35,11 +35,11 @@ export const taskQuery = (id: string) =>
     queryKey: keys.task(id),
     queryFn: ({ signal }) => journal.during(() => taskApi.get(id, signal), applyToTask),
     staleTime: Infinity,
-    // Its place in the line changes with other tasks.
+    // Its place in the queue changes with other tasks.
     refetchInterval: ({ state }) => (state.data?.status === 'queued' ? POLL_MS : false),
   });
 
-/** The attempts at a task. No event tells of a renewal, so a lease that lives is asked for. */
+/** The attempts at a task. No event reports a renewal, so an active lease is requested repeatedly. */
 export const taskLeasesQuery = (id: string) =>
   queryOptions({
     queryKey: keys.taskLeases(id),
@@ -65,14 +65,14 @@ export const taskArtifactsQuery = (id: string) =>
     queryFn: ({ signal }) => taskApi.artifacts(id, signal),
   });
 
-/** What the audit log tells of a task. */
+/** The audit entries of a task. */
 export const taskAuditQuery = (id: string) =>
   queryOptions({
     queryKey: keys.taskAudit(id),
     queryFn: ({ signal }) => taskApi.audit({ correlation_id: id }, null, signal),
   });
 
-/** What a task proposed. */
+/** The proposals of a task. */
 export const taskProposalsQuery = (id: string) =>
   queryOptions({
     queryKey: keys.taskProposals(id),
@@ -91,7 +91,7 @@ export const runsQuery = queryOptions({
   refetchInterval: SLOW_POLL_MS,
 });
 
-/** Proposals, the newest first, a page at a time; live events have them asked for anew. */
+/** Proposals, newest first, in pages; live events cause a new request. */
 export const proposalsQuery = (status: string | undefined) =>
   infiniteQueryOptions({
     queryKey: keys.proposals(status),
@@ -106,7 +106,7 @@ export const proposalQuery = (id: string) =>
   queryOptions({
     queryKey: keys.proposal(id),
     queryFn: ({ signal }) => taskApi.proposal(id, signal),
-    // A node makes the diff in a second or two; the page waits for it.
+    // A node builds the diff in a second or two; the page waits for it.
     refetchInterval: ({ state }) => (state.data?.preview?.state === 'making' ? 1_000 : false),
   });
 

@@ -1,4 +1,4 @@
 import { z } from 'zod';
 
-// The page's CSP forbids eval, which Zod would otherwise probe for. Imported before any schema is made.
+// The page's CSP forbids eval, which Zod would otherwise probe for. Import this before any schema is made.
 z.config({ jitless: true });

@@ -1,17 +1,17 @@
 import { Button, Tooltip, type ButtonProps } from '@mantine/core';
 import type { ReactNode } from 'react';
 
-/** What is said reaches also those who come by keyboard or touch. */
+/** A tooltip for people who use a keyboard or touch, too. */
 const ON = { hover: true, focus: true, touch: true } as const;
 
 /**
- * A button that may not be pressed now says why, to the mouse, the keyboard and a screen reader: it stays reachable, and does
- * nothing. `reason` null: it may be pressed.
+ * A button that explains why it is disabled, to the mouse, the keyboard and a screen reader. It stays focusable and
+ * does nothing. With `reason` null it is enabled.
  */
 export function ActionButton(
   props: Omit<ButtonProps, 'disabled'> & {
     reason: string | null;
-    /** What pressing it does, where its words leave that open. */
+    /** What the button does, where its label leaves that open. */
     help?: string;
     label?: string;
     onPress: () => void;

@@ -1,7 +1,7 @@
 import { absoluteTime, ago } from '../format/time.ts';
 import { useNow } from '../live/clock.ts';
 
-/** A moment as its age, counting up; the time in full on hover. */
+/** A moment as its age, counting up; the full time on hover. */
 export function Ago(props: { at: number | null; never?: string; testId?: string }) {
   const now = useNow();
   if (props.at === null) {

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { Dialog } from './Dialog.tsx';
 import styles from './ConfirmDialog.module.css';
 
-/** Asks before something is removed or ended. Stays open while the request runs. `decline` is the harmless answer. */
+/** Asks before something is removed or ended. Stays open while the request runs. `decline` labels the harmless answer. */
 export function ConfirmDialog(props: {
   opened: boolean;
   title: string;

@@ -1,11 +1,11 @@
 import type { ReactNode } from 'react';
 import styles from './DetailHead.module.css';
 
-/** The head of a page about one thing: what it is called and how it stands, what there is to say, and what can be done. */
+/** The head of a page about one thing: its name and status, details, and actions. */
 export function DetailHead(props: {
-  /** The heading, and what stands on its line. */
+  /** The heading, and what stands beside it. */
   title: ReactNode;
-  /** Whether there is a line or two below the title, and never more. */
+  /** Whether one or two lines follow the title, and never more. */
   short?: boolean;
   actions: ReactNode;
   children: ReactNode;

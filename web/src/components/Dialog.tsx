@@ -2,7 +2,7 @@ import { Modal, type ModalProps } from '@mantine/core';
 import { useEffect, useState, type ReactNode } from 'react';
 import { dialogAttributes } from './dialog-attributes.ts';
 
-/** A dialog that is rendered for as long as it is open. When it goes, the focus returns to what opened it. */
+/** A dialog that exists while it is open. When it closes, the focus returns to the element that opened it. */
 export function Dialog(props: {
   title: ReactNode;
   testId: string;
@@ -27,9 +27,12 @@ export function Dialog(props: {
   );
 }
 
-/** Mantine's own return of the focus waits for `opened` to change, which it never does for a dialog that comes and goes. */
+/**
+ * Returns the focus. Mantine's own waits for a change of `opened`, which never happens in a dialog that mounts and
+ * unmounts.
+ */
 function useFocusReturn(): void {
-  // While the dialog is first drawn: a menu that opened it is gone right after.
+  // Read during the first render: a menu that opened the dialog disappears right after it.
   const [opener] = useState(() => openerOf(document.activeElement));
   useEffect(
     () => () => {
@@ -42,7 +45,7 @@ function useFocusReturn(): void {
   );
 }
 
-/** What somebody pressed to open a dialog. The entry of a menu goes with its menu: then it is the menu's button. */
+/** Returns the element that opened a dialog. A menu item disappears with its menu; then it is the menu's button. */
 function openerOf(active: Element | null): Element | null {
   const menu = active?.closest('[role="menu"]') ?? null;
   return menu === null ? active : document.getElementById(menu.getAttribute('aria-labelledby') ?? '');

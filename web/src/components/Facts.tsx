@@ -7,7 +7,7 @@ export interface Fact {
   readonly testId?: string;
 }
 
-/** Names and values, one a line. */
+/** Names and values, one pair a line. */
 export function Facts({ facts }: { facts: readonly Fact[] }) {
   return (
     <dl className={styles.facts}>

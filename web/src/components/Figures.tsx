@@ -8,7 +8,7 @@ export interface Figure {
   readonly testId: string;
 }
 
-/** A row of figures, each with its name and one quiet line below. */
+/** A row of figures, each with its name and a note below. */
 export function Figures({ figures, label }: { figures: readonly Figure[]; label: string }) {
   return (
     <dl className={styles.row} aria-label={label}>

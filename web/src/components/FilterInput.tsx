@@ -1,11 +1,11 @@
 import { TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 
-/** The field by which a table is narrowed to the rows that contain what is typed. */
+/** The field that filters a table by a text. */
 export function FilterInput(props: {
-  /** What is looked through: `nodes`. */
+  /** What it filters: `nodes`. */
   what: string;
-  /** What assistive software says, where "Filter nodes" would not tell which. */
+  /** The accessible name, where "Filter nodes" would be ambiguous. */
   label?: string;
   value: string;
   onChange: (typed: string) => void;

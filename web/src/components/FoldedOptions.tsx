@@ -4,7 +4,7 @@ import { IconChevronRight } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import styles from './FoldedOptions.module.css';
 
-/** The fields of a form that most can leave as they are, folded away until they are wanted, or wrong. */
+/** Optional fields of a form, collapsed until somebody needs them or one is wrong. */
 export function FoldedOptions(props: {
   /** Whether one of the fields was refused. */
   wrong: boolean;

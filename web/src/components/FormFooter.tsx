@@ -3,10 +3,10 @@ import { useEffect, useState } from 'react';
 import { wordsOf } from '../api/problem.ts';
 import styles from './FormFooter.module.css';
 
-/** After this long without an answer a form says so, in milliseconds. */
+/** How long a form waits for an answer before it says so, in milliseconds. */
 const SLOW_MS = 4_000;
 
-/** Whether something has been under way for long. */
+/** Returns whether a request has been running for long. */
 function useSlow(isPending: boolean): boolean {
   const [isSlow, setSlow] = useState(false);
   useEffect(() => {
@@ -20,9 +20,9 @@ function useSlow(isPending: boolean): boolean {
   return isSlow;
 }
 
-/** What a dialog's form ends with: what went wrong, and the two ways out. */
+/** The end of a dialog's form: the error, and the buttons. */
 export function FormFooter(props: {
-  /** Of the parts' test ids. */
+  /** The prefix of the parts' test ids. */
   prefix: string;
   error: Error | null;
   onCancel: () => void;
@@ -39,7 +39,7 @@ export function FormFooter(props: {
       )}
       {isSlow && (
         <p role="status" className="dim" data-testid={`${prefix}-slow`}>
-          The server has not answered yet. “Cancel” gives up waiting.
+          The server has not answered yet. Press “Cancel” to stop waiting.
         </p>
       )}
       <Group justify="flex-end" gap="xs">

@@ -1,7 +1,7 @@
 import { IconArrowUpRight } from '@tabler/icons-react';
 import styles from './History.module.css';
 
-/** The way to a workflow's complete history in the Temporal UI; nothing while its address is not known. `of` names what it did. */
+/** A link to a workflow's complete history in the Temporal UI; nothing while its address is unknown. `of` names the work. */
 export function History({ url, of, testId }: { url: string | null; of: string; testId: string }) {
   if (url === null) return null;
   return (

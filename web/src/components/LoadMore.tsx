@@ -1,10 +1,10 @@
 import { Button } from '@mantine/core';
 import styles from './LoadMore.module.css';
 
-/** The way to the next page of a list that comes a page at a time; draws nothing at the end. */
+/** The button that loads the next page of a list; draws nothing at the end. */
 export function LoadMore(props: {
   list: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown };
-  /** What is loaded: `tasks`. */
+  /** What it loads: `tasks`. */
   what: string;
   testId: string;
 }) {

@@ -1,4 +1,4 @@
-/** The sign of Membridge: two nodes and the bridge between them. */
+/** The logo of Membridge: two nodes and the bridge between them. */
 export function Logo({ size = 22 }: { size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">

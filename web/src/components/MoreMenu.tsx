@@ -2,7 +2,7 @@ import { ActionIcon, Menu } from '@mantine/core';
 import { IconDots } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 
-/** The menu of what can be done with a thing besides its buttons, at the end of its page's head. */
+/** The menu of further actions, at the end of a page's head. */
 export function MoreMenu(props: { of: string; testId: string; children: ReactNode }) {
   return (
     <Menu>

@@ -4,7 +4,7 @@ import type { Presence } from '../live/presence.ts';
 import styles from './NodeName.module.css';
 import { Light } from './Status.tsx';
 
-/** A node in a table of something else: whether it is online, and the way to its own page while it is enrolled. */
+/** A node in another thing's table: its presence, and a link to its own page while it is enrolled. */
 export function NodeName(props: {
   node: string;
   presence: Presence | 'gone';

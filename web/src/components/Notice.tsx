@@ -3,7 +3,7 @@ import type { ReactNode } from 'react';
 import { wordsOf } from '../api/problem.ts';
 import styles from './Notice.module.css';
 
-/** What stands where there is nothing yet: what this place is for, and what to do. */
+/** An empty state: what this place is for, and what to do first. */
 export function Empty(props: { title: string; children: ReactNode; testId: string }) {
   return (
     <div className={styles.notice} data-testid={props.testId}>
@@ -13,7 +13,7 @@ export function Empty(props: { title: string; children: ReactNode; testId: strin
   );
 }
 
-/** What could not be loaded, why, and a way to try again. */
+/** What could not be loaded, why, and a button to try again. */
 export function Failure(props: { what: string; error: Error; retry: () => unknown; testId?: string }) {
   return (
     <div className={styles.notice} role="alert" data-testid={props.testId ?? 'failure'}>
@@ -26,7 +26,7 @@ export function Failure(props: { what: string; error: Error; retry: () => unknow
   );
 }
 
-/** Holds the place of a list that is on its way. */
+/** Holds the place of a list that is loading. */
 export function Loading({ what }: { what: string }) {
   return (
     <div className={styles.notice} role="status">

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import styles from './PageHead.module.css';
 
-/** A page's heading, one line on what it shows, and what belongs beside it. */
+/** A page's heading, one line about it, and what stands beside it. */
 export function PageHead(props: { title: string; note: string; children?: ReactNode }) {
   return (
     <header className={styles.head}>

@@ -5,8 +5,8 @@ import { count } from '../format/numbers.ts';
 import styles from './Pager.module.css';
 
 /**
- * One page of a list, so that a thousand rows draw as fast as a few.
- * @returns the rows of the current page, and what `Pager` needs
+ * Shows one page of a list, so that a thousand rows draw as fast as a few.
+ * @returns the rows of the current page, and the props of `Pager`
  */
 export function usePaged<T>(rows: readonly T[], size: number) {
   const [page, setPage] = useState(0);
@@ -14,14 +14,14 @@ export function usePaged<T>(rows: readonly T[], size: number) {
   return { shown: rows.slice(pager.first, pager.first + size), pager };
 }
 
-/** What `Pager` needs of a list whose pages come from the server. A page that is beyond the end counts as the last one. */
+/** Returns the props of `Pager` for a list with pages from the server. A page beyond the end counts as the last one. */
 export function pagerOf(of: { page: number; setPage: (page: number) => void; size: number; total: number }) {
   const last = Math.max(0, Math.ceil(of.total / of.size) - 1);
   const page = Math.min(of.page, last);
   return { ...of, page, last, first: page * of.size };
 }
 
-/** Steps through the pages; draws nothing when there is only one. */
+/** Steps through the pages; draws nothing for a single page. */
 export function Pager({ pager, what }: { pager: ReturnType<typeof pagerOf>; what: string }) {
   const { page, last, first, size, total, setPage } = pager;
   if (last === 0) return null;

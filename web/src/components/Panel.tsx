@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import styles from './Panel.module.css';
 
-/** A titled surface: the page is made of these. `flush` lets a table reach the edges. */
+/** A titled section of a page. `flush` lets a table reach the edges. */
 export function Panel(props: {
   title: string;
   note?: ReactNode;

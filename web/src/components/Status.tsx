@@ -2,14 +2,14 @@ import type { ReactNode } from 'react';
 import type { Tone } from '../format/words.ts';
 import styles from './Status.module.css';
 
-/** A small light. It says nothing by itself: words stand beside it, or `label` names it. */
+/** A status light. It needs words beside it, or a `label`. */
 export function Light({ tone, label }: { tone: Tone; label?: string }) {
   const named =
     label === undefined ? { 'aria-hidden': true } : { role: 'img', 'aria-label': label, title: label };
   return <span className={styles.light} data-tone={tone} {...named} />;
 }
 
-/** A state in words, with its light. */
+/** A status in words, with its light. */
 export function Status(props: { tone: Tone; children: ReactNode; testId?: string }) {
   return (
     <span className={styles.status} data-tone={props.tone} data-testid={props.testId}>

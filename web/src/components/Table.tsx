@@ -6,11 +6,11 @@ export interface Column {
   readonly name: string;
   readonly align?: 'end';
   readonly quiet?: boolean;
-  /** What stands in the heading instead of its name. */
+  /** The heading's content, instead of its name. */
   readonly content?: ReactNode;
 }
 
-/** A table that scrolls sideways by itself, by mouse and keyboard, when it does not fit. */
+/** A table that scrolls sideways within itself, by mouse and keyboard, when it does not fit. */
 export function Table(props: {
   label: string;
   columns: readonly Column[];

@@ -2,10 +2,10 @@ import { TextInput } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTyped } from './use-typed.ts';
 
-/** A text that a list is filtered by and that is kept in the address; `undefined` is none. */
+/** A text filter that is stored in the address; `undefined` means no filter. */
 export function TextFilter(props: {
   label: string;
-  /** Whether the label stands above the field, or is told to assistive software alone. */
+  /** Whether the label stands above the field, or only in its accessible name. */
   seen: boolean;
   placeholder?: string;
   icon?: ReactNode;

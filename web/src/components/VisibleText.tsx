@@ -2,7 +2,7 @@ import { Fragment } from 'react';
 import { visibleParts } from '../../../contract/http/hidden-characters.ts';
 import styles from './VisibleText.module.css';
 
-/** Text from a stranger: characters that cannot be seen, or that turn the order of others around, are drawn as their names. */
+/** Text from an untrusted source. Characters that are invisible, or that reorder others, are drawn as their names. */
 export function VisibleText({ children }: { children: string }) {
   return (
     <bdi dir="ltr">

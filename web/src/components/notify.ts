@@ -3,7 +3,7 @@ import { isSignedOut, wordsOf } from '../api/problem.ts';
 
 const closeButtonProps = { 'aria-label': 'Dismiss' };
 
-/** Says in a corner that something was done. */
+/** Shows a notification that something was done. */
 export function notifyDone(title: string, message?: string): void {
   notifications.show({
     title,
@@ -15,7 +15,7 @@ export function notifyDone(title: string, message?: string): void {
   });
 }
 
-/** Says in a corner that something failed, and why. A signed-out session is no toast: it leads to the sign-in page. */
+/** Shows a notification that something failed, and why. An ended session gets none: it leads to the sign-in page. */
 export function notifyFailure(title: string, error: unknown): void {
   if (isSignedOut(error)) return;
   notifications.show({

@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useRef } from 'react';
 
 /**
- * Cancels the requests of a form that goes away: Esc, "Cancel" and a click beside it take back what was sent and has not been
- * answered.
- * @returns gives the signal for one request
+ * Cancels the requests of a form that closes. Esc, "Cancel" and a click beside it abort what was sent and not
+ * answered yet.
+ * @returns a function that makes the signal for one request
  */
 export function useAbortable(): () => AbortSignal {
   const open = useRef(new Set<AbortController>());

@@ -2,9 +2,9 @@ import { useEffect, useRef, useState } from 'react';
 import { withoutChanged, type FormValues } from '../api/problem.ts';
 
 /**
- * What a form shows of the answer that refused it. A field's problem goes when the field is changed, and the first refused field gets the
- * focus, each time that `error` is a new one.
- * @param values what the form would send now, under the names of the API's fields
+ * Returns what a form shows of a refusal. A field's problem disappears when the field changes. The first refused
+ * field gets the focus for each new `error`.
+ * @param values what the form would send now, by the API's field names
  */
 export function useFormError(error: Error | null, values: FormValues) {
   const form = useRef<HTMLFormElement>(null);

@@ -1,11 +1,11 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 
-/** How long after the last key what was typed counts, in milliseconds. */
+/** How long typing must pause before the text counts, in milliseconds. */
 const PAUSE_MS = 250;
 
 /**
- * A text that is kept elsewhere, in the address for example, and typed here: it is told when typing pauses, and follows what is kept
- * when that changes by itself.
+ * Holds a text that is typed here and stored in another place, such as the address. It reports the text when typing
+ * pauses, and follows the stored text when that changes.
  * @param tell called with the text, without spaces at its ends
  */
 export function useTyped(kept: string, tell: (text: string) => void): [string, (text: string) => void] {
@@ -15,7 +15,7 @@ export function useTyped(kept: string, tell: (text: string) => void): [string, (
   if (kept !== known) {
     setKnown(kept);
     setTold(kept);
-    // What was told from here is no news, and more may have been typed since.
+    // A value that was reported from here is no change, and more may have been typed since.
     if (kept !== told) setTyped(kept);
   }
   const pass = useEffectEvent((text: string) => {

@@ -1,4 +1,4 @@
-/** Names by what a browser's User-Agent holds; the more particular first, since most of them name others as well. */
+/** Names by a part of a browser's User-Agent. More specific ones come first, since most of them name others as well. */
 const BROWSERS: readonly [RegExp, string][] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\bOPR\//, 'Opera'],
@@ -16,7 +16,7 @@ const SYSTEMS: readonly [RegExp, string][] = [
   [/\bLinux\b/, 'Linux'],
 ];
 
-/** A browser's name for people, from its User-Agent: "Firefox on Linux". One that is not known keeps its first word. */
+/** Returns a browser's name for people, from its User-Agent: "Firefox on Linux". An unknown one keeps its first word. */
 export function browserName(userAgent: string): string {
   if (userAgent === '') return 'An unnamed browser';
   const find = (names: readonly [RegExp, string][]) =>

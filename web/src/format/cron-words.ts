@@ -14,7 +14,7 @@ const MONTHS = [
   'December',
 ] as const;
 
-/** One field of an expression: every value, every so many, or those that are named. */
+/** One field of an expression: every value, every nth value, or listed values. */
 type Field =
   | { readonly kind: 'every'; readonly step: number }
   | { readonly kind: 'some'; readonly parts: readonly Part[] };
@@ -37,12 +37,12 @@ const FIELDS = [
   { name: 'day of the week', min: 0, max: 7, names: [...WEEKDAYS, 'Sunday'] },
 ] as const satisfies readonly Limits[];
 
-/** What an expression means, or what is wrong with it. */
+/** The meaning of an expression, or what is wrong with it. */
 export type CronReading = { readonly words: string } | { readonly problem: string };
 
 /**
- * Reads a cron expression of five fields (minute, hour, day of month, month, day of week; UTC) aloud.
- * @returns the words, or what is wrong; the engine has the last word on what is valid
+ * Describes a cron expression of five fields (minute, hour, day of month, month, day of week; UTC) in words.
+ * @returns the words, or the problem; Temporal decides in the end what is valid
  */
 export function readCron(expression: string): CronReading {
   const texts = expression.trim().split(/\s+/);
@@ -60,7 +60,7 @@ export function readCron(expression: string): CronReading {
   return { words: `${capital(timesIn(minute, hour))}${when === '' ? '' : `, ${when}`} (UTC)` };
 }
 
-/** @returns the field, or a sentence that says what is wrong with it */
+/** Parses one field. @returns the field, or a sentence that says what is wrong with it */
 function parseField(text: string, limits: Limits): Field | string {
   const step = /^\*(?:\/(\d+))?$/.exec(text);
   if (step !== null) {
@@ -133,7 +133,7 @@ function daysIn(day: Field, weekday: Field): string {
   else if (day.step > 1) words.push(`on every ${ordinal(day.step)} day of the month`);
   if (weekday.kind === 'some') words.push(`on ${named(weekday.parts, [...WEEKDAYS, 'Sunday'])}`);
   else if (weekday.step > 1) words.push(`on every ${ordinal(weekday.step)} day of the week`);
-  // Cron's oddest rule: of two days that are named, either will do.
+  // Cron's special rule: when both kinds of days are set, either one is enough.
   return words.join(' or ');
 }
 

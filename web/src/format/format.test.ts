@@ -22,7 +22,7 @@ describe('numbers in words', () => {
 });
 
 describe('time in words', () => {
-  it('writes ages, and never a negative one', () => {
+  it('writes ages, never negative ones', () => {
     expect([ago(1_000, 500), ago(0, 3_400), span(119_000), longSpan(90_000_000)]).toEqual([
       'now',
       '3 s ago',

@@ -1,17 +1,17 @@
 const integers = new Intl.NumberFormat('en-US');
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
-/** An integer with thousands separators. */
+/** Formats an integer with thousands separators. */
 export function count(value: number): string {
   return integers.format(value);
 }
 
-/** A number and its noun: "1 row", "1,204 rows". */
+/** Formats a number with its noun: "1 row", "1,204 rows". */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** Bytes in decimal units: "0 B", "12.4 kB", "1.2 GB". */
+/** Formats bytes in decimal units: "0 B", "12.4 kB", "1.2 GB". */
 export function bytes(value: number): string {
   let size = value;
   let unit = 0;

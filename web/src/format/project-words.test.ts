@@ -6,16 +6,16 @@ import { driftSummary, driftWords } from './project-words.ts';
 const clone = (part: Partial<ProjectNodeStatus>): ProjectNodeStatus =>
   ({ clone_status: 'cloned', commit: 'a', behind: 0, ahead: 0, dirty: 0, ...part }) as ProjectNodeStatus;
 
-describe('how clones stand to their remote, in words', () => {
+describe('the drift of clones in words', () => {
   it.each([
     [{}, ['up to date']],
     [{ behind: 3 }, ['3 commits behind']],
     [{ behind: 1, ahead: 2, dirty: 1 }, ['1 changed file', '2 commits ahead', '1 commit behind']],
     [{ behind: null, ahead: null }, ['no such branch on the remote']],
     [{ behind: null, ahead: null, dirty: null }, []],
-  ])('%j is %j', (part, words) => expect(driftWords(clone(part))).toEqual(words));
+  ])('describes %j as %j', (part, words) => expect(driftWords(clone(part))).toEqual(words));
 
-  it('counts those that differ, and says nothing of those that are not known', () => {
+  it('counts clones that differ, and ignores unknown ones', () => {
     expect(driftSummary(countClones([clone({ behind: 2 }), clone({ behind: 1, dirty: 4 }), clone({})]))).toBe(
       '2 behind, 1 with changed files',
     );
@@ -26,7 +26,7 @@ describe('how clones stand to their remote, in words', () => {
   });
 });
 
-describe('a cron expression, read aloud', () => {
+describe('a cron expression in words', () => {
   it.each([
     ['* * * * *', 'Every minute (UTC)'],
     ['*/15 * * * *', 'Every 15 minutes (UTC)'],
@@ -47,7 +47,7 @@ describe('a cron expression, read aloud', () => {
     ['0 0 0 * *', /day of the month "0"/],
     ['0 0 * * Fnord', /day of the week "Fnord"/],
     ['*/0 * * * *', /step of 0/],
-  ])('%s is told to be wrong', (expression, problem) =>
+  ])('reports %s as invalid', (expression, problem) =>
     expect(readCron(expression)).toEqual({ problem: expect.stringMatching(problem) }),
   );
 });

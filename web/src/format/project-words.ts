@@ -7,7 +7,7 @@ import type {
 import { counted } from './numbers.ts';
 import { statesOf, type Words } from './words.ts';
 
-/** How a project stands, in the API's own words. */
+/** The status of a project, in the API's own words. */
 export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
@@ -19,7 +19,7 @@ export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
   cancelled: { label: 'Cancelled', tone: 'quiet' },
 });
 
-/** The same for one clone. */
+/** The status of one clone, in the API's own words. */
 export const CLONE_STATUSES: Record<CloneStatus, Words> = statesOf({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
@@ -30,19 +30,19 @@ export const CLONE_STATUSES: Record<CloneStatus, Words> = statesOf({
 
 type Clone = Pick<ProjectNodeStatus, 'clone_status' | 'commit' | 'behind' | 'ahead' | 'dirty'>;
 
-/** Whether a clone was asked for and has not ended. */
+/** Returns whether a clone was requested and has not ended. */
 export function isUnderWay({ clone_status }: Pick<ProjectNodeStatus, 'clone_status'>): boolean {
   return clone_status === 'pending' || clone_status === 'cloning';
 }
 
-/** Whether there is a clone on the node, as far as is known: also one whose last update failed. */
+/** Returns whether the node has a clone, as far as is known, also when its last update failed. */
 export function hasClone({ clone_status, commit }: Pick<Clone, 'clone_status' | 'commit'>): boolean {
   return clone_status === 'cloned' || commit !== null;
 }
 
 /**
- * How a clone stands to its remote, in plain words, worst first.
- * @returns no words while it is not known
+ * Describes how a clone differs from its remote, worst first.
+ * @returns no words while it is unknown
  */
 export function driftWords({ behind, ahead, dirty }: Clone): string[] {
   if (dirty === null) return [];
@@ -55,7 +55,7 @@ export function driftWords({ behind, ahead, dirty }: Clone): string[] {
   return words.length > 0 ? words : ['up to date'];
 }
 
-/** How many of a project's clones differ from their remote, in a few words; empty while no clone was compared. */
+/** Summarizes how many of a project's clones differ from their remote; empty while no clone was compared. */
 export function driftSummary({ compared, behind, ahead, dirty }: CloneCounts): string {
   if (compared === 0) return '';
   const words = [
@@ -66,13 +66,13 @@ export function driftSummary({ compared, behind, ahead, dirty }: CloneCounts): s
   return words.length > 0 ? words.join(', ') : 'up to date';
 }
 
-/** Whether a clone is one that updates leave alone: it may be made as the remote instead. */
+/** Returns whether updates leave a clone alone, so that it can be reset to the remote instead. */
 export function isLeftAlone({ detail, ahead, behind, dirty }: Clone & { detail: string }): boolean {
   const isKept = detail.startsWith('left as it is');
   return isKept || (ahead ?? 0) > 0 || ((dirty ?? 0) > 0 && (behind ?? 0) > 0);
 }
 
-/** A commit as people write it; "empty" for a repository without one. */
+/** Formats a commit as people write it; "empty" for a repository without one. */
 export function shortCommit(commit: string): string {
   return commit.slice(0, 8);
 }

@@ -8,8 +8,8 @@ const task = (status: TaskStatus, part: { dispatched?: boolean; cancel?: number 
   cancel_requested_at: part.cancel ?? null,
 });
 
-describe('how a task stands, in words', () => {
-  it('tells what the status leaves open', () => {
+describe('the status of a task in words', () => {
+  it('adds what the status leaves open', () => {
     expect(taskWords(task('queued', { dispatched: false }))).toMatchObject({
       label: 'Queued',
       note: 'not dispatched',
@@ -18,7 +18,7 @@ describe('how a task stands, in words', () => {
     expect(taskWords(task('cancelled', { cancel: 5 }))).toMatchObject({ label: 'Cancelled', note: '' });
   });
 
-  it('offers what the API would do, and nothing else', () => {
+  it('offers only what the API would accept', () => {
     const offered = (of: ReturnType<typeof task>) =>
       Object.entries(possible(of)).flatMap(([name, can]) => (can ? [name] : []));
     const all = TaskStatus.options.map((status) => [status, offered(task(status))]);
@@ -42,13 +42,13 @@ it.each([
   ['x'.repeat(60), 'x'.repeat(60)],
   ['x'.repeat(61), `${'x'.repeat(59)}…`],
   ['👩‍👩‍👧 '.repeat(40), `${'👩‍👩‍👧 '.repeat(30).trim()}…`],
-])('the beginning of %j is %j', (prompt, words) => expect(brief(prompt)).toBe(words));
+])('shortens %j to %j', (prompt, words) => expect(brief(prompt)).toBe(words));
 
 it('calls a task by the first line of its prompt', () => {
   expect(titleOf({ prompt: '\n\n  Review the shop.\n\nLook for:\n- prices' })).toBe('Review the shop.');
 });
 
-it('reads actions and amounts as people say them', () => {
+it('words actions and amounts as people do', () => {
   expect([actionWords({ action: 'lease_expired' }), actionWords({ action: '_' })]).toEqual([
     'Lease expired',
     '_',

@@ -4,7 +4,7 @@ import type { ProposalStatus } from '../../../contract/projects/proposals.ts';
 import { isTerminal, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
 import { statesOf, wordsOf, type Words } from './words.ts';
 
-/** How a task stands, in the API's own words. */
+/** The status of a task, in the API's own words. */
 export const TASK_STATUSES: Record<TaskStatus, Words> = statesOf({
   queued: { label: 'Queued', tone: 'warn' },
   leased: { label: 'Leased', tone: 'busy' },
@@ -15,14 +15,14 @@ export const TASK_STATUSES: Record<TaskStatus, Words> = statesOf({
   cancelled: { label: 'Cancelled', tone: 'quiet' },
 });
 
-/** What each status means, for those who see it for the first time. */
+/** What each status means, for people who see it for the first time. */
 export const TASK_STATUS_HELP: Record<TaskStatus, string> = {
   queued: 'Waits for a node',
-  leased: 'A node has taken it and has not begun yet',
-  running: 'A node works on it',
-  completed: 'There is a result',
-  failed: 'Another attempt would not help; it can be requeued',
-  dead: 'It had all its attempts; it can be requeued',
+  leased: 'A node has leased it and has not begun yet',
+  running: 'A node is running it',
+  completed: 'It has a result',
+  failed: 'It failed, and another attempt would not help; you can requeue it',
+  dead: 'It used all its attempts; you can requeue it',
   cancelled: 'A person ended it',
 };
 
@@ -48,7 +48,7 @@ export const LEASE_KINDS: Record<Lease['kind'], string> = wordsOf({
   http: 'taken over HTTP',
 });
 
-/** How a task stands, with what the status alone leaves open: that it is being cancelled, or not given to agents. */
+/** The status of a task, with what the status leaves open: that it is being cancelled, or not dispatched. */
 export function taskWords(
   task: Pick<Task, 'status' | 'cancel_requested_at' | 'dispatched'>,
 ): Words & { note: string } {
@@ -58,12 +58,12 @@ export function taskWords(
   return { ...words, note: task.status === 'queued' && !task.dispatched ? 'not dispatched' : '' };
 }
 
-/** Whether nothing more happens by itself. */
+/** Returns whether the task has ended: nothing changes it automatically. */
 export function isEnded({ status }: Pick<Task, 'status'>): boolean {
   return isTerminal(status);
 }
 
-/** What can be done with a task now. */
+/** Returns what can be done with a task now. */
 export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requested_at'>): {
   dispatch: boolean;
   cancel: boolean;
@@ -76,16 +76,16 @@ export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requ
   };
 }
 
-/** Words of the API with a capital at their beginning, for where they stand alone. */
+/** Capitalizes words of the API that stand alone. */
 export function sentence(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** The beginning of a prompt on one line. @param length characters at most, with the ellipsis */
+/** Returns the beginning of a prompt on one line. @param length the most characters, with the ellipsis */
 export function brief(prompt: string, length = 60): string {
-  // Enough for so many characters, however many code units each has; a prompt may have a megabyte.
+  // Enough for that many characters, however many code units each has; a prompt may have a megabyte.
   const line = prompt
     .slice(0, length * 20)
     .replaceAll(/\s+/g, ' ')
@@ -100,19 +100,19 @@ export function brief(prompt: string, length = 60): string {
         .trimEnd()}…`;
 }
 
-/** What a task is called where it stands for itself: the first line of its prompt. */
+/** Returns the title of a task: the first line of its prompt. */
 export function titleOf({ prompt }: Pick<Task, 'prompt'>): string {
   const first = prompt.trimStart().split('\n', 1)[0] ?? '';
   return brief(first, 80);
 }
 
-/** An action of the audit log as people say it: `lease_expired` is "Lease expired". */
+/** Returns an action of the audit log in words: `lease_expired` is "Lease expired". */
 export function actionWords({ action }: Pick<AuditLog, 'action'>): string {
   const words = action.replaceAll('_', ' ').trim();
   return words === '' ? action : sentence(words);
 }
 
-/** The kinds of things that the audit log tells of. */
+/** The kinds of things that audit entries are about. */
 export const ENTITIES: Record<AuditLog['entity_type'], string> = {
   llm_task: 'Task',
   lease: 'Lease',
@@ -133,7 +133,7 @@ const dollars = new Intl.NumberFormat('en-US', {
   maximumFractionDigits: 4,
 });
 
-/** US dollars: "$0.0123", "$4.20". */
+/** Formats US dollars: "$0.0123", "$4.20". */
 export function usd(amount: number): string {
   return dollars.format(amount);
 }

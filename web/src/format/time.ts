@@ -5,13 +5,13 @@ const DAY = 24 * HOUR;
 
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
-/** A moment in full, in the reader's zone. */
+/** Formats a moment in full, in the reader's time zone. */
 export function absoluteTime(at: number): string {
   return absolute.format(at);
 }
 
 /**
- * How long something is or was, in its largest fitting unit.
+ * Formats a length of time in its largest fitting unit.
  * @param ms milliseconds; less than zero counts as zero
  * @returns such as "3 s", "4 min", "2 h", "5 d"
  */
@@ -23,19 +23,19 @@ export function span(ms: number): string {
   return `${Math.floor(length / DAY)} d`;
 }
 
-/** The same in two units: "1 d 4 h", "3 h 20 min". */
+/** Formats it in two units: "1 d 4 h", "3 h 20 min". */
 export function longSpan(ms: number): string {
   if (ms < HOUR) return span(ms);
   if (ms < DAY) return `${span(ms)} ${Math.floor((ms % HOUR) / MINUTE)} min`;
   return `${span(ms)} ${Math.floor((ms % DAY) / HOUR)} h`;
 }
 
-/** A moment seen from another: "now", "3 s ago". */
+/** Formats the age of a moment: "now", "3 s ago". */
 export function ago(at: number, now: number): string {
   return now - at < SECOND ? 'now' : `${span(now - at)} ago`;
 }
 
-/** A measured duration: "84 ms", "1.9 s", "3 min 20 s". */
+/** Formats a measured duration: "84 ms", "1.9 s", "3 min 20 s". */
 export function duration(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`;
   if (ms < 10 * SECOND) return `${(ms / SECOND).toFixed(1)} s`;

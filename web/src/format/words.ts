@@ -15,8 +15,8 @@ export interface Words {
 }
 
 /**
- * A table of words that also has one for what it does not know: a newer server may have states that this page has not.
- * @param unknown what stands for such a state
+ * Makes a table that also has words for unknown states: a newer server may have states that this page does not know.
+ * @param unknown makes the entry of such a state
  */
 function withUnknown<Table extends object>(
   table: Table,
@@ -30,7 +30,7 @@ function withUnknown<Table extends object>(
   });
 }
 
-/** Words with colors for the states of something; an unknown state stands for itself. */
+/** Words with colors for the states of something; an unknown state is shown as it is. */
 export function statesOf<State extends string>(table: Record<State, Words>): Record<State, Words> {
   return withUnknown(table, (label) => ({ label, tone: 'quiet' }));
 }
@@ -40,7 +40,7 @@ export function wordsOf<Word extends string>(table: Record<Word, string>): Recor
   return withUnknown(table, (word) => word as (typeof table)[Word]);
 }
 
-/** Why a sync was asked for, as a person would say it. */
+/** Why a sync was requested, in words. */
 export const TRIGGERS: Record<Job['trigger'], string> = wordsOf({
   button: 'by hand',
   api: 'by an API call',
@@ -49,7 +49,7 @@ export const TRIGGERS: Record<Job['trigger'], string> = wordsOf({
   noticed: 'new memory noticed',
   'fan-out': 'another node pushed',
   'catch-up': 'catching up',
-  returned: 'node came back',
+  returned: 'node returned',
 });
 
 export const ACTIONS: Record<Job['action'], string> = wordsOf({ push: 'Push', pull: 'Pull', sync: 'Sync' });
@@ -84,10 +84,10 @@ export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = statesOf({
   stale: { label: 'Out of date', tone: 'warn' },
 });
 
-/** What a node does with another's memories. */
+/** What a node does with another node's memories. */
 export const TRUST: Record<Trust, string> = wordsOf({ accept: 'Accept', hold: 'Hold', ignore: 'Ignore' });
 
-/** What a node does differently from the others of a space, in a few words; empty when nothing. */
+/** Summarizes a node's own settings in a space; empty when it has none. */
 export function differences({ names, trust }: SpaceNodeSettings): string {
   const of = (level: Trust): string[] =>
     Object.entries(trust).flatMap(([node, each]) => (each === level ? [node] : []));
@@ -99,7 +99,7 @@ export function differences({ names, trust }: SpaceNodeSettings): string {
   ].join(' · ');
 }
 
-/** The projects that a space covers, in words. */
+/** Returns the projects that a space covers, in words. */
 export function coverage(projects: readonly string[]): string {
   return projects.includes('*') ? 'Every project' : projects.join(', ');
 }

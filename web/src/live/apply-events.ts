@@ -5,8 +5,8 @@ import type { Node } from '../../../contract/nodes/nodes.ts';
 import { JOBS_SHOWN } from '../api/calls.ts';
 
 /**
- * The list of nodes after some events, in order.
- * @returns the same array when no event touches it, so that nothing is drawn anew
+ * Applies events, in order, to the list of nodes.
+ * @returns the same array when no event touches it, so that nothing is redrawn
  */
 export function applyToNodes(nodes: Node[], events: readonly ServerEvent[]): Node[] {
   const touching = events.some(({ type }) => ['node', 'heartbeats', 'node-removed'].includes(type));
@@ -35,7 +35,7 @@ const NO_MEMBERS: MemberCounts = {
   stale: 0,
 };
 
-/** The list of spaces after some events, in order; the same array when no event touches it. */
+/** Applies events, in order, to the list of spaces; returns the same array when no event touches it. */
 export function applyToSpaces(spaces: SpaceSummary[], events: readonly ServerEvent[]): SpaceSummary[] {
   const touching = events.some(({ type }) => type === 'space' || type === 'space-removed');
   if (!touching) return spaces;
@@ -43,7 +43,7 @@ export function applyToSpaces(spaces: SpaceSummary[], events: readonly ServerEve
   for (const event of events) {
     if (event.type === 'space') {
       const { canonical_id: cid } = event.space;
-      // An event names no counts: those of before stay until they are asked for again.
+      // An event carries no counts: the former ones stay until they are requested again.
       byId.set(cid, { ...event.space, members: byId.get(cid)?.members ?? NO_MEMBERS });
     }
     if (event.type === 'space-removed') byId.delete(event.canonical_id);
@@ -52,15 +52,15 @@ export function applyToSpaces(spaces: SpaceSummary[], events: readonly ServerEve
 }
 
 /**
- * A space's newest jobs after some events, newest first and no more than the API gives.
- * @param filter which jobs the list holds: of one space, and of one node when it is given
+ * Applies events to a space's newest jobs, newest first and at most as many as the API returns.
+ * @param filter which jobs the list holds: of one space, or of one node in it
  */
 export function applyToJobs(
   jobs: Job[],
   events: readonly ServerEvent[],
   filter: { cid: string; node: string | null },
 ): Job[] {
-  // What each job became; null is a job that is gone.
+  // The final state of each job; null when its row was deleted.
   const changed = new Map<string, Job | null>();
   for (const event of events) {
     if (event.type === 'job-removed') changed.set(event.id, null);
@@ -75,7 +75,7 @@ export function applyToJobs(
   return [...kept, ...present].sort((a, b) => b.created_at - a.created_at).slice(0, JOBS_SHOWN);
 }
 
-/** Who is primary of a space after some events, in order; the same object when no event touches it. */
+/** Applies events, in order, to the primary of a space; returns the same object when no event touches it. */
 export function applyToLeadership(leadership: Leadership, events: readonly ServerEvent[]): Leadership {
   let current = leadership;
   for (const event of events) {

@@ -1,7 +1,7 @@
 import type { ServerEvent } from '../../../contract/events.ts';
 import type { ProjectNodeStatus, ProjectSummary } from '../../../contract/projects/projects.ts';
 
-/** The list of managed projects after some events, in order; the same array when no event touches it. */
+/** Applies events, in order, to the list of managed projects; returns the same array when no event touches it. */
 export function applyToProjects(
   projects: ProjectSummary[],
   events: readonly ServerEvent[],
@@ -16,7 +16,7 @@ export function applyToProjects(
     if (event.type === 'project-removed') touched = byId.delete(event.id) || touched;
     if (event.type === 'project-node') {
       const project = byId.get(event.status.project_id);
-      // A clone of a project that is gone, or that this page does not know yet: its own event brings the counts.
+      // The project was deleted, or is not known here yet: its own event will bring the counts.
       if (project === undefined) continue;
       touched = true;
       const { clone_status, clones, error_message } = event;
@@ -27,16 +27,16 @@ export function applyToProjects(
 }
 
 /**
- * The clones of one project after some events, in order; the same array when no event touches it. A node that is removed takes its
- * clone along. Rows that no event names stay the
- * same objects, so that a page of two hundred nodes draws only the row that changed.
+ * Applies events, in order, to the clones of one project; returns the same array when no event touches it. A removed
+ * node takes its clone with it. Rows that no event names stay the same objects, so that a page of two hundred nodes
+ * redraws only the changed row.
  */
 export function applyToClones(
   clones: ProjectNodeStatus[],
   events: readonly ServerEvent[],
   project: string,
 ): ProjectNodeStatus[] {
-  // Null is the clone of a node that was removed.
+  // Null is the clone of a removed node.
   const changed = new Map<string, ProjectNodeStatus | null>();
   const known = new Set(clones.map((clone) => clone.node_id));
   for (const event of events) {

@@ -8,12 +8,12 @@ type TaskEvent = Extract<ServerEvent, { type: 'task' }>;
 
 const isTask = (event: ServerEvent): event is TaskEvent => event.type === 'task';
 
-/** The ids of the tasks that some events tell of, once each. */
+/** Returns the ids of the tasks in some events, once each. */
 export function tasksIn(events: readonly ServerEvent[]): string[] {
   return [...new Set(events.filter(isTask).map(({ task }) => task.id))];
 }
 
-/** Whether a task is one that a filter asks for. Of its prompt only as much is known as an event tells. */
+/** Returns whether a task matches a filter. An event carries only the beginning of its prompt. */
 export function fits(task: Task, filter: TaskFilter): boolean {
   const same = (asked: string | undefined, is: string | null): boolean => asked === undefined || asked === is;
   const text = filter.search?.toLowerCase();
@@ -32,13 +32,14 @@ export function fits(task: Task, filter: TaskFilter): boolean {
   );
 }
 
-/** What stands above what: the newest first, and of one moment by id, as the API orders them. */
+/** The order of a list: newest first, and by id for equal times, as in the API. */
 const isBefore = (a: Task, b: Task): boolean =>
   a.created_at !== b.created_at ? a.created_at > b.created_at : a.id > b.id;
 
 /**
- * One page of a list of tasks after some events; the same object when none touches it. A task that fits the filter no longer leaves.
- * @param of.isFirst whether new tasks come in here: a task that the list does not have stands on its first page
+ * Applies events to one page of a list of tasks; returns the same object when none touches it. A task that no longer
+ * matches the filter leaves the page.
+ * @param of.isFirst whether new tasks are added here: an unlisted task belongs on the first page
  */
 export function applyToTaskPage(
   page: Page<Task>,
@@ -51,23 +52,23 @@ export function applyToTaskPage(
     const { task } = event;
     const at = rows.findIndex(({ id }) => id === task.id);
     if (at !== -1) {
-      // An answer may be newer than an event that came while it was on its way.
+      // An answer may be newer than an event that arrived during its request.
       if (task.updated_at < (rows[at]?.updated_at ?? 0)) continue;
-      // A search may have found it further on in its prompt than an event tells.
+      // A search may have matched a part of the prompt that an event does not carry.
       const stays = fits(task, { ...of.filter, search: undefined });
       rows = stays ? rows.with(at, task) : rows.toSpliced(at, 1);
       continue;
     }
     if (!of.isFirst || of.others?.has(task.id) === true || !fits(task, of.filter)) continue;
     const place = rows.findIndex((row) => isBefore(task, row));
-    // One that belongs below this page comes with its own.
+    // A task that belongs below this page comes with its own page.
     if (place === -1 && page.next !== null) continue;
     rows = rows.toSpliced(place === -1 ? rows.length : place, 0, task);
   }
   return rows === page.rows ? page : { ...page, rows };
 }
 
-/** All pages of a list of tasks after some events; the same array when none touches it. */
+/** Applies events to all pages of a list of tasks; returns the same array when none touches it. */
 export function applyToTaskPages(
   pages: Page<Task>[],
   events: readonly ServerEvent[],
@@ -80,7 +81,7 @@ export function applyToTaskPages(
   return after.some((page, index) => page !== pages[index]) ? after : pages;
 }
 
-/** A task after some events. What only the whole task has stays: its prompt, and what it waits for while it waits. */
+/** Applies events to a task. It keeps what events lack: the full prompt, and what it waits for while it waits. */
 export function applyToTask(task: Task, events: readonly ServerEvent[]): Task {
   let current = task;
   for (const event of events) {
@@ -92,7 +93,7 @@ export function applyToTask(task: Task, events: readonly ServerEvent[]): Task {
   return current;
 }
 
-/** The attempts at a task after some events, the newest first; the same array when none touches them. */
+/** Applies events to the attempts at a task, newest first; returns the same array when none touches them. */
 export function applyToLeases(leases: Lease[], events: readonly ServerEvent[], task: string): Lease[] {
   let current = leases;
   for (const event of events) {

@@ -6,14 +6,14 @@ let now = Date.now();
 let timer: ReturnType<typeof setInterval> | null = null;
 const listeners = new Set<() => void>();
 
-/** The control plane's clock, as well as this browser knows it, in epoch milliseconds. */
+/** Returns the control plane's clock, as well as this browser knows it, in epoch milliseconds. */
 export function serverNow(): number {
   return Date.now() + offset;
 }
 
 /**
- * Runs a call whose answer carries the server's clock, and keeps the difference from ours.
- * Half of the round trip is taken as the answer's age.
+ * Runs a call whose answer carries the server's clock, and stores the difference from this browser's clock. Half of
+ * the round trip counts as the answer's age.
  */
 export async function readServerClock<T extends { now: number }>(call: () => Promise<T>): Promise<T> {
   const asked = Date.now();
@@ -43,7 +43,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The server's clock, renewed once a second by one timer for the whole page. */
+/** Returns the server's clock, updated once a second by one timer for the whole page. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
 }

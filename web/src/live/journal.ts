@@ -1,16 +1,17 @@
 import type { ServerEvent } from '../../../contract/events.ts';
 
-/** The events that arrived while a list was being fetched; the list may have been read before them. */
+/** For each running fetch, the events that arrived since it began: the list may have been read before them. */
 const open = new Set<ServerEvent[]>();
 
 export const journal = {
-  /** Notes events for every fetch under way. */
+  /** Records events for every running fetch. */
   note(events: readonly ServerEvent[]): void {
     for (const page of open) page.push(...events);
   },
 
   /**
-   * Fetches a list and applies what happened meanwhile, so that a slow answer never undoes a newer event.
+   * Fetches a list and applies the events that arrived during the fetch, so that a slow answer never undoes a newer
+   * event.
    * @throws whatever the fetch throws
    */
   async during<T>(fetchList: () => Promise<T>, apply: (list: T, events: ServerEvent[]) => T): Promise<T> {

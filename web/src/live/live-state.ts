@@ -5,14 +5,14 @@ export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'signed-out';
 
 interface Live {
   readonly state: LiveState;
-  /** When the page last knew that it was up to date, on the server's clock. */
+  /** When the page was last known to be up to date, by the server's clock. */
   readonly freshAt: number | null;
 }
 
 let live: Live = { state: 'connecting', freshAt: null };
 const listeners = new Set<() => void>();
 
-/** Changes the state of the live connection. Leaving `live` notes the moment: the data is as old as that. */
+/** Changes the state of the live connection. Leaving `live` records the moment, which is the age of the data. */
 export function setLiveState(state: LiveState): void {
   if (state === live.state) return;
   const freshAt = state === 'live' || live.state === 'live' ? serverNow() : live.freshAt;
@@ -25,7 +25,7 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** The state of the live connection, for the light in the top bar. */
+/** Returns the state of the live connection, for the light in the top bar. */
 export function useLive(): Live {
   return useSyncExternalStore(subscribe, () => live);
 }

@@ -44,7 +44,7 @@ it('applies events in their order', () => {
   expect(applyToSpaces([listed('a')], events.toReversed())).toEqual([listed('b')]);
 });
 
-it('takes a job away when its row is gone, whichever list it stands in', () => {
+it('removes a job from every list when its row is deleted', () => {
   const job = { id: 'job_1', canonical_id: space('a').canonical_id, agent: 'n', created_at: 1 } as Job;
   const filter = { cid: space('a').canonical_id, node: null };
   expect(applyToJobs([job], [{ type: 'job-removed', id: 'job_1' }], filter)).toEqual([]);
@@ -56,7 +56,7 @@ it('takes a job away when its row is gone, whichever list it stands in', () => {
   expect(applyToJobs(none, told, filter)).toBe(none);
 });
 
-it('does not let a slow list undo an event that came meanwhile', async () => {
+it('does not let a slow list undo an event that arrived during its request', async () => {
   const answer = Promise.withResolvers<SpaceSummary[]>();
   const list = journal.during(() => answer.promise, applyToSpaces);
   journal.note([{ type: 'space', space: space('new') }]);
@@ -64,7 +64,7 @@ it('does not let a slow list undo an event that came meanwhile', async () => {
   expect(await list).toEqual([listed('new', countsOf(3))]);
 });
 
-it('takes the time of a heartbeat into the node, and leaves the other nodes as they are', () => {
+it('updates a node with its heartbeat, and does not change the other nodes', () => {
   const node = (id: string) => ({ id, last_heartbeat: 1, status: 'offline', url: id }) as Node;
   const before = [node('a'), node('b')];
   const after = applyToNodes(before, [
@@ -80,7 +80,7 @@ it('takes the time of a heartbeat into the node, and leaves the other nodes as t
   expect(after[1]).toBe(before[1]);
 });
 
-it('tells a node offline one millisecond after the contract’s limit', () => {
+it('shows a node as offline one millisecond after the contract’s limit', () => {
   expect(presenceOf({ last_heartbeat: 0 }, ONLINE_WITHIN_MS)).toBe('online');
   expect(presenceOf({ last_heartbeat: 0 }, ONLINE_WITHIN_MS + 1)).toBe('offline');
   expect(presenceOf({ last_heartbeat: null }, 0)).toBe('unknown');

@@ -3,7 +3,7 @@ import { ONLINE_WITHIN_MS, ORIGINAL_WITHIN_MS, type Node } from '../../../contra
 export type Presence = 'online' | 'offline' | 'unknown';
 
 /**
- * Whether a node is there, by the contract's one rule.
+ * Returns whether a node is online, by the contract's rule.
  * @param now the server's clock, in epoch milliseconds
  * @returns `unknown` for a node that never reported
  */
@@ -16,7 +16,7 @@ export function presenceOf(
   return now - node.last_heartbeat <= within ? 'online' : 'offline';
 }
 
-/** Whether a node could be given a task now: it is there, and nothing keeps it from tasks. */
+/** Returns whether a node could get a task now: it is online, and nothing keeps it from tasks. */
 export function takesTasks(node: Node, now: number): boolean {
   return node.standing.takes_tasks && presenceOf(node, now) === 'online';
 }

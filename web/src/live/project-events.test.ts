@@ -14,7 +14,7 @@ const row = (project: string, node: string, detail = ''): ProjectNodeStatus =>
 const project = (id: string): ProjectSummary =>
   ({ id, name: id, clones: countClones([]) }) as unknown as ProjectSummary;
 
-/** What a clone's event says of its project. */
+/** A clone event's part about its project. */
 const cloning = {
   clone_status: 'cloning',
   clones: { ...countClones([]), total: 1, cloning: 1 },
@@ -34,7 +34,7 @@ it('keeps the same list when no event touches it', () => {
   expect(applyToClones(clones, events, 'a')).toBe(clones);
 });
 
-it('replaces the one clone that an event names, and leaves every other object as it was', () => {
+it('replaces only the clone that an event names, and keeps every other object', () => {
   const before = [row('a', 'x'), row('a', 'y')];
   const after = applyToClones(
     before,
@@ -52,7 +52,7 @@ it('adds the clone of a node that had none', () => {
   expect(applyToClones([row('a', 'x')], events, 'a')).toEqual([row('a', 'x'), added]);
 });
 
-it('takes away the clone of a node that was removed, and takes in what the node has when it comes back', () => {
+it('removes the clone of a removed node, and adds its clone again when the node returns', () => {
   const before = [row('a', 'x'), row('a', 'y')];
   const removed: ServerEvent = { type: 'node-removed', id: 'x' };
   expect(applyToClones(before, [rowEvent(row('a', 'x', 'late')), removed], 'a')).toEqual([row('a', 'y')]);
@@ -60,7 +60,7 @@ it('takes away the clone of a node that was removed, and takes in what the node 
   expect(applyToClones(before, [removed, rowEvent(again)], 'a')).toEqual([again, row('a', 'y')]);
 });
 
-it('counts clones as their events say, and takes projects in and away in the order of their events', () => {
+it('counts clones by their events, and adds and removes projects in the order of events', () => {
   const after = applyToProjects(
     [project('a'), project('c')],
     [
@@ -75,7 +75,7 @@ it('counts clones as their events say, and takes projects in and away in the ord
   expect(applyToProjects(after, again)).toEqual([project('c'), project('b')]);
 });
 
-it('takes the leadership of its own space alone', () => {
+it('applies the leadership of its own space only', () => {
   const of = (cid: string, epoch: number) => ({ canonical_id: cid, epoch }) as Leadership;
   const before = of('a', 1);
   expect(applyToLeadership(before, [{ type: 'leadership', leadership: of('b', 9) }])).toBe(before);

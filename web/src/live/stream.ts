@@ -15,13 +15,13 @@ import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
 import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
 
-/** Events are applied together this often: a thousand heartbeats then draw the page a few times a second. */
+/** How often events are applied together: a thousand heartbeats then redraw the page only a few times a second. */
 const BATCH_MS = 200;
-/** Figures that tasks change are asked for at most this often. */
+/** The shortest time between two requests for figures that tasks change. */
 const ACTIVITY_MS = 2_000;
-/** The nodes of spaces, and their counts, are asked for at most this often. */
+/** The shortest time between two requests for the nodes of spaces, and their counts. */
 const MEMBERS_MS = 1_000;
-/** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
+/** Pause before a refused stream is opened again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
 const EVENT_NAMES = [
@@ -42,7 +42,7 @@ const EVENT_NAMES = [
   'reset',
 ];
 
-/** The one live connection of the page: `/api/events` into the Query cache. */
+/** The page's only live connection: `/api/events` into the Query cache. */
 export class LiveStream {
   readonly #cache: QueryClient;
   readonly #onSignedOut: () => void;
@@ -54,7 +54,7 @@ export class LiveStream {
   #retry: ReturnType<typeof setTimeout> | null = null;
   readonly #asking = new Map<string, ReturnType<typeof setTimeout>>();
 
-  /** @param onSignedOut called when the stream is refused because nobody is signed in */
+  /** @param onSignedOut called when the server refuses the stream because nobody is signed in */
   constructor(cache: QueryClient, onSignedOut: () => void) {
     this.#cache = cache;
     this.#onSignedOut = onSignedOut;
@@ -69,7 +69,7 @@ export class LiveStream {
     this.#source = source;
     source.addEventListener('open', () => {
       setLiveState('live');
-      // Without a position there is no replay: whatever was loaded before this moment may be behind.
+      // Without a position there is no replay: everything loaded before may be outdated.
       if (this.#lastId === '') void this.#reload();
     });
     source.addEventListener('error', () => {
@@ -82,7 +82,7 @@ export class LiveStream {
     }
   }
 
-  /** Closes the stream and forgets its position. */
+  /** Closes the stream and drops its position. */
   stop(): void {
     this.#wanted = false;
     this.#source?.close();
@@ -97,7 +97,7 @@ export class LiveStream {
     this.#lastId = '';
   }
 
-  /** Closes the stream and keeps its position: `start` goes on from there. */
+  /** Closes the stream and keeps its position: `start` continues from there. */
   pause(): void {
     const lastId = this.#lastId;
     this.#flush();
@@ -105,7 +105,7 @@ export class LiveStream {
     this.#lastId = lastId;
   }
 
-  /** Opens the stream again from where it was: for a connection that seems open but is dead. Does nothing while it is closed. */
+  /** Reopens the stream at its position, for a connection that looks open but is dead. Does nothing while it is closed. */
   restart(): void {
     if (!this.#wanted) return;
     this.pause();
@@ -117,8 +117,8 @@ export class LiveStream {
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
     const { success, data, error } = parseTolerantly(ServerEvent, JSON.parse(event.data));
     if (!success) {
-      // A newer server may tell of things this page does not know: its lists are still right.
-      console.warn('An event was not understood; the lists are loaded again.', error);
+      // A newer server may send events that this page does not know; its lists are still right.
+      console.warn('The page does not understand an event; it loads the lists again.', error);
       void this.#reload();
       return;
     }
@@ -161,14 +161,14 @@ export class LiveStream {
       if (leadership !== undefined) this.#cache.setQueryData(key, applyToLeadership(leadership, events));
     }
     applyTaskEvents(this.#cache, events);
-    // Figures and what is active anywhere: a busy fleet changes them all the time, so not with every batch.
+    // Figures and active tasks of a busy fleet change all the time, so they are not requested with every batch.
     if (tasksIn(events).length > 0) this.#askLater(ACTIVITY_MS, [keys.stats, keys.activity]);
-    // How the nodes of a space stand is decided by the server, from more than the event says.
+    // The server decides the status of a space's nodes, from more than the event carries.
     const isMember = ({ type }: ServerEvent) => /^space(-node)?$|^node-removed$/.test(type);
     if (events.some(isMember)) this.#askLater(MEMBERS_MS, [keys.spaces, keys.allMembers]);
   }
 
-  /** Asks for lists again after a pause; what comes up in the pause is asked for with it. */
+  /** Requests lists again after a pause; further lists in the pause join the request. */
   #askLater(ms: number, lists: readonly QueryKey[]): void {
     const name = JSON.stringify(lists);
     if (this.#asking.has(name)) return;
@@ -185,7 +185,7 @@ export class LiveStream {
     await Promise.all(lists.map((queryKey) => this.#cache.invalidateQueries({ queryKey })));
   }
 
-  /** The server answered the stream with an error: signed out, or not ready. The browser does not retry by itself. */
+  /** Handles an error answer to the stream: signed out, or not ready. The browser does not retry automatically. */
   async #refused(): Promise<void> {
     this.#source = null;
     const session = await api.session().catch(() => null);

@@ -9,7 +9,7 @@ import type { Page } from '../api/request.ts';
 import { ROWS } from '../api/task-calls.ts';
 import { applyToLeases, applyToTask, applyToTaskPages, tasksIn } from './apply-task-events.ts';
 
-/** What is loaded anew when events may have been missed. */
+/** The lists to load again when events may have been missed. */
 export const TASK_LISTS = [
   keys.allTasks,
   ['task'],
@@ -23,7 +23,7 @@ export const TASK_LISTS = [
 /** How many rows the first page of a list may grow to. */
 const MOST_ROWS = 4 * ROWS;
 
-/** Brings what the cache has of tasks to where some events say that it is. */
+/** Applies events to everything in the cache about tasks. */
 export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent[]): void {
   applyProposals(cache, events);
   const touched = tasksIn(events);
@@ -33,7 +33,7 @@ export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent
     const [, filter] = key as [string, TaskFilter];
     const pages = applyToTaskPages(list.pages, events, filter);
     if (pages !== list.pages) cache.setQueryData(key, { ...list, pages });
-    // New tasks come in above for as long as the page is open: from time to time its pages are cut anew.
+    // New tasks are added at the top as long as the page is open, so the pages are split again from time to time.
     if ((pages[0]?.rows.length ?? 0) > MOST_ROWS) {
       void cache.invalidateQueries({ queryKey: key, exact: true }, { cancelRefetch: false });
     }
@@ -42,13 +42,13 @@ export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent
     cache.setQueryData<Task>(keys.task(id), (task) => task && applyToTask(task, events));
     cache.setQueryData<Lease[]>(keys.taskLeases(id), (leases) => leases && applyToLeases(leases, events, id));
     void cache.invalidateQueries({ queryKey: keys.taskRecords(id) });
-    // Why it waits is told only with the whole task.
+    // Only the whole task says why it waits; events do not carry that.
     const waits = cache.getQueryData<Task>(keys.task(id))?.status === 'queued';
     if (waits) void cache.invalidateQueries({ queryKey: keys.task(id) });
   }
 }
 
-/** The same of proposals. Their lists are short and change rarely: they are asked for anew. */
+/** Handles events of proposals. Their lists are short and change rarely, so they are requested again. */
 function applyProposals(cache: QueryClient, events: readonly ServerEvent[]): void {
   for (const event of events) {
     if (event.type !== 'proposal') continue;

@@ -29,12 +29,12 @@ describe('a list of tasks', () => {
     { rows: [task('a', { created_at: 100 })], next: null },
   ];
 
-  it('stays the same while no event touches it', () => {
+  it('stays the same object while no event touches it', () => {
     const events: ServerEvent[] = [{ type: 'node-removed', id: 'n' }];
     expect(applyToTaskPages(pages, events, {})).toBe(pages);
   });
 
-  it('takes a new task in where it belongs, once, and changes one in its place on whichever page', () => {
+  it('adds a new task once, where it belongs, and updates one in its place on any page', () => {
     const fresh = task('d', { created_at: 400 });
     const after = applyToTaskPages(
       pages,
@@ -47,12 +47,12 @@ describe('a list of tasks', () => {
     expect(after[0]?.rows[1]).toBe(pages[0]?.rows[0]);
   });
 
-  it('leaves a task to its own page that is older than those of this one', () => {
+  it('leaves an older task to its own page', () => {
     expect(applyToTaskPages([pages[0] ?? { rows: [], next: null }], [told(task('a'))], {})).toHaveLength(1);
     expect(ids(applyToTaskPages(pages.slice(0, 1), [told(task('a'))], {}))).toEqual([['c', 'b']]);
   });
 
-  it('lets a task go that fits its filter no longer, and takes none in that does not', () => {
+  it('removes a task that no longer matches the filter, and adds none that does not match', () => {
     const after = applyToTaskPages(
       pages,
       [told(task('b', { status: 'running', updated_at: 200 })), told(task('d', { status: 'failed' }))],
@@ -61,7 +61,7 @@ describe('a list of tasks', () => {
     expect(ids(after)).toEqual([['c'], ['a']]);
   });
 
-  it('keeps what a search found further on in a prompt than an event tells', () => {
+  it('keeps what a search found in a part of the prompt that events lack', () => {
     const after = applyToTaskPages(pages, [told(task('c', { status: 'running', created_at: 300 }))], {
       search: 'far away',
     });
@@ -69,7 +69,7 @@ describe('a list of tasks', () => {
     expect(after[0]?.rows[0]?.status).toBe('running');
   });
 
-  it('is not set back by an event that is older than its answer', () => {
+  it('ignores an event that is older than its answer', () => {
     const rows = [task('a', { status: 'completed', updated_at: 500 })];
     const list = [{ rows, next: null }];
     expect(applyToTaskPages(list, [told(task('a', { status: 'running', updated_at: 400 }))], {})).toBe(list);
@@ -85,7 +85,7 @@ it.each([
   [{ search: 'CTX' }, true],
   [{ search: 'nothing' }, false],
   [{ worker_id: 'laptop' }, false],
-])('of a filter %j a task says %s', (filter, does) =>
+])('answers with the filter %j: %s', (filter, does) =>
   expect(fits(task('a', { tags: ['x'] }), filter)).toBe(does),
 );
 
@@ -95,14 +95,14 @@ describe('one task', () => {
     waiting: { reason: 'no node is online', position: null },
   });
 
-  it('keeps its whole prompt, and what it waits for while it waits', () => {
+  it('keeps its full prompt, and what it waits for while it waits', () => {
     const after = applyToTask(whole, [told(task('a', { prompt: 'a long', priority: 1 })), told(task('b'))]);
     expect(after).toMatchObject({ prompt: whole.prompt, waiting: whole.waiting, priority: 1 });
     expect(applyToTask(whole, [told(task('a', { status: 'leased' }))]).waiting).toBeNull();
     expect(applyToTask(whole, [told(task('b'))])).toBe(whole);
   });
 
-  it('has the attempts that events tell of, each once, the newest first', () => {
+  it('lists the attempts from events, each once, newest first', () => {
     const lease = (epoch: number, status: Lease['status']) => ({ id: `l${epoch}`, epoch, status }) as Lease;
     const before = [lease(1, 'active')];
     const after = applyToLeases(

@@ -5,10 +5,7 @@ import { keys } from '../api/keys.ts';
 /** How often the page asks for the jobs of another control plane, in milliseconds. */
 const POLL_MS = 10_000;
 
-/**
- * Asks for jobs again and again while the tab is visible, where no event tells of them: the control plane is
- * another process.
- */
+/** Requests jobs repeatedly while the tab is visible. No event reports them when the control plane is another process. */
 export function usePollRemote(isRemote: boolean): void {
   const cache = useQueryClient();
   useEffect(() => {

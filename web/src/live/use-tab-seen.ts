@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'react';
 
-/** A tab that nobody looks at for so long closes its streams, in milliseconds. */
+/** How long a tab may be hidden before it closes its streams, in milliseconds. */
 const UNSEEN_AFTER_MS = 5_000;
 
 /**
- * Whether somebody looks at this tab, or did a moment ago. A browser opens six connections to a server over HTTP/1.1, and each stream
- * holds one: six tabs in the background would leave none for the one in front.
+ * Returns whether this tab is visible, or was a moment ago. A browser opens six connections to a server over
+ * HTTP/1.1, and each stream holds one. So six tabs in the background would leave none for the one in front.
  */
 export function useTabSeen(): boolean {
   const [isSeen, setSeen] = useState(true);

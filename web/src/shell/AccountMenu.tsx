@@ -6,7 +6,7 @@ import { withBasePath } from '../api/base-path.ts';
 import { api } from '../api/calls.ts';
 import { notifyFailure } from '../components/notify.ts';
 
-/** What is needed rarely: the links out, the system's theme, and signing out. */
+/** Rarely used entries: external links, the system's theme, and signing out. */
 export function AccountMenu({ temporalUi }: { temporalUi: string | null }) {
   const { setColorScheme } = useMantineColorScheme();
   const cache = useQueryClient();

@@ -8,11 +8,11 @@ import { useLive, type LiveState } from '../live/live-state.ts';
 const STATES: Record<LiveState, { label: string; tone: Tone; help: string }> = {
   connecting: { label: 'Connecting', tone: 'busy', help: 'Opening the live connection.' },
   live: { label: 'Live', tone: 'good', help: 'Every change shows here as it happens.' },
-  reconnecting: { label: 'Reconnecting', tone: 'warn', help: 'The live connection is lost; trying again.' },
+  reconnecting: { label: 'Reconnecting', tone: 'warn', help: 'The live connection is lost. Trying again.' },
   'signed-out': { label: 'Signed out', tone: 'quiet', help: 'The session has ended.' },
 };
 
-/** Says whether what is on the screen is current, and how old it is when it is not. */
+/** Shows whether the screen is current, and how old it is when it is not. */
 export function LiveLight() {
   const { state, freshAt } = useLive();
   const now = useNow();

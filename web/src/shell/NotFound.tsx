@@ -4,7 +4,7 @@ import { Logo } from '../components/Logo.tsx';
 import { usePageTitle } from '../components/use-page-title.ts';
 import styles from './NotFound.module.css';
 
-/** The page for an address that is none of ours. */
+/** The page for an unknown address. */
 export function NotFound() {
   usePageTitle('Not found');
   return (

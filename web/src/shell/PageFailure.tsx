@@ -2,7 +2,7 @@ import { useRouter, type ErrorComponentProps } from '@tanstack/react-router';
 import { Failure } from '../components/Notice.tsx';
 import styles from './NotFound.module.css';
 
-/** What stands in the page's place when it could not start, most often because the server does not answer. */
+/** Replaces a page that could not start, usually because the server does not answer. */
 export function PageFailure({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   const retry = async () => {

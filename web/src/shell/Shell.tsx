@@ -12,7 +12,7 @@ import styles from './Shell.module.css';
 import { sayReloaded } from './update-reload.ts';
 import { TopBar } from './TopBar.tsx';
 
-/** What every signed-in page stands in: the top bar, the live connection, and the way out when the session ends. */
+/** The frame of every signed-in page: the top bar, the live connection, and the redirect when the session ends. */
 export function Shell() {
   const cache = useQueryClient();
   const router = useRouter();
@@ -35,7 +35,7 @@ export function Shell() {
     void router.navigate({ to: '/signin', search: { from: router.state.location.href } });
   }, [signedOut, stream, router]);
 
-  // A connection can die without a word: the poll notices, and the stream is opened anew.
+  // A connection can die silently: the poll notices that, and the stream is reopened.
   const unreachable = health.error instanceof ApiProblem && health.error.status === 0;
   useEffect(() => {
     if (unreachable) stream.restart();
@@ -43,7 +43,7 @@ export function Shell() {
 
   useEffect(sayReloaded, []);
 
-  // The browser knows at once that it is offline. A dead connection takes a while to notice.
+  // The browser knows immediately that it is offline; noticing a dead connection takes a while.
   useEffect(() => {
     const offline = () => setLiveState('reconnecting');
     const online = () => stream.restart();

@@ -6,8 +6,8 @@ import { isReloadDue, reloadForUpdate } from './update-reload.ts';
 type Load<Name extends string> = () => Promise<Record<Name, ComponentType>>;
 
 /**
- * A page that is loaded when it is first opened. If its file is missing, because the server was upgraded or does not answer, the rest
- * of the window stays and says so.
+ * Loads a page when it is first opened. If its file is missing, because the server was upgraded or does not answer,
+ * the rest of the window stays and says so.
  */
 export function lazyPage<Name extends string>(load: Load<Name>, name: Name) {
   const missing = () => <MissingPage load={async () => (await load())[name]} />;
@@ -17,7 +17,7 @@ export function lazyPage<Name extends string>(load: Load<Name>, name: Name) {
   );
 }
 
-/** Stands in the place of a page whose file is missing: loads it if it is there by now, else reloads the window once. */
+/** Replaces a page whose file is missing: loads it if it is there by now, otherwise reloads the window once. */
 function MissingPage({ load }: { load: () => Promise<ComponentType> }) {
   const [found, setFound] = useState<{ Page: ComponentType } | null>(null);
   const [failure, setFailure] = useState<Error | null>(null);
@@ -49,4 +49,4 @@ function MissingPage({ load }: { load: () => Promise<ComponentType> }) {
 }
 
 const WHY =
-  'Its file cannot be fetched from the server. Check that Membridge runs and that this machine can reach it, then try again.';
+  'The page could not load its file from the server. Check that Membridge runs and that this machine can reach it, then try again.';

@@ -43,7 +43,7 @@ const closeButtonProps = { 'aria-label': 'Close' };
 const overlayProps = { backgroundOpacity: 0.4 };
 const surface = { background: 'var(--mb-surface)' };
 
-/** Mantine in the page's own colours: near-neutral greys, one iris, small type. */
+/** Mantine in the page's own colors: near-neutral grays, one iris, small type. */
 export const theme = createTheme({
   primaryColor: 'iris',
   primaryShade: { light: 7, dark: 7 },

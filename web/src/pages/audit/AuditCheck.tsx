@@ -7,11 +7,11 @@ import { Copy } from '../../components/Copy.tsx';
 import { notifyFailure } from '../../components/notify.ts';
 import { Status } from '../../components/Status.tsx';
 
-/** Has the server check the chain of the audit log, and shows what it found. */
+/** Makes the server check the chain of the audit log, and shows the result. */
 export function AuditCheck() {
   const check = useMutation({
     mutationFn: api.proveAudit,
-    onError: (error) => notifyFailure('The log could not be checked', error),
+    onError: (error) => notifyFailure('The server could not check the log', error),
   });
   return (
     <>
@@ -42,18 +42,18 @@ function Proof({ proof }: { proof: AuditProof }) {
     <Stack gap="sm">
       <p>
         <Status tone={proof.intact ? 'good' : 'bad'} testId="audit-proof-status">
-          {proof.intact ? `All ${proof.entries} entries are as they were written` : 'The log was changed'}
+          {proof.intact ? `All ${proof.entries} entries are unchanged` : 'The log was changed'}
         </Status>
       </p>
       {proof.problem !== null && <p role="alert">{proof.problem}</p>}
       {proof.role_can_alter && (
         <p>
-          Membridge works as the owner of this table. Whoever takes over the server can replace the log. Set{' '}
-          <code>DATABASE_OWNER_URL</code>, so that it works as a role that cannot.
+          Membridge works as the owner of this table, so anybody who takes over the server can replace the
+          log. Set <code>DATABASE_OWNER_URL</code>, so that Membridge works as a role that cannot.
         </p>
       )}
       <p className="dim">
-        Keep this hash in a safe place. It proves later that nobody removed the newest entries:
+        Keep this hash in a safe place. With it you can prove later that nobody removed the newest entries:
       </p>
       <p style={{ overflowWrap: 'anywhere' }}>
         <code data-testid="audit-proof-hash">

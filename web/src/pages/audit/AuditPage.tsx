@@ -36,7 +36,7 @@ const NO_FILTER: AuditSearch = {
 };
 const KINDS = Object.entries(ENTITIES).map(([value, label]) => ({ value, label }));
 
-/** What was done, by whom and why: found by what is asked, and taken away as a file. */
+/** The audit log: what was done, by whom and why. It can be filtered and downloaded. */
 export function AuditPage() {
   usePageTitle('Audit log');
   const search = useSearch({ from: '/shell/runtime/audit' });
@@ -71,7 +71,7 @@ export function AuditPage() {
                 data-testid={`audit-export-${format}`}
               >
                 {format === 'csv' ? 'CSV' : 'JSON lines'}
-                {isFiltered ? ', of what is shown here' : ', all of it'}
+                {isFiltered ? ', matching these filters' : ', all of it'}
               </Menu.Item>
             ))}
           </Menu.Dropdown>
@@ -99,10 +99,10 @@ export function AuditPage() {
           <Failure what="The audit log" error={list.error} retry={list.refetch} />
         )}
         {list.data !== undefined && entries.length === 0 && (
-          <Empty title={isFiltered ? 'No entry matches' : 'Nothing is recorded yet'} testId="audit-empty">
+          <Empty title={isFiltered ? 'Nothing matches these filters' : 'No entry yet'} testId="audit-empty">
             {isFiltered
-              ? 'None is what the filters above ask for.'
-              : 'Every change of tasks, nodes, projects and settings is recorded here as it is made.'}
+              ? 'Change or clear a filter above to see entries.'
+              : 'Membridge records every change of tasks, nodes, projects and settings here.'}
           </Empty>
         )}
         {entries.length > 0 && (

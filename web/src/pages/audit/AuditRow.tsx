@@ -50,7 +50,7 @@ export const AuditRow = memo(function AuditRow({ entry }: { entry: AuditLog }) {
             to="/runtime/audit"
             search={(before) => ({ ...before, correlation: entry.correlation_id })}
             className={styles.quiet}
-            title="Only what belongs together"
+            title="Show only related entries"
           >
             {entry.correlation_id}
           </Link>
@@ -60,7 +60,7 @@ export const AuditRow = memo(function AuditRow({ entry }: { entry: AuditLog }) {
   );
 });
 
-/** The thing itself, with the way to its page where it has one. */
+/** The thing that the entry is about, with a link to its page where it has one. */
 function Thing({ entry: { entity_type: kind, entity_id: id } }: { entry: AuditLog }) {
   switch (kind) {
     case 'llm_task':

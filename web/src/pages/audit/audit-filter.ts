@@ -4,7 +4,7 @@ import type { AuditFilter } from '../../api/filters.ts';
 
 const text = z.string().min(1).optional().catch(undefined);
 
-/** What entries of the audit log are chosen by, as the page's address has it. */
+/** The filters of the audit log in the page's address. */
 export const AuditSearch = z.object({
   action: text,
   entity: AuditEntity.optional().catch(undefined),
@@ -14,7 +14,7 @@ export const AuditSearch = z.object({
 });
 export type AuditSearch = z.infer<typeof AuditSearch>;
 
-/** The same in the API's words; only what is asked. */
+/** Returns the same for the API; only what is set. */
 export function auditFilterOf(search: AuditSearch): AuditFilter {
   const all = {
     action: search.action,

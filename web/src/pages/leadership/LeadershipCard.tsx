@@ -19,7 +19,7 @@ import { LeadershipEvents } from './LeadershipEvents.tsx';
 import { countdown, isExpired, leaseWords } from './lease.ts';
 import { Promote } from './Promote.tsx';
 
-/** Who is primary of a space or project, for how long, and how that came about. `name` is what people call it. */
+/** The primary of a space or project, its lease, and what changed. `name` is what people call the space or project. */
 export function LeadershipCard(props: { cid: string; name: string; fleet: readonly Node[] }) {
   const { cid, name, fleet } = props;
   const { data, error, isPending, refetch } = useQuery(leadershipQuery(cid));
@@ -151,11 +151,11 @@ function noteOf(leadership: Leadership, { expired, online }: { expired: boolean;
   const { primary_node_id: primary, status, epoch } = leadership;
   if (status === 'needs_selection' || primary === null) {
     return epoch === 0
-      ? 'No node was chosen yet. Memory syncs between all nodes all the same; a primary also takes snapshots.'
-      : 'The last lease is over. Memory syncs between all nodes all the same; choose a node for snapshots.';
+      ? 'There is no primary yet. Memory syncs between all nodes anyway; a primary also takes snapshots.'
+      : 'The last lease has ended. Memory syncs between all nodes anyway; choose a primary to take snapshots.';
   }
   if (expired) return `${primary} did not renew its lease. Choose a primary, or wait for it to return.`;
   return online
-    ? 'It is online: its lease is renewed by itself.'
-    : 'It is offline: its lease runs out unless it returns.';
+    ? 'The primary is online and renews its lease.'
+    : 'The primary is offline. Its lease expires unless it returns.';
 }

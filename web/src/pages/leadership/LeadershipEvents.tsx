@@ -6,10 +6,10 @@ import { Light } from '../../components/Status.tsx';
 import styles from './Leadership.module.css';
 import { BY, eventWords } from './lease.ts';
 
-/** How many are shown until somebody asks for the rest. */
+/** How many are shown at first. */
 const FIRST = 1;
 
-/** What happened to the leadership, newest first. */
+/** The changes of leadership, newest first. */
 export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[] }) {
   const [all, setAll] = useState(false);
   const sorted = events.toSorted((a, b) => b.at - a.at || b.epoch - a.epoch);
@@ -17,11 +17,7 @@ export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[
   if (sorted.length === 0) return null;
   return (
     <>
-      <ol
-        className={styles.events}
-        aria-label="What happened to the leadership"
-        data-testid="leadership-events"
-      >
+      <ol className={styles.events} aria-label="Changes of leadership" data-testid="leadership-events">
         {shown.map((event) => (
           <li key={`${event.epoch} ${event.event} ${event.at}`}>
             <Light tone={event.event === 'selected' ? 'good' : 'quiet'} />

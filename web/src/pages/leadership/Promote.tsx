@@ -16,7 +16,7 @@ import { presenceOf } from '../../live/presence.ts';
 import styles from './Leadership.module.css';
 import { isExpired, LEASES } from './lease.ts';
 
-/** Makes a node the primary of a space; says what that means before it is done. */
+/** Makes a node the primary of a space; explains the effect first. */
 export function Promote(props: {
   leadership: Leadership;
   name: string;
@@ -26,7 +26,7 @@ export function Promote(props: {
   const { leadership, name, fleet, onClose } = props;
   const { canonical_id: cid, primary_node_id: present } = leadership;
   const choices = choicesOf(fleet, present);
-  // Another one that is there, or else another one.
+  // Suggests another node that is online, otherwise any other node.
   const others = choices.filter(({ value }) => value !== present);
   const [node, setNode] = useState((others.find(({ online }) => online) ?? others[0])?.value ?? present);
   const [lease, setLease] = useState<string>(
@@ -37,7 +37,7 @@ export function Promote(props: {
     mutationFn: (primary: string) =>
       projectApi.selectPrimary(cid, { primary_node_id: primary, lease_seconds: Number(lease) }),
     onSuccess: async (_answer, primary) => {
-      // The live event tells, too; a page whose connection is lost must not go on showing the old one.
+      // The live event shows it too, but a page without a connection must not keep showing the former primary.
       await cache.invalidateQueries({ queryKey: keys.leadership(cid) });
       notifyDone(`${primary} is primary of ${name}`);
       onClose();
@@ -70,7 +70,7 @@ export function Promote(props: {
         />
         <Select
           label="Lease"
-          description="Renewed while the node lives. After this long without it, nobody is primary."
+          description="The node renews it. After this long without a renewal, there is no primary."
           data={[...LEASES]}
           value={lease}
           onChange={(value) => setLease(value ?? '3600')}
@@ -81,7 +81,7 @@ export function Promote(props: {
         {node !== null && (
           <p className="dim" data-testid="promote-consequence">
             {consequence(leadership, node)}
-            {away && ` ${node} is offline: unless it returns, its lease runs out.`}
+            {away && ` ${node} is offline: its lease expires unless it returns.`}
           </p>
         )}
         <FormFooter
@@ -114,8 +114,9 @@ function choicesOf(fleet: readonly Node[], present: string | null) {
 function consequence(leadership: Leadership, node: string): string {
   const { primary_node_id: present, epoch } = leadership;
   const active = leadership.status === 'active' && !isExpired(leadership, serverNow());
-  if (present === node && active) return `${node} is primary already: its lease is renewed for this long.`;
-  const next = `The epoch becomes ${epoch + 1}.`;
+  if (present === node && active)
+    return `${node} is the primary already. This renews its lease for the chosen time.`;
+  const next = `The leadership epoch becomes ${epoch + 1}.`;
   if (present === null || !active) return `${node} becomes primary. ${next}`;
-  return `${node} becomes primary in place of ${present}: what ${present} still publishes as primary is refused. ${next} No memory is lost.`;
+  return `${node} replaces ${present} as primary. Later publications of ${present} are refused. ${next} No memory is lost.`;
 }

@@ -1,6 +1,6 @@
 import type { Leadership, LeadershipEvent } from '../../../../contract/memory/leadership.ts';
 
-/** Lengths of a lease that make sense, in seconds. */
+/** The lengths of a lease to choose from, in seconds. */
 export const LEASES = [
   { value: '300', label: '5 minutes' },
   { value: '3600', label: '1 hour' },
@@ -9,19 +9,19 @@ export const LEASES = [
   { value: '604800', label: '1 week' },
 ] as const;
 
-/** Whether a lease has run out by now, whatever was last told of it: the engine says so a moment later. */
+/** Returns whether a lease has expired by now; Temporal reports that a moment later. */
 export function isExpired({ status, expires_at }: Leadership, now: number): boolean {
   return status === 'active' && expires_at !== null && expires_at <= now;
 }
 
 const SECOND = 1_000;
 
-/** How long a lease is: "8 hours". */
+/** Formats the length of a lease: "8 hours". */
 export function leaseWords(seconds: number): string {
   return LEASES.find(({ value }) => Number(value) === seconds)?.label ?? countdown(seconds * SECOND);
 }
 
-/** What is left of a lease: "58 min 3 s", "2 d 4 h". Never less than nothing. */
+/** Formats the rest of a lease: "58 min 3 s", "2 d 4 h". Never less than zero. */
 export function countdown(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / SECOND));
   const [days, hours, minutes] = [
@@ -35,7 +35,7 @@ export function countdown(ms: number): string {
   return `${seconds} s`;
 }
 
-/** What happened, as a sentence without its end. `all` tells whose lease it was that ended. */
+/** Describes an event as a sentence without its period. `all` tells whose lease ended. */
 export function eventWords(told: LeadershipEvent, all: readonly LeadershipEvent[]): string {
   const { event, epoch } = told;
   const selected = all.find((other) => other.epoch === epoch && other.event === 'selected');
@@ -44,13 +44,13 @@ export function eventWords(told: LeadershipEvent, all: readonly LeadershipEvent[
     case 'selected':
       return `${node ?? 'nobody'} became primary`;
     case 'expired':
-      return node === null ? 'the lease ran out' : `the lease of ${node} ran out`;
+      return node === null ? 'the lease expired' : `the lease of ${node} expired`;
     case 'released':
       return node === null ? 'the lease was given back' : `${node} gave the lease back`;
   }
 }
 
-/** Who did it, as a person would say it. */
+/** The actor, in words. */
 export const BY: Record<string, string> = {
   page: 'on this page',
   browser: 'on this page',

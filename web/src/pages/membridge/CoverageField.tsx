@@ -9,8 +9,8 @@ const CHOICES = [
 ];
 
 /**
- * The projects that a space covers, as a form has them.
- * @returns the field's state, and the projects as the API takes them (none while none was typed)
+ * Holds the projects that a space covers, as a form edits them.
+ * @returns the field's state, and the projects for the API (none while none was typed)
  */
 export function useCoverage(projects: readonly string[]) {
   const all = projects.includes('*');
@@ -19,7 +19,7 @@ export function useCoverage(projects: readonly string[]) {
   return { choice, setChoice, typed, setTyped, projects: choice === 'all' ? ['*'] : namesIn(typed) };
 }
 
-/** Every project, or those that are named. `prefix` begins the test ids. */
+/** Every project, or named ones. `prefix` is the prefix of the test ids. */
 export function CoverageField(props: { coverage: ReturnType<typeof useCoverage>; prefix: string }) {
   const { coverage, prefix } = props;
   return (
@@ -38,7 +38,7 @@ export function CoverageField(props: { coverage: ReturnType<typeof useCoverage>;
       {coverage.choice === 'some' && (
         <Textarea
           label="Projects"
-          description="Names as claude-mem knows them, one a line."
+          description="Names of claude-mem projects, one a line."
           value={coverage.typed}
           onChange={(event) => coverage.setTyped(event.currentTarget.value)}
           required

@@ -45,8 +45,8 @@ export function DeleteSpace({ space, onDeleted }: { space: SpaceFacts; onDeleted
         onConfirm={() => remove.mutate()}
         onCancel={() => setAsking(false)}
       >
-        Its nodes stop syncing it. Objects in the store are kept, and so is every claude-mem database: a space
-        of the same name takes them up again.
+        Its nodes stop syncing it. Objects in the store stay, and so does every claude-mem database. A new
+        space with the same name continues with them.
       </ConfirmDialog>
     </>
   );

@@ -14,7 +14,7 @@ import styles from './Settings.module.css';
 import { TrustField } from './TrustField.tsx';
 import { useSaveSpace } from './use-save-space.ts';
 
-/** The dialog for what one node does differently in a space: whom it trusts, and how it calls its projects. */
+/** The dialog for one node's own settings in a space: its trust in other nodes, and its names of projects. */
 export function EditNode(props: { space: SpaceFacts; node: string; onClose: () => void }) {
   const { node } = props;
   const space = useQuery(spaceQuery(props.space.canonical_id));
@@ -45,7 +45,7 @@ function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
     done: `Settings of ${node} were saved`,
     after: props.onClose,
   });
-  // Also nodes that were removed: what they wrote is still there.
+  // Removed nodes too: their memories are still there.
   const known = [...space.nodes.map(({ node_id }) => node_id), ...(fleet.data ?? []).map(({ id }) => id)];
   const peers = [...new Set([...known, ...Object.keys(trust)])].filter((id) => id !== node).sort(byName);
   const { names, problem } = namesOf(pairs);

@@ -10,15 +10,13 @@ import { namesIn } from './project-lines.ts';
 import styles from './Settings.module.css';
 import { useSaveSpace } from './use-save-space.ts';
 
-const REDACTION = 'Keys, tokens and passwords are replaced on each machine before anything leaves it.';
+const REDACTION = 'Each machine replaces keys, tokens and passwords before it sends anything.';
 const ENCRYPTION =
-  'What is sent from now on can be read by the nodes that are enrolled then, not by the object store or by this page. ' +
-  'What was stored before stays as it is, and a node that joins later cannot read what was encrypted before.';
+  'From now on, only nodes that are enrolled when a memory is sent can read it. The object store and this page cannot. ' +
+  'Older objects stay as they are, and a node that joins later cannot read what was encrypted before.';
 
-const MIRROR =
-  'Publish the original’s snapshot for machines still on its scripts: the primary writes it, and they read it.';
-const NO_MIRROR =
-  'Not for an encrypted space: the snapshot is a whole database that anybody who reaches the store can read.';
+const MIRROR = 'The primary publishes the original’s snapshot for machines that still use its scripts.';
+const NO_MIRROR = 'Not available in an encrypted space: anybody who reaches the store can read the snapshot.';
 
 /** The form for a space's settings. */
 export function EditSpace(props: {
@@ -63,7 +61,7 @@ export function EditSpace(props: {
       <form className={styles.form} onSubmit={submit}>
         <TextInput
           label="Name"
-          description="A new name gives the space a new canonical id. The present one stays as an older id: memory and scripts go on."
+          description="A new name gives the space a new canonical id. The former id stays valid for memory and scripts."
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
           required
@@ -74,7 +72,7 @@ export function EditSpace(props: {
         <CoverageField coverage={coverage} prefix="edit-space" />
         <Textarea
           label="Never sent"
-          description="Projects that stay on their machines, one a line. What was sent before stays with the others."
+          description="Projects that are not sent, one a line. Other nodes keep what they received before."
           value={excluded}
           onChange={(event) => setExcluded(event.currentTarget.value)}
           autosize
@@ -86,7 +84,7 @@ export function EditSpace(props: {
           data-testid="edit-space-excluded"
         />
         <Switch
-          label="Take secrets out"
+          label="Remove secrets"
           description={REDACTION}
           checked={redact}
           onChange={(event) => setRedact(event.currentTarget.checked)}
@@ -109,7 +107,7 @@ export function EditSpace(props: {
         />
         <Textarea
           label="Older ids"
-          description="Canonical ids that this space had, one a line. What lies under them is read, never written."
+          description="Former canonical ids of this space, one a line. Nodes read objects under them, and never write there."
           value={aliases}
           onChange={(event) => setAliases(event.currentTarget.value)}
           autosize

@@ -25,7 +25,7 @@ const COLUMNS = [
   { name: 'History', quiet: true },
 ] as const;
 
-/** What the syncs of a space did, newest first; of one node when one is chosen. */
+/** The syncs of a space, newest first, or of one node in it. */
 export const JobHistory = memo(function JobHistory(props: {
   space: SpaceFacts;
   nodes: readonly string[];
@@ -73,7 +73,7 @@ export const JobHistory = memo(function JobHistory(props: {
       )}
       {jobs.data?.length === 0 && (
         <Empty title="No job yet" testId="jobs-empty">
-          Every sync that moves rows, fails, or was asked for by a person is listed here.
+          This list shows every sync that moves rows, fails, or was requested by a person.
         </Empty>
       )}
       {shown.length > 0 && (
@@ -96,7 +96,7 @@ export const JobHistory = memo(function JobHistory(props: {
       )}
       {all.length >= JOBS_SHOWN && length >= JOBS_SHOWN && (
         <Empty title="Older jobs are not shown" testId="jobs-end">
-          The newest {JOBS_SHOWN} are listed here; Temporal keeps the histories of the rest.
+          This list shows the newest {JOBS_SHOWN} jobs. Temporal keeps the histories of older ones.
         </Empty>
       )}
     </Panel>

@@ -10,7 +10,7 @@ import { ACTIONS, JOB_STATUSES, TRIGGERS } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import styles from './JobRow.module.css';
 
-/** One job. While it runs or waits, its detail comes live from the engine. */
+/** One job. While it runs or waits, its detail comes live from Temporal. */
 export function JobRow({ job: listed }: { job: Job }) {
   const job = useRunningDetail(listed);
   const { label, tone } = JOB_STATUSES[job.status];
@@ -64,7 +64,7 @@ export function JobRow({ job: listed }: { job: Job }) {
   );
 }
 
-/** The job as listed, or as the engine tells it while it is not finished. */
+/** Returns the job as listed, or with its live detail while it is not finished. */
 function useRunningDetail(listed: Job): Job {
   const unfinished = listed.status === 'pending' || listed.status === 'running';
   const live = useQuery({ ...runningJobQuery(listed), enabled: unfinished });

@@ -16,16 +16,16 @@ import { useRequestSync } from './use-request-sync.ts';
 
 const ICONS = { push: IconArrowUp, pull: IconArrowDown, sync: IconRefresh } as const;
 const HELP: Record<SyncAction, string> = {
-  push: 'Send what is new on this node',
-  pull: 'Fetch what is new on the others',
+  push: 'Send the new memories of this node',
+  pull: 'Fetch the new memories of other nodes',
   sync: 'Send, then fetch',
 };
 
-/** One node in a space. `unfinished` is its job that runs or waits, if there is one. */
+/** One node in a space. `unfinished` is its running or waiting job, if any. */
 export const MemberRow = memo(function MemberRow(props: {
   space: SpaceFacts;
   member: SpaceMember;
-  /** The newest heartbeat that is known, in epoch milliseconds. */
+  /** The newest known heartbeat, in epoch milliseconds. */
   heardAt: number | null;
   unfinished: Job | undefined;
 }) {
@@ -35,7 +35,7 @@ export const MemberRow = memo(function MemberRow(props: {
   const online = presence === 'online';
   const id = record.node_id;
   const different = settings === null ? '' : differences(settings);
-  // A job of a node that is away waits; that is no reason to keep its buttons busy.
+  // The job of an offline node waits; its buttons must not look busy for that.
   const busyWith = online ? props.unfinished?.action : undefined;
 
   return (
@@ -75,14 +75,14 @@ export const MemberRow = memo(function MemberRow(props: {
   );
 });
 
-/** A sync of a node that is away runs for the engine, but nothing happens until the node returns. */
+/** For Temporal the sync of an offline node is running, but nothing happens until the node returns. */
 const WAITING = { label: 'Waiting', tone: 'quiet' } as const;
 
 function MemberStatus(props: { record: SpaceNode; online: boolean; waits: boolean }) {
   const { record } = props;
   const waits = props.waits || (!props.online && record.status === 'syncing');
   const { label, tone } = waits ? WAITING : SPACE_NODE_STATUSES[record.status];
-  const detail = waits ? 'a sync waits for this node to return' : record.detail;
+  const detail = waits ? 'a sync waits until this node returns' : record.detail;
   return (
     <>
       <Status tone={tone} testId={`member-status-${record.node_id}`}>

@@ -19,7 +19,7 @@ import { SPACE_NODE_STATUSES } from '../../format/words.ts';
 import { MemberRow } from './MemberRow.tsx';
 
 const PAGE_SIZE = 50;
-/** From this many nodes on, a filter is worth its place. */
+/** The number of nodes from which a filter is shown. */
 const FILTER_FROM = 12;
 const ANY = '';
 
@@ -41,10 +41,10 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-/** The nodes of a space, each with what it last did there and its buttons; the server chooses and sorts them. */
+/** The nodes of a space, each with its last round and its buttons; the server filters and sorts them. */
 export function MemberTable(props: {
   space: SpaceSummary;
-  /** For newer heartbeats than the members' own; undefined while the fleet is loaded. */
+  /** For heartbeats newer than the members' own; undefined while the fleet is loading. */
   fleet: readonly Node[] | undefined;
   jobs: readonly Job[];
 }) {
@@ -64,7 +64,7 @@ export function MemberTable(props: {
   const pager = pagerOf({ page, setPage, size: PAGE_SIZE, total: members.data?.total ?? 0 });
   const counts = members.data?.members ?? space.members;
   const rows = members.data?.rows;
-  // Nodes went away meanwhile: the page that was asked for is beyond the end.
+  // Nodes were removed since: the requested page is beyond the end.
   if (members.isSuccess && !members.isPlaceholderData && pager.page !== page) setPage(pager.page);
   const first =
     <T,>(set: (value: T) => void) =>
@@ -120,11 +120,11 @@ export function MemberTable(props: {
       {rows?.length === 0 &&
         (text === '' && status === undefined ? (
           <Empty title="No node has joined yet" testId="members-empty">
-            Add a machine on the Nodes page; it takes part in this space automatically.
+            Add a machine on the Nodes page. It joins this space automatically.
           </Empty>
         ) : (
           <Empty title="No node matches" testId="members-no-match">
-            None of the {counts.enrolled} nodes matches these filters.
+            None of the {counts.enrolled} nodes matches. Change or clear a filter.
           </Empty>
         ))}
       {rows !== undefined && rows.length > 0 && (
@@ -147,7 +147,7 @@ export function MemberTable(props: {
 
 const inStepWords = (counts: MemberCounts): string => `${counts['in-step']} of ${counts.enrolled} in step`;
 
-/** The newest job of each node that has not finished. */
+/** Returns the newest unfinished job of each node. */
 function unfinishedByNode(jobs: readonly Job[]): Map<string, Job> {
   const found = new Map<string, Job>();
   for (const job of jobs) {

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import styles from '../../components/SectionNav.module.css';
 
-/** The two halves of the Membridge tab: the memories that nodes share, and the repositories that they work on. */
+/** The two parts of the Membridge tab: the memories that nodes share, and the repositories that they work on. */
 export function MembridgeNav() {
   return (
     <nav className={styles.nav} aria-label="Membridge">

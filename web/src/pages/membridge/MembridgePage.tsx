@@ -12,7 +12,7 @@ import { ReportedProjects } from './ReportedProjects.tsx';
 import { SpaceDetail } from './SpaceDetail.tsx';
 import { SpaceList } from './SpaceList.tsx';
 
-/** The spaces, and one of them in full: which node holds what, and what every sync did. */
+/** The spaces, and one of them in full: its nodes, and its syncs. */
 export function MembridgePage() {
   usePageTitle('Membridge');
   const spaces = useQuery(spacesQuery);
@@ -54,13 +54,13 @@ export function MembridgePage() {
           )}
           {spaces.data?.length === 0 && (
             <Empty title="No space yet" testId="spaces-empty">
-              A space is a set of claude-mem projects that every node keeps in step. Create one with “New
-              space”; with the project “*” it covers everything.
+              A space is a set of claude-mem projects that every node keeps in step. Press “New space” to
+              create one; the project “*” covers everything.
             </Empty>
           )}
           {spaces.data !== undefined && spaces.data.length > 0 && selected === undefined && (
             <Empty title="There is no such space" testId="space-missing">
-              It may have been deleted. Choose one of the list.
+              It may have been deleted. Choose a space from the list.
             </Empty>
           )}
           {selected !== undefined && fleet === undefined && nodes.error !== null && (

@@ -3,7 +3,7 @@ import { IconArrowRight, IconPlus, IconX } from '@tabler/icons-react';
 import { Fragment } from 'react';
 import styles from './Settings.module.css';
 
-/** A project's name on a node and in the space, as they are being typed. */
+/** A project's name on a node and in the space, while they are typed. */
 export interface Pair {
   readonly id: number;
   readonly local: string;
@@ -13,27 +13,30 @@ export interface Pair {
 let lastId = 0;
 const pair = (local: string, space: string): Pair => ({ id: (lastId += 1), local, space });
 
-/** The pairs of a node's settings, to be edited. */
+/** Returns the pairs of a node's settings for editing. */
 export function pairsOf(names: Readonly<Record<string, string>>): Pair[] {
   return Object.entries(names).map(([local, space]) => pair(local, space));
 }
 
-/** The names of the pairs that are filled in, and what is wrong with the others, if anything. */
+/** Returns the names of the filled pairs, and what is wrong with the others, if anything. */
 export function namesOf(pairs: readonly Pair[]): { names: Record<string, string>; problem: string | null } {
   const typed = pairs
     .map(({ local, space }) => [local.trim(), space.trim()] as const)
     .filter(([local, space]) => local !== '' || space !== '');
   const names = Object.fromEntries(typed);
   if (typed.some(([local, space]) => local === '' || space === '')) {
-    return { names, problem: 'A project needs both names.' };
+    return { names, problem: 'Enter both names of each project.' };
   }
   if (Object.keys(names).length < typed.length) {
-    return { names, problem: 'A project of this node can have one name in the space.' };
+    return { names, problem: 'Enter each project of this node only once.' };
   }
   return { names, problem: null };
 }
 
-/** How a node's projects are called in the space. claude-mem names a project by its folder, which may differ. */
+/**
+ * The names of a node's projects in the space. claude-mem names a project after its folder, which may differ between
+ * machines.
+ */
 export function NamesField(props: {
   node: string;
   pairs: readonly Pair[];
@@ -47,8 +50,8 @@ export function NamesField(props: {
     <fieldset className={styles.group} data-testid="names">
       <legend>Project names</legend>
       <p>
-        For a project whose folder is called otherwise on {props.node} than elsewhere. Rows on {props.node}{' '}
-        are never renamed.
+        Use this when a project’s folder has another name on {props.node} than on the other machines. Rows on{' '}
+        {props.node} are never renamed.
       </p>
       {pairs.length > 0 && (
         <div className={styles.names}>

@@ -24,7 +24,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
   const create = useMutation({
     mutationFn: api.createSpace,
     onSuccess: (space) => {
-      // The live event may have come first: the same way in, so that it is there once.
+      // The live event may have arrived first. Both ways write the same entry, so the space is listed once.
       cache.setQueryData<SpaceSummary[]>(
         keys.spaces,
         (spaces) => spaces && applyToSpaces(spaces, [{ type: 'space', space: spaceFacts(space) }]),
@@ -62,7 +62,7 @@ export function NewSpace({ onCreated }: { onCreated: (cid: string) => void }) {
         <form className={styles.form} onSubmit={submit}>
           <TextInput
             label="Name"
-            description="Its canonical id is made from this name, the same on every Membridge."
+            description="Its canonical id follows from this name, and is the same on every Membridge."
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
             required

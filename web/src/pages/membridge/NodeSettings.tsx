@@ -5,7 +5,7 @@ import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { EditNode } from './EditNode.tsx';
 import styles from './MemberRow.module.css';
 
-/** The button that opens what one node does differently in a space. */
+/** The button that opens one node's own settings in a space. */
 export function NodeSettings({ space, node }: { space: SpaceFacts; node: string }) {
   const [opened, { open, close }] = useDisclosure();
   const label = `Trust and names of ${node}`;

@@ -12,7 +12,7 @@ import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './Settings.module.css';
 
-/** Publishes the mirror now, with what a person who has read the last refusal agrees to. */
+/** Publishes the mirror now, within the loss that a person accepts after reading the last refusal. */
 export function PublishMirror({ space }: { space: SpaceFacts }) {
   const [opened, { open, close }] = useDisclosure();
   return (
@@ -42,7 +42,7 @@ function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => v
         ...(force ? { force } : {}),
       }),
     onSuccess: ({ node_id }) => {
-      notifyDone(`${node_id} publishes the mirror of ${space.name}; its job says how that ends`);
+      notifyDone(`${node_id} publishes the mirror of ${space.name}. Its job shows the result`);
       onClose();
     },
   });
@@ -54,13 +54,13 @@ function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => v
     <Dialog title={`Publish the mirror of ${space.name}`} testId="mirror-dialog" size="lg" onClose={onClose}>
       <form className={styles.form} onSubmit={submit}>
         <p className="dim">
-          The primary imports what machines on the original’s scripts pushed, then publishes. These machines
-          replace their whole database by what they pull.
+          The primary imports what machines with the original’s scripts pushed, then publishes. These machines
+          replace their whole database with the snapshot.
         </p>
         {leadership?.last_error != null && <p data-testid="mirror-last-error">{leadership.last_error}</p>}
         <NumberInput
           label="Memories fewer than before"
-          description="Only if the last try was refused because the mirror would hold fewer memories. Type the number that it names."
+          description="Use this only if the last try was refused because the mirror would hold fewer memories. Enter the number from the refusal."
           value={fewer}
           onChange={setFewer}
           min={1}
@@ -71,7 +71,7 @@ function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => v
         />
         <Switch
           label="Take the push lock"
-          description="Only if another machine holds the lock and no push runs there."
+          description="Use this only if another machine holds the lock and no push is running there."
           checked={force}
           onChange={(event) => setForce(event.currentTarget.checked)}
           data-testid="mirror-force"

@@ -11,10 +11,10 @@ import { notifyDone } from '../../components/notify.ts';
 import styles from './ReportedProjects.module.css';
 import forms from './Settings.module.css';
 
-/** So many are shown: an agent may report whatever it likes. */
+/** How many are shown; an agent may report any number of them. */
 const SHOWN = 8;
 
-/** Projects that agents reported and that have no space: nothing of them is synced until a person makes it. */
+/** Projects that agents reported and that have no space. Nothing of them is synced until a person makes one. */
 export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreated: (cid: string) => void }) {
   const { data: all = [] } = useQuery(reportedProjectsQuery);
   const data = all.filter(
@@ -35,7 +35,7 @@ export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreat
   return (
     <section className={styles.reported} data-testid="reported-projects">
       <h3>Reported by machines</h3>
-      <p>These projects have no space, so nothing of them is synced.</p>
+      <p>These projects have no space, so no machine syncs them. Make a space to start.</p>
       <ul>
         {data.slice(0, SHOWN).map(({ name, canonical_id: cid, nodes_count: count }) => (
           <li key={cid}>

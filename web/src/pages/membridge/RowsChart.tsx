@@ -2,13 +2,16 @@ import type { Job } from '../../../../contract/memory/memory.ts';
 import { count, counted } from '../../format/numbers.ts';
 
 const BARS = 32;
-/** Fewer bars than this show no pattern. */
+/** The fewest bars that show a pattern. */
 const FEWEST = 8;
 const WIDTH = 3;
 const GAP = 2;
 const HEIGHT = 22;
 
-/** Rows moved by each of the last finished jobs, oldest on the left; on a logarithmic scale, so that small syncs still show. */
+/**
+ * Rows moved by each of the last finished jobs, oldest on the left. The scale is logarithmic, so that small syncs are
+ * visible.
+ */
 export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
   const finished = jobs.filter(({ status }) => status === 'completed' || status === 'failed').slice(0, BARS);
   if (finished.length < FEWEST) return null;

@@ -16,10 +16,10 @@ import styles from './SpaceDetail.module.css';
 import { SpaceSettings } from './SpaceSettings.tsx';
 import { useRequestSync } from './use-request-sync.ts';
 
-/** One space: its nodes, and what its syncs did. */
+/** One space: its nodes, and its syncs. */
 export function SpaceDetail(props: {
   space: SpaceSummary;
-  /** Undefined while it is loaded. */
+  /** Undefined while it is loading. */
   fleet: Node[] | undefined;
   jobNode: string | null;
   onJobNode: (id: string | null) => void;
@@ -29,8 +29,8 @@ export function SpaceDetail(props: {
   const { space, fleet } = props;
   const syncAll = useRequestSync(space, null);
   const allJobs = useQuery(jobsQuery(space, null));
-  // Heartbeats change the fleet many times a second, but hardly ever its names: the history is drawn again only for those. A
-  // node that was removed is known by its jobs.
+  // Heartbeats change the fleet many times a second, but rarely its names. The history redraws only for new names.
+  // The jobs name removed nodes.
   const jobNodes = (allJobs.data ?? []).map(({ agent }) => agent);
   const known = new Set([...(fleet ?? []).map(({ id }) => id), ...jobNodes]);
   const joined = [...known].sort(byName).join('\n');

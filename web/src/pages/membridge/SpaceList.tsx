@@ -4,7 +4,7 @@ import { Light } from '../../components/Status.tsx';
 import type { Tone } from '../../format/words.ts';
 import styles from './SpaceList.module.css';
 
-/** The spaces by name, each with how many of its nodes are in step. */
+/** The spaces by name, each with how many of its nodes are in sync. */
 export function SpaceList(props: { spaces: readonly SpaceSummary[]; selected: string | undefined }) {
   return (
     <ul className={styles.list} data-testid="space-list">
@@ -36,7 +36,7 @@ export function SpaceList(props: { spaces: readonly SpaceSummary[]; selected: st
   );
 }
 
-/** The light of a space. A sync that waits for a node which is away is no activity. */
+/** The light of a space. A sync that waits for an offline node does not count as activity. */
 function toneOf({ enrolled, failed, held, busy, 'in-step': inStep }: MemberCounts): Tone {
   if (failed > 0) return 'bad';
   if (held > 0) return 'warn';

@@ -9,7 +9,7 @@ import { EditSpace } from './EditSpace.tsx';
 import { PublishMirror } from './PublishMirror.tsx';
 import styles from './Settings.module.css';
 
-/** What people set for a space, and the way to change it. */
+/** The settings of a space, and the button to change them. */
 export function SpaceSettings(props: { space: SpaceFacts; onSaved: (saved: SpaceFacts) => void }) {
   const { space } = props;
   const [opened, { open, close }] = useDisclosure();
@@ -44,7 +44,7 @@ export function SpaceSettings(props: { space: SpaceFacts; onSaved: (saved: Space
             },
             {
               name: 'Secrets',
-              value: space.redact ? 'Taken out of what is sent' : 'Sent as they are',
+              value: space.redact ? 'Removed before sending' : 'Sent as they are',
               testId: 'settings-redact',
             },
             {
@@ -54,7 +54,7 @@ export function SpaceSettings(props: { space: SpaceFacts; onSaved: (saved: Space
             },
             {
               name: 'Mirror',
-              value: space.mirror ? 'For machines on the original’s scripts' : 'Off',
+              value: space.mirror ? 'For machines with the original’s scripts' : 'Off',
               testId: 'settings-mirror',
             },
             ...(aliases.length === 0

@@ -15,8 +15,8 @@ export function TrustField(props: {
     <fieldset className={styles.group} data-testid="trust">
       <legend>Memories of other nodes</legend>
       <p>
-        Accept merges them. Hold keeps them aside until you accept them. Ignore does not fetch them. What was
-        merged before stays.
+        Accept merges them. Hold keeps them unmerged until you accept them. Ignore does not fetch them. Merged
+        memories stay.
       </p>
       {props.peers.length === 0 && <p>There is no other node yet.</p>}
       <div className={styles.peers}>

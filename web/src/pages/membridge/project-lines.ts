@@ -1,4 +1,4 @@
-/** Names that were typed, one a line; commas are part of a name. */
+/** Returns typed names, one a line; a comma is part of a name. */
 export function namesIn(typed: string): string[] {
   const names = typed.split('\n').map((line) => line.trim());
   return [...new Set(names.filter((line) => line !== ''))];

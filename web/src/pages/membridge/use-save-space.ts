@@ -10,9 +10,10 @@ import { notifyDone } from '../../components/notify.ts';
 import { applyToSpaces } from '../../live/apply-events.ts';
 
 /**
- * Saves settings of a space, shows the space as it is then, and says so.
- * @param space the space as it is until then
- * @param options.save the call; options.done the sentence that says what was saved; options.after hears of the new space
+ * Saves settings of a space, shows the changed space, and says so.
+ * @param space the space before the change
+ * @param options.save the call; options.done the sentence that says what was saved; options.after receives the new
+ * space
  */
 export function useSaveSpace<Settings>(
   space: SpaceFacts,
@@ -33,7 +34,7 @@ export function useSaveSpace<Settings>(
           ]),
       );
       void cache.invalidateQueries({ queryKey: keys.allMembers });
-      notifyDone(options.done, 'Nodes that are online sync with them now.');
+      notifyDone(options.done, 'Online nodes now sync with the new settings.');
       options.after(saved);
     },
   });

@@ -12,7 +12,7 @@ import { useNow } from '../../live/clock.ts';
 import styles from './AddNode.module.css';
 import { enrolCommand, isLoopback } from './enrol-command.ts';
 
-/** Makes the one-time token with which a machine joins, and the commands to run there. */
+/** Makes the one-time token with which a machine joins, and shows the commands to run there. */
 export function AddNode() {
   const [name, setName] = useState('');
   const create = useMutation({ mutationFn: api.createToken });
@@ -29,7 +29,7 @@ export function AddNode() {
       <form className={styles.form} onSubmit={submit}>
         <TextInput
           label="Node name"
-          description="Optional. Without one, the machine’s hostname is used."
+          description="Optional. The default is the machine’s hostname."
           placeholder="build-01"
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
@@ -67,8 +67,8 @@ function TokenResult({ token }: { token: Awaited<ReturnType<typeof api.createTok
         </span>
       </div>
       <p className="dim">
-        {token.node_id === null ? 'For a node of any name.' : `Only for ${token.node_id}.`} It is shown this
-        once. On the other machine, in a checkout of Membridge:
+        {token.node_id === null ? 'For a node of any name.' : `Only for ${token.node_id}.`} It is shown only
+        this once. Run this on the other machine, in a checkout of Membridge:
       </p>
       <div className={styles.command}>
         <code data-testid="add-node-command">{command}</code>
@@ -77,7 +77,7 @@ function TokenResult({ token }: { token: Awaited<ReturnType<typeof api.createTok
       {isLoopback(window.location.hostname) && (
         <p className={styles.warning} data-testid="add-node-loopback">
           This page was opened at {window.location.hostname}, which only this machine can reach. For another
-          machine, put an address in its place that it can reach.
+          machine, replace it with an address that the machine can reach.
         </p>
       )}
     </div>

@@ -5,7 +5,7 @@ import { bytes } from '../../format/numbers.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 
-/** The state of a node's memory, with its schema and size or what is wrong with it. */
+/** The state of a node's memory, with its schema and size, or its problem. */
 export function MemoryCell({ node }: { node: Pick<Node, 'memory' | 'last_heartbeat'> }) {
   const now = useNow();
   const { memory } = node;

@@ -12,7 +12,7 @@ import { NodeStatus } from './NodeStatus.tsx';
 import { SandboxFact } from './SandboxFact.tsx';
 import styles from './NodeDrawer.module.css';
 
-/** Everything that is known of one node. Open while `node` is given. */
+/** Everything that is known about one node. Open while `node` is given. */
 export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose: () => void }) {
   const now = useNow();
   return (
@@ -89,7 +89,7 @@ function memoryFacts(node: Node, now: number): Fact[] {
       : [
           {
             name: 'Held deletions',
-            value: `${count(memory.heldDeletes)}: nothing is sent until “membridge deletes” was answered on the node`,
+            value: `${count(memory.heldDeletes)}: the node sends nothing until you run “membridge deletes” there`,
             testId: 'node-held-deletes',
           },
         ]),
@@ -98,7 +98,7 @@ function memoryFacts(node: Node, now: number): Fact[] {
       : [
           {
             name: 'Held segments',
-            value: `${count(memory.heldSegments)} of nodes that it does not trust yet`,
+            value: `${count(memory.heldSegments)} from nodes that it does not trust yet`,
             testId: 'node-held-segments',
           },
         ]),
@@ -111,7 +111,7 @@ function abilityFacts(node: Node): Fact[] {
   return [
     { name: 'Claude CLI', value: capabilities.claude_cli ? 'yes' : 'no' },
     { name: 'Task sandbox', value: <SandboxFact node={node} />, testId: 'node-sandbox' },
-    { name: 'Tasks at once', value: count(capabilities.max_concurrency) },
+    { name: 'Tasks at the same time', value: count(capabilities.max_concurrency) },
     { name: 'Labels', value: capabilities.labels.length === 0 ? '–' : capabilities.labels.join(', ') },
   ];
 }

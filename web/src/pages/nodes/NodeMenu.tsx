@@ -8,7 +8,7 @@ import { keys } from '../../api/keys.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 
-/** What can be done with a node. */
+/** The actions on a node. */
 export function NodeMenu({ node }: { node: Node }) {
   const [asking, setAsking] = useState(false);
   const cache = useQueryClient();
@@ -53,8 +53,8 @@ export function NodeMenu({ node }: { node: Node }) {
         onConfirm={() => remove.mutate()}
         onCancel={() => setAsking(false)}
       >
-        Its key stops working at once and it leaves every space. Its own claude-mem database is not touched.
-        To come back it needs a new token.
+        Its key stops working immediately, and it leaves every space. Its own claude-mem database is not
+        touched. To return it needs a new token.
       </ConfirmDialog>
     </>
   );

@@ -8,7 +8,7 @@ import { NodeMenu } from './NodeMenu.tsx';
 import styles from './NodeRow.module.css';
 import { NodeStatus } from './NodeStatus.tsx';
 
-/** One node of the fleet. Drawn anew only when the node changed; its ages count by themselves. */
+/** One node of the fleet. Redrawn only when the node changed; its ages count by timer. */
 export const NodeRow = memo(function NodeRow({ node, onOpen }: { node: Node; onOpen: (id: string) => void }) {
   const [firstIp, ...moreIps] = node.ip_addrs;
   const rows = node.memory?.rows ?? null;
@@ -27,7 +27,8 @@ export const NodeRow = memo(function NodeRow({ node, onOpen }: { node: Node; onO
         </span>
         {node.kind === 'original' && (
           <span className="second-line" data-testid={`node-original-${node.id}`}>
-            Runs the original’s agent: shown, given nothing. To move it, make a token below for this name.
+            Runs the original’s agent, so it gets nothing to do. To move it, create a token for this name
+            below.
           </span>
         )}
       </td>

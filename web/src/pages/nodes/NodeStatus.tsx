@@ -4,7 +4,7 @@ import { absoluteTime, ago, span } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 
-/** Online or offline this second, with the age of the heartbeat that says so. */
+/** Whether a node is online now, with the age of its last heartbeat. */
 export function NodeStatus({ node }: { node: Node }) {
   const now = useNow();
   const presence = presenceOf(node, now);

@@ -14,7 +14,7 @@ import { AddNode } from './AddNode.tsx';
 import { NodeDrawer } from './NodeDrawer.tsx';
 import { NodesTable } from './NodesTable.tsx';
 
-/** The fleet: who is there, since when not, and with which memory. */
+/** The fleet: which nodes are online, since when others are not, and the state of their memory. */
 export function NodesPage() {
   usePageTitle('Nodes');
   const nodes = useQuery(nodesQuery);
@@ -30,7 +30,7 @@ export function NodesPage() {
     <div className="page" data-testid="page-nodes">
       <PageHead
         title="Nodes"
-        note="The machines whose agents report here. An online node reported a moment ago; one that cannot work says why."
+        note="The machines whose agents report here. A node that cannot work says why."
       />
       {nodes.data !== undefined && <FleetFigures nodes={nodes.data} />}
       {nodes.isPending && <Loading what="the nodes" />}
@@ -39,8 +39,8 @@ export function NodesPage() {
       )}
       {nodes.data?.length === 0 && (
         <Empty title="No node has joined yet" testId="nodes-empty">
-          Create a token below and run the command it gives on a machine with Claude Code. The node appears
-          here by itself.
+          Create a token below and run its command on a machine with Claude Code. The node then appears here
+          automatically.
         </Empty>
       )}
       {nodes.data !== undefined && nodes.data.length > 0 && <NodesTable nodes={nodes.data} onOpen={open} />}

@@ -30,7 +30,7 @@ const SHOWN = [
   { value: 'offline', label: 'Offline' },
 ];
 
-/** Every node, a page of a hundred at a time; found by name, host, system, version or address. */
+/** Every node, a hundred on a page, filtered by name, host, system, version or address. */
 export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: (id: string) => void }) {
   const [typed, setTyped] = useState('');
   const [shownOnly, setShownOnly] = useState('all');

@@ -1,7 +1,7 @@
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { Status } from '../../components/Status.tsx';
 
-/** Where a node's tasks run; in red, with what to do, where nothing keeps them from the rest of the machine. */
+/** Where a node's tasks run. In red, with what to do, when nothing isolates them from the rest of the machine. */
 export function SandboxFact({ node }: { node: Node }) {
   const { task_sandbox: sandbox, capabilities } = node;
   if (sandbox === null) return 'not reported';

@@ -1,7 +1,7 @@
 /**
- * What to run on a machine that joins, in a checkout of Membridge.
+ * Returns the command to run on a joining machine, in a checkout of Membridge.
  * @param address the control plane's address as this browser reaches it
- * @param token a token bound to a node's name makes the agent take that name
+ * @param token a token for a node's name makes the agent take that name
  */
 export function enrolCommand(address: string, token: { token: string; node_id: string | null }): string {
   const settings = [
@@ -12,7 +12,7 @@ export function enrolCommand(address: string, token: { token: string; node_id: s
   return `${settings.join(' ')} ./install.sh agent`;
 }
 
-/** Whether an address means the machine itself. */
+/** Returns whether an address means the machine itself. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }

@@ -1,6 +1,6 @@
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 
-/** Whether every word that was typed occurs somewhere in what is known of a node. */
+/** Returns whether every typed word occurs in the facts about a node. */
 export function matchesNode(node: Node, typed: string): boolean {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return true;

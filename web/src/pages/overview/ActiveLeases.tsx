@@ -20,7 +20,7 @@ const COLUMNS = [
   { name: 'Last heartbeat' },
 ] as const;
 
-/** What nodes work on at the moment. */
+/** The tasks that nodes hold leases of. */
 export function ActiveLeases() {
   const { data, error, isPending, refetch } = useQuery(activeLeasesQuery);
   const { shown, pager } = usePaged(data ?? [], PAGE_SIZE);
@@ -34,8 +34,8 @@ export function ActiveLeases() {
       {isPending && <Loading what="the leases" />}
       {data === undefined && error !== null && <Failure what="The leases" error={error} retry={refetch} />}
       {data?.length === 0 && (
-        <Empty title="No task is with a node" testId="leases-empty">
-          A node that takes a task has a lease on it, and shows here until the task is done.
+        <Empty title="No node has a task" testId="leases-empty">
+          A node that takes a task holds its lease, and is listed here until the task ends.
         </Empty>
       )}
       {shown.length > 0 && (

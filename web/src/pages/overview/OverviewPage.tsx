@@ -20,7 +20,7 @@ import { ActiveLeases } from './ActiveLeases.tsx';
 import { Runs } from './Runs.tsx';
 import { TaskNodes } from './TaskNodes.tsx';
 
-/** What goes on: tasks and who runs them, and how the control plane itself is. */
+/** Tasks, the nodes that run them, and the health of the control plane. */
 export function OverviewPage() {
   usePageTitle('Overview');
   const health = useQuery(healthQuery);
@@ -28,7 +28,10 @@ export function OverviewPage() {
   return (
     <div className="page" data-testid="page-runtime">
       <RuntimeNav />
-      <PageHead title="Overview" note="What runs where, and the parts that the control plane stands on.">
+      <PageHead
+        title="Overview"
+        note="Running tasks, and the health of the parts that the control plane depends on."
+      >
         {health.data !== undefined && (
           <Status tone={health.data.status === 'ok' ? 'good' : 'bad'} testId="runtime-status">
             {health.data.status === 'ok' ? 'All parts work' : 'Degraded'}
@@ -94,7 +97,7 @@ function TaskFigures({ stats: { nodes, tasks, leases } }: { stats: RuntimeStats 
         {
           label: 'Queued',
           value: count(of('queued')),
-          note: given === 0 ? 'none with a node' : `${count(given)} with a node`,
+          note: given === 0 ? 'none on a node' : `${count(given)} on a node`,
           testId: 'stat-queued',
         },
         {

@@ -21,7 +21,7 @@ const COLUMNS = [
   { name: 'Started' },
 ] as const;
 
-/** The newest attempts, and what they came to. */
+/** The newest attempts, and their results. */
 export function Runs() {
   const { data, error, isPending, refetch } = useQuery(runsQuery);
   return (
@@ -29,8 +29,8 @@ export function Runs() {
       {isPending && <Loading what="the runs" />}
       {data === undefined && error !== null && <Failure what="The runs" error={error} retry={refetch} />}
       {data?.length === 0 && (
-        <Empty title="Nothing has run yet" testId="runs-empty">
-          Every attempt of a node at a task shows here.
+        <Empty title="No attempt yet" testId="runs-empty">
+          This list shows every attempt of a node at a task. Make a task to start one.
         </Empty>
       )}
       {data !== undefined && data.length > 0 && (

@@ -28,7 +28,7 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-/** The nodes that have a program to run tasks with, how busy they are, and whether they take more. */
+/** The nodes that have a program for tasks, how busy they are, and whether they take further tasks. */
 export function TaskNodes() {
   const { data, error, isPending, refetch } = useQuery(enrolledNodesQuery);
   const leases = useQuery(activeLeasesQuery).data;
@@ -56,7 +56,8 @@ export function TaskNodes() {
       {data === undefined && error !== null && <Failure what="The nodes" error={error} retry={refetch} />}
       {data !== undefined && runners.length === 0 && (
         <Empty title="No node runs tasks" testId="task-nodes-empty">
-          An agent that finds its program on its machine runs tasks. Others can lease tasks over HTTP.
+          A node runs tasks when its agent finds the program for them. Other programs can lease tasks over
+          HTTP.
         </Empty>
       )}
       {shown.length > 0 && (
@@ -86,7 +87,7 @@ function NodeRow({ node, busy }: { node: Node; busy: number }) {
     <tr data-testid={`task-node-${id}`} data-drained={drained}>
       <td>
         <NodeName node={id} presence={presenceOf(node, now)} testId={`task-node-open-${id}`}>
-          {drained && <span className="second-line">drained: takes no new tasks</span>}
+          {drained && <span className="second-line">drained: gets no new tasks</span>}
         </NodeName>
       </td>
       <td data-align="end" className={tasks.short} data-testid={`task-node-slots-${id}`}>
@@ -104,7 +105,7 @@ function NodeRow({ node, busy }: { node: Node; busy: number }) {
   );
 }
 
-/** Has a node take no more tasks, after asking; or has it take them again. */
+/** Drains a node after asking, or lets it take tasks again. */
 function Drain({ node, busy }: { node: Node; busy: number }) {
   const { id, drained } = node;
   const [asking, setAsking] = useState(false);
@@ -128,7 +129,9 @@ function Drain({ node, busy }: { node: Node; busy: number }) {
         loading={drain.isPending && !asking}
         onClick={() => (drained ? drain.mutate(false) : setAsking(true))}
         aria-label={drained ? `Have ${id} take tasks again` : `Drain ${id}`}
-        title={drained ? 'It is given new tasks again' : 'It is given no new tasks; those that run go on'}
+        title={
+          drained ? 'The node gets new tasks again' : 'The node gets no new tasks; running ones continue'
+        }
         data-testid={`drain-${id}`}
       >
         {drained ? 'Take tasks again' : 'Drain'}
@@ -142,9 +145,9 @@ function Drain({ node, busy }: { node: Node; busy: number }) {
         onConfirm={() => drain.mutate(true)}
         onCancel={() => setAsking(false)}
       >
-        {id} is given no new tasks until you say so.{' '}
-        {busy > 0 && `The ${counted(busy, 'task')} that it runs ${busy === 1 ? 'goes' : 'go'} on. `}
-        Tasks that only it may run wait.
+        {id} gets no new tasks until you press “Take tasks again”.{' '}
+        {busy > 0 && `Its ${counted(busy, 'running task')} ${busy === 1 ? 'continues' : 'continue'}. `}
+        Tasks that only this node may run wait.
       </ConfirmDialog>
     </>
   );

@@ -8,7 +8,7 @@ import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { AddedProject } from './AddedProject.tsx';
 import { AddProjectForm } from './AddProjectForm.tsx';
 
-/** The way to a new project: its form, and then what to do with it first. */
+/** The form of a new project, and then its first steps. */
 export function AddProject({ fleet }: { fleet: readonly Node[] }) {
   const [opened, { open, close }] = useDisclosure();
   const [added, setAdded] = useState<ProjectFacts | null>(null);

@@ -54,7 +54,7 @@ export function AddProjectForm(props: {
     setDraft((before) => ({ ...before, ...part, ...name }));
   };
 
-  // A project whose credential was refused is there already: what is asked for again is changed, not made twice.
+  // A project whose credential was refused exists already: another try changes it, and makes no second one.
   const [made, setMade] = useState<ProjectFacts | null>(null);
   const add = useMutation({
     mutationFn: async () => {
@@ -95,14 +95,14 @@ export function AddProjectForm(props: {
         onChange={change}
         error={error}
         fleet={props.fleet}
-        nameNote="Also the name of its folder. Its canonical id is made from it."
+        nameNote="Also the name of its folder. The canonical id follows from it."
         unfolded={false}
       >
         {found !== null && fieldProblem(error, 'repo_url') !== null && (
           <div className={styles.way} data-testid="secret-in-address">
-            <p>The secret can be taken out of the address and kept as the project’s credential, sealed.</p>
+            <p>The address holds a secret. Store it sealed, as the project’s credential, instead.</p>
             <Button variant="default" size="xs" onClick={moveSecret} data-testid="secret-move">
-              Keep it as the credential
+              Move it to the credential
             </Button>
           </div>
         )}
@@ -128,7 +128,7 @@ export function AddProjectForm(props: {
       </ProjectFields>
       {made !== null && add.error !== null && (
         <p className={styles.note} role="status" data-testid="project-made">
-          {made.name} was added; its credential was not accepted yet.
+          {made.name} was added, but its credential was refused. Correct it below.
         </p>
       )}
       <FormFooter

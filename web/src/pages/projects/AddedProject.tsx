@@ -14,7 +14,7 @@ import { presenceOf } from '../../live/presence.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import styles from './Forms.module.css';
 
-/** What to do with a project that was just added: nothing is cloned until that is said here or later. */
+/** The first steps of a new project: nothing is cloned until a person starts it, here or later. */
 export function AddedProject(props: { project: ProjectFacts; fleet: readonly Node[]; onClose: () => void }) {
   const { project, fleet } = props;
   const navigate = useNavigate();
@@ -40,8 +40,8 @@ export function AddedProject(props: { project: ProjectFacts; fleet: readonly Nod
   return (
     <div className={styles.done} data-testid="added-project">
       <p className="dim">
-        Nothing is cloned yet. Begin with one node, or have every node clone it; a node that is offline does
-        so when it returns.
+        Nothing is cloned yet. Start with one node, or with every node; an offline node clones when it
+        returns.
       </p>
       <Select
         label={project.primary_node_id === null ? 'First node (becomes the primary)' : 'First node'}

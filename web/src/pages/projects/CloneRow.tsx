@@ -17,7 +17,7 @@ import type { MatrixRow } from './matrix.ts';
 import { ResetClone } from './ResetClone.tsx';
 import styles from './Matrix.module.css';
 
-/** The project on one node. Everything it is given stays the same object until it changes, so that it is drawn anew only then. */
+/** The project on one node. Its props stay the same objects until they change, so that it is redrawn only then. */
 export const CloneRow = memo(function CloneRow(props: {
   project: string;
   name: string;
@@ -92,7 +92,7 @@ export const CloneRow = memo(function CloneRow(props: {
   );
 });
 
-/** The end of a path tells more than its beginning: a long one loses that. The button beside it copies the whole. */
+/** Returns the end of a long path, which says more than its beginning. The button beside it copies all of it. */
 function endOf(path: string): string {
   return path.length <= 30 ? path : `…/${path.split('/').slice(-2).join('/')}`;
 }
@@ -126,7 +126,7 @@ function RowActions(props: {
   const { node, clone, presence, name } = props;
   const ask = useMutation({
     mutationFn: () => projectApi.clone(props.project, node),
-    onError: (error) => notifyFailure(`${name} was not asked for on ${node}`, error),
+    onError: (error) => notifyFailure(`${name} was not requested on ${node}`, error),
   });
   const cancel = useMutation({
     // The run, so that a later one does not look as if it were being cancelled.
@@ -164,7 +164,7 @@ function RowActions(props: {
           presence === 'offline'
             ? 'Runs when the node returns'
             : there
-              ? 'Bring the clone up to date; local changes are left alone'
+              ? 'Update the clone; local changes are left alone'
               : 'Clone the repository on this node'
         }
         label={`${words}: ${node}`}
@@ -180,7 +180,7 @@ function RowActions(props: {
           clone={{ ...clone, commit: clone.commit }}
           reason={
             presence === 'offline'
-              ? 'This node is offline; the clone is looked at when you confirm'
+              ? 'This node is offline, so its clone cannot be checked'
               : presence === 'gone'
                 ? 'This node is no longer enrolled'
                 : null

@@ -5,10 +5,10 @@ import { bytes } from '../../format/numbers.ts';
 import { CLONE_STATUSES } from '../../format/project-words.ts';
 import styles from './Matrix.module.css';
 
-/** An error up to this many characters stands in full; a longer one is unfolded. */
+/** The longest error that is shown in full, in characters; a longer one is collapsed. */
 const SHORT = 90;
 
-/** How the clone on one node stands: what it does, how far it is, what it waits for, or what went wrong. */
+/** The state of the clone on one node: its progress, what it waits for, or its error. */
 export function CloneState({ node, clone }: { node: string; clone: ProjectNodeStatus | null }) {
   if (clone === null) {
     return (

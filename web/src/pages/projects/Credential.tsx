@@ -19,7 +19,7 @@ import styles from './Forms.module.css';
 import { credentialKind } from './project-draft.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
-/** The form for the secret that a project's repository asks for: set it, put another in its place, or forget it. */
+/** The form for a repository's secret: set, replace or remove it. */
 export function Credential({ project, onClose }: { project: ProjectSummary; onClose: () => void }) {
   const kind = credentialKind(project.repo_url);
   const [draft, setDraft] = useState({ ...EMPTY_CREDENTIAL, knownHosts: project.known_hosts ?? '' });
@@ -48,7 +48,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
     mutationFn: () => projectApi.removeCredential(project.id),
     onSuccess: (saved) => {
       cache.show(saved);
-      notifyDone(`The credential of ${project.name} was forgotten`);
+      notifyDone(`The credential of ${project.name} was removed`);
       onClose();
     },
     onError: (error) => notifyFailure(`The credential of ${project.name} is still there`, error),
@@ -101,7 +101,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
   );
 }
 
-/** What is known of a credential: enough to tell it from others, nothing to use it by. */
+/** Describes a credential: enough to recognize it, nothing to use it. */
 export function CredentialWords({ credential }: { credential: CredentialInfo }) {
   const { kind, username, hint } = credential;
   return (

@@ -4,7 +4,7 @@ import { fieldProblem } from '../../api/problem.ts';
 import type { CredentialDraft } from './credential-draft.ts';
 import styles from './Forms.module.css';
 
-/** The secret that a repository asks for: of the kind that its address takes. */
+/** The secret of a repository, of the kind that its address needs. */
 export function CredentialFields(props: {
   kind: PutCredential['kind'];
   draft: CredentialDraft;
@@ -17,8 +17,8 @@ export function CredentialFields(props: {
     <div className={styles.secret} data-testid="credential-fields" data-kind={kind}>
       <p className={styles.note}>
         {kind === 'token'
-          ? 'An https:// address takes a token. It is kept sealed, given only to nodes that clone this project, and never shown again.'
-          : 'An ssh address takes a private key. It is kept sealed, given only to nodes that clone this project, and never shown again.'}
+          ? 'An https:// address needs a token. It is stored sealed, sent only to nodes that clone this project, and never shown again.'
+          : 'An ssh address needs a private key. It is stored sealed, sent only to nodes that clone this project, and never shown again.'}
       </p>
       {kind === 'token' ? (
         <>
@@ -35,7 +35,7 @@ export function CredentialFields(props: {
           />
           <TextInput
             label="User name"
-            description="What goes with the token; most hosts take any."
+            description="The user name for the token. Most hosts accept any."
             placeholder="git"
             value={draft.username}
             onChange={(event) => onChange({ username: event.currentTarget.value })}
@@ -49,7 +49,7 @@ export function CredentialFields(props: {
         <>
           <Textarea
             label="Private key"
-            description="The whole file of a deploy key without a passphrase: OpenSSH’s own format, or PEM."
+            description="The full file of a deploy key without a passphrase, in OpenSSH’s own format or PEM."
             placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
             value={draft.privateKey}
             onChange={(event) => onChange({ privateKey: event.currentTarget.value })}
@@ -65,7 +65,7 @@ export function CredentialFields(props: {
           />
           <Textarea
             label="Host keys"
-            description="Lines of a known_hosts file, such as ssh-keyscan prints. Empty: what the node itself knows."
+            description="Lines of a known_hosts file, as ssh-keyscan prints them. Empty: the node’s own file."
             value={draft.knownHosts}
             onChange={(event) => onChange({ knownHosts: event.currentTarget.value })}
             error={fieldProblem(error, 'known_hosts')}

@@ -7,7 +7,7 @@ import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
-/** Asks before a project is deleted, and says what goes and what stays. */
+/** Asks before a project is deleted, and says what is deleted and what stays. */
 export function DeleteProject(props: { project: ProjectSummary; opened: boolean; onClose: () => void }) {
   const { project } = props;
   const navigate = useNavigate();
@@ -37,8 +37,8 @@ export function DeleteProject(props: { project: ProjectSummary; opened: boolean;
     >
       {clones === 0
         ? 'No node has a clone of it.'
-        : `The clones on ${counted(clones, 'node')} stay where they are, with everything in them; Membridge just stops looking after them.`}{' '}
-      {busy > 0 && `What is under way on ${counted(busy, 'node')} is cancelled. `}
+        : `The clones on ${counted(clones, 'node')} stay where they are, with everything in them. Membridge just stops updating them.`}{' '}
+      {busy > 0 && `Running work on ${counted(busy, 'node')} is cancelled. `}
       Its settings, its schedules and its credential are deleted. Its memory space stays.
     </ConfirmDialog>
   );

@@ -17,7 +17,7 @@ import { useProjectsCache } from './use-projects-cache.ts';
 /** The form for a project's settings. */
 export function EditProject(props: { project: ProjectSummary; fleet: readonly Node[]; onClose: () => void }) {
   const { project } = props;
-  // As it was when the form was opened: a live event must not change what somebody edits.
+  // The project as it was when the form opened: a live event must not change what somebody edits.
   const [before] = useState(project);
   const [draft, setDraft] = useState(() => draftOf(before));
   const cache = useProjectsCache();
@@ -50,13 +50,13 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
           onChange={(part) => setDraft((now) => ({ ...now, ...part }))}
           error={error}
           fleet={props.fleet}
-          nameNote="A new name gives it a new canonical id; the present one stays as an alias. Clones stay where they are."
+          nameNote="A new name gives it a new canonical id. The former id stays as an alias. Clones stay where they are."
           unfolded
         >
           {drops && (
             <p className={styles.note} role="status" data-testid="edit-project-drops">
-              Another protocol, host or port: the credential is forgotten, since a secret goes nowhere but
-              where it was meant for.
+              The address has another protocol, host or port, so saving removes the credential. A secret is
+              sent only to the place that it was set for.
             </p>
           )}
         </ProjectFields>
@@ -76,7 +76,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
   );
 }
 
-/** Whether a secret for one address is not for the other; one that is still being typed is taken for the same. */
+/** Returns whether a secret for one address is not valid for the other. An unfinished address counts as the same. */
 function isElsewhere(before: string, typed: string): boolean {
   try {
     return originOf(before) !== originOf(typed.trim());

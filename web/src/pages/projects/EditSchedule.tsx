@@ -15,7 +15,7 @@ import { useProjectsCache } from './use-projects-cache.ts';
 
 const OWN = 'own';
 
-/** The form for when something is done: a preset or an expression, read aloud as it is typed. */
+/** The form for a schedule: a preset or an expression, described in words as it is typed. */
 export function EditSchedule(props: {
   project: ProjectSummary;
   kind: ScheduleKind;

@@ -13,11 +13,11 @@ import { ROW_FILTERS, type MatrixRow, type RowFilter } from './matrix.ts';
 import styles from './Matrix.module.css';
 
 const PAGE_SIZE = 50;
-/** From this many nodes on, a filter is worth its place. */
+/** The number of nodes from which a filter is shown. */
 const FILTER_FROM = 12;
 const FILTERS = Object.entries(ROW_FILTERS).map(([value, { label }]) => ({ value, label }));
 
-/** The project on every node of the fleet. `selected` are the nodes that the buttons above are to act on. */
+/** The project on every node of the fleet. `selected` are the nodes that the buttons above act on. */
 export function NodeMatrix(props: {
   project: ProjectSummary;
   rows: readonly MatrixRow[];
@@ -92,12 +92,12 @@ export function NodeMatrix(props: {
     >
       {rows.length === 0 && (
         <Empty title="No node has joined yet" testId="matrix-empty">
-          Add a machine on the Nodes page; then it can clone this project.
+          Add a machine on the Nodes page. Then it can clone this project.
         </Empty>
       )}
       {rows.length > 0 && found.length === 0 && (
         <Empty title="No node matches" testId="matrix-no-match">
-          None of the {rows.length} nodes is what is asked for here.
+          None of the {rows.length} nodes matches. Change or clear a filter.
         </Empty>
       )}
       {found.length > 0 && (
@@ -151,7 +151,7 @@ function MatrixNote(props: {
       {open && (
         <span data-testid="matrix-propagation">
           {' · '}
-          {propagation.state === 'running' ? 'propagating' : 'waits for nodes that are offline'}
+          {propagation.state === 'running' ? 'propagating' : 'waiting for offline nodes'}
           {propagation.history_url !== null && ' · '}
           <History url={propagation.history_url} of="this propagation" testId="propagation-history" />
         </span>

@@ -12,7 +12,7 @@ import { hasClone } from '../../format/project-words.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import styles from './ProjectPage.module.css';
 
-/** What the whole project can be told to do; with nodes chosen in the table, to those alone. */
+/** The actions on the whole project; with nodes selected in the table, only on those. */
 export function ProjectActions(props: {
   project: ProjectSummary;
   clones: readonly ProjectNodeStatus[];
@@ -48,12 +48,12 @@ export function ProjectActions(props: {
   });
   const look = useMutation({
     mutationFn: () => projectApi.fetch(project.id, reach),
-    onSuccess: () => notifyDone(`${counted(clones.length, 'clone')} asked to look at the remote`),
-    onError: (error) => notifyFailure(`The clones of ${project.name} were not asked`, error),
+    onSuccess: () => notifyDone(`${counted(clones.length, 'clone')} asked to fetch from the remote`),
+    onError: (error) => notifyFailure(`The clones of ${project.name} were not asked to fetch`, error),
   });
   const cancel = useMutation({
     mutationFn: () => projectApi.cancel(project.id, null),
-    onError: (error) => notifyFailure(`What runs for ${project.name} was not cancelled`, error),
+    onError: (error) => notifyFailure(`Running work for ${project.name} was not cancelled`, error),
   });
 
   return (
@@ -63,7 +63,7 @@ export function ProjectActions(props: {
           variant="default"
           leftSection={<IconX size={15} />}
           reason={null}
-          help="End everything that is under way for this project"
+          help="Cancel everything that is running for this project"
           loading={cancel.isPending}
           onPress={() => cancel.mutate()}
           testId="project-cancel"
@@ -81,7 +81,7 @@ export function ProjectActions(props: {
               ? 'No node has a clone yet'
               : 'None of the chosen nodes has a clone'
         }
-        help="Ask the remote what is new, on every node that has a clone; nothing in the clones changes"
+        help="Fetch on every node that has a clone; local files do not change"
         loading={look.isPending}
         onPress={() => look.mutate()}
         testId="project-fetch"
@@ -92,7 +92,7 @@ export function ProjectActions(props: {
         variant="default"
         leftSection={<IconDownload size={15} />}
         reason={whyNotPrimary(project, fleet)}
-        help={`Clone it on ${primary ?? ''}, or bring the clone there up to date`}
+        help={`Clone it on ${primary ?? ''}, or update the clone there`}
         loading={clone.isPending}
         onPress={() => {
           if (primary !== null) clone.mutate(primary);
@@ -109,8 +109,8 @@ export function ProjectActions(props: {
           reason={fleet.length === 0 ? 'No node has joined yet' : null}
           help={
             chosen.length === 0
-              ? 'Have every node clone it, or bring its clone up to date'
-              : 'Have the chosen nodes clone it, or bring their clones up to date'
+              ? 'Clone it on every node, or update the clones'
+              : 'Clone it on the chosen nodes, or update their clones'
           }
           loading={propagate.isPending}
           onPress={() => propagate.mutate()}
@@ -145,8 +145,8 @@ function Concurrency(props: { value: number | string; onChange: (value: number |
       </Popover.Target>
       <Popover.Dropdown aria-label="How to propagate">
         <NumberInput
-          label="Nodes at once"
-          description="1 to 64. One that is offline takes no place."
+          label="Concurrency"
+          description="Nodes running at the same time (1–64). Offline nodes do not count."
           value={props.value}
           onChange={props.onChange}
           min={1}

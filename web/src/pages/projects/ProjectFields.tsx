@@ -18,11 +18,11 @@ export function ProjectFields(props: {
   onChange: Change;
   error: Error | null;
   fleet: readonly Node[];
-  /** What the field of the name says below itself. */
+  /** The note below the field of the name. */
   nameNote?: string;
   /** What stands between the address and the options. */
   children?: ReactNode;
-  /** Whether the options are unfolded from the start. */
+  /** Whether the options are expanded at first. */
   unfolded: boolean;
 }) {
   const { draft, onChange, error } = props;
@@ -74,7 +74,7 @@ function Options(props: {
   const spaces = useQuery(spacesQuery).data ?? [];
   const projects = useQuery(projectsQuery).data ?? [];
   const nodes = props.fleet.map(({ id }) => id).sort(byName);
-  // A node or space that is gone is still the setting, until another is chosen.
+  // A removed node or space stays the setting until another one is chosen.
   const known = draft.primary !== null && !nodes.includes(draft.primary) ? [draft.primary, ...nodes] : nodes;
   const spaceChoices = spaces
     .map(({ canonical_id, name }) => ({ value: canonical_id, label: name }))
@@ -115,7 +115,7 @@ function Options(props: {
       />
       <Select
         label="Primary node"
-        description="Where it is cloned first."
+        description="The node that clones it first."
         placeholder="none"
         data={known}
         value={draft.primary}
@@ -128,8 +128,8 @@ function Options(props: {
       />
       <Select
         label="Memory space"
-        description="The memory that goes with it."
-        placeholder="the one of its name"
+        description="The memory that belongs to it."
+        placeholder="the space with its name"
         data={gone ? [...spaceChoices, { value: draft.space, label: draft.space }] : spaceChoices}
         value={draft.space}
         onChange={(space) => onChange({ space })}
@@ -139,7 +139,7 @@ function Options(props: {
       />
       <TagsInput
         label="Tags"
-        description="To find it by."
+        description="Labels for finding it."
         data={tagsOf(projects)}
         value={[...draft.tags]}
         onChange={(tags) => onChange({ tags })}
@@ -150,14 +150,14 @@ function Options(props: {
       />
       <Switch
         label="Submodules"
-        description="Clone them, too."
+        description="Also clones submodules."
         checked={draft.submodules}
         onChange={(event) => onChange({ submodules: event.currentTarget.checked })}
         data-testid="project-submodules"
       />
       <Switch
         label="New nodes join"
-        description="A node that enrols later gets a clone by itself."
+        description="A node that enrols later gets a clone automatically."
         checked={draft.newNodes}
         onChange={(event) => onChange({ newNodes: event.currentTarget.checked })}
         data-testid="project-new-nodes"

@@ -13,7 +13,7 @@ import { ProjectActions } from './ProjectActions.tsx';
 import styles from './ProjectPage.module.css';
 import { ProjectStatus } from './ProjectStatus.tsx';
 
-/** The project's name, how it stands, and what can be done with it. */
+/** The project's name, status and actions. */
 export function ProjectHead(props: {
   project: ProjectSummary;
   clones: readonly ProjectNodeStatus[];

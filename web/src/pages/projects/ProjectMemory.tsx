@@ -25,10 +25,10 @@ const BUTTONS = [
   { direction: 'sync', icon: IconRefresh, all: true, words: 'Sync on all nodes' },
 ] as const satisfies readonly { direction: SyncAction; icon: unknown; all: boolean; words: string }[];
 
-/** The memory that goes with a project: how it stands on the primary node, and the ways to move it now. */
+/** The memory of a project: its state on the primary node, and buttons to sync it now. */
 export function ProjectMemory(props: {
   project: ProjectSummary;
-  /** Null: it has none. */
+  /** Null when it has none. */
   space: SpaceFacts | null;
   fleet: readonly Node[];
 }) {
@@ -47,8 +47,8 @@ export function ProjectMemory(props: {
     mutationFn: (what: { direction: SyncAction; all: boolean }) => projectApi.syncMemory(project.id, what),
     onSuccess: (_answer, { direction, all }) =>
       notifyDone(
-        `${ACTIONS[direction]} asked for on ${all ? 'every node that is online' : (primary ?? '')}`,
-        `What it does is listed in the history of ${space?.name ?? 'its space'}.`,
+        `${ACTIONS[direction]} requested on ${all ? 'every online node' : (primary ?? '')}`,
+        `The history of ${space?.name ?? 'its space'} shows the result.`,
       ),
     onError: (error, { direction }) =>
       notifyFailure(`${ACTIONS[direction]} of the memory was not started`, error),
@@ -65,8 +65,8 @@ export function ProjectMemory(props: {
       {space === null ? (
         <p className="dim" data-testid="project-memory-none">
           {project.space === null
-            ? `No memory goes with it: choose a space under Edit, or make one that is named ${project.name}.`
-            : 'Its memory space was deleted: choose another under Edit.'}
+            ? `It has no memory space. Choose one under Edit, or create one named ${project.name}.`
+            : 'Its memory space was deleted. Choose another one under Edit.'}
         </p>
       ) : (
         <Facts
@@ -112,7 +112,7 @@ export function ProjectMemory(props: {
             reason={why(all)}
             help={
               all
-                ? 'On every node that is online'
+                ? 'On every online node'
                 : node !== undefined && presenceOf(node, now) === 'online'
                   ? `On ${primary ?? ''}`
                   : `Runs when ${primary ?? ''} returns`
@@ -129,6 +129,6 @@ export function ProjectMemory(props: {
   );
 }
 
-/** Whether the node has done nothing in the space yet. */
+/** Returns whether the node has done nothing in the space yet. */
 const isBlank = (record: SpaceNode): boolean =>
   record.round?.status === 'new' && record.last_push_at === null && record.last_pull_at === null;

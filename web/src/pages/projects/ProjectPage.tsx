@@ -19,7 +19,7 @@ import { ProjectSettings } from './ProjectSettings.tsx';
 import { Schedules } from './Schedules.tsx';
 import { spaceOf } from './space-of.ts';
 
-/** One managed project, found by its id, its canonical id, or one that it had. */
+/** One managed project, found by its id, its canonical id, or a former one. */
 export function ProjectPage() {
   const { project: asked } = useParams({ from: '/shell/membridge/projects/$project' });
   const projects = useQuery(projectsQuery);
@@ -38,7 +38,7 @@ export function ProjectPage() {
       )}
       {projects.data !== undefined && project === undefined && (
         <Empty title="There is no such project" testId="project-missing">
-          It may have been deleted. “Projects” above lists those that are there.
+          It may have been deleted. “Projects” above lists all projects.
         </Empty>
       )}
       {project !== undefined && nodes.data === undefined && nodes.error !== null && (
@@ -73,7 +73,7 @@ function ProjectDetail(props: {
   const spaces = useQuery(spacesQuery).data;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const rows = matrixOf(project, clones, fleet, now);
-  // A node that was removed meanwhile is not asked any more.
+  // Nodes that were removed since are not asked.
   const chosen = useMemo(
     () => fleet.filter(({ id }) => selected.has(id)).map(({ id }) => id),
     [fleet, selected],

@@ -7,7 +7,7 @@ import { ProjectStatus } from './ProjectStatus.tsx';
 import styles from './Projects.module.css';
 import { Tags } from './Tags.tsx';
 
-/** One project of the list. Drawn anew only when the project, or the number of nodes, changed. */
+/** One project of the list. Redrawn only when the project, or the number of nodes, changed. */
 export const ProjectRow = memo(function ProjectRow(props: {
   project: ProjectSummary;
   fleetSize: number | null;
@@ -48,9 +48,9 @@ export const ProjectRow = memo(function ProjectRow(props: {
   );
 });
 
-/** What goes on, or went wrong, in a few words; empty when there is nothing to say. */
+/** Summarizes what is running or failed; empty when there is nothing to report. */
 function activity({ clones }: ProjectSummary): string {
-  if (clones.total === 0) return 'not asked for yet';
+  if (clones.total === 0) return 'not cloned yet';
   const { failed } = clones;
   const busy = clones.pending + clones.cloning;
   return [...(busy > 0 ? [`${busy} under way`] : []), ...(failed > 0 ? [`${failed} failed`] : [])].join(', ');

@@ -17,7 +17,7 @@ import { Tags } from './Tags.tsx';
 
 const dim = (text: string) => <span className="dim">{text}</span>;
 
-/** What people set for a project, and the way to change it. */
+/** The settings of a project, and the button to change them. */
 export function ProjectSettings(props: {
   project: ProjectSummary;
   fleet: readonly Node[];
@@ -79,7 +79,7 @@ export function ProjectSettings(props: {
           },
           {
             name: 'New nodes',
-            value: project.new_nodes ? 'get a clone by themselves' : 'are left alone',
+            value: project.new_nodes ? 'get a clone automatically' : 'are left alone',
             testId: 'fact-new-nodes',
           },
           {

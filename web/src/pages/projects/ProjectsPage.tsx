@@ -29,8 +29,8 @@ export function ProjectsPage() {
       )}
       {projects.data?.length === 0 && (
         <Empty title="No project yet" testId="projects-empty">
-          A project is a git repository and its clones on the nodes. Add one by its address; nothing is cloned
-          until you say so.
+          A project is a git repository and its clones on the nodes. Add one by its address. Nothing is cloned
+          until you start it.
         </Empty>
       )}
       {projects.data !== undefined && projects.data.length > 0 && (

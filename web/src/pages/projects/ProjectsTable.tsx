@@ -20,10 +20,10 @@ const COLUMNS = [
   { name: 'Tags' },
 ] as const;
 
-/** Every managed project, found by name, address or tag. */
+/** Every managed project, filtered by name, address or tag. */
 export function ProjectsTable(props: {
   projects: readonly ProjectSummary[];
-  /** How many nodes there are; null while that is not known. */
+  /** How many nodes there are; null while unknown. */
   fleetSize: number | null;
   tag: string | undefined;
   onTag: (tag: string | undefined) => void;

@@ -10,7 +10,7 @@ import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import formStyles from './Forms.module.css';
 import styles from './PushWebhook.module.css';
 
-/** The push webhook of a project: whether it has one, and the ways to make one, to give it a new secret, and to take it away. */
+/** The push webhook of a project, with buttons to make one, to renew its secret, and to remove it. */
 export function PushWebhook({ project }: { project: ProjectSummary }) {
   const { push_webhook: webhook } = project;
   const make = useMutation({
@@ -25,7 +25,7 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
   return (
     <span className={styles.state}>
       {webhook === null ? (
-        <span className="dim">none: clones do not hear of pushes</span>
+        <span className="dim">none: clones do not learn of pushes</span>
       ) : (
         <span>
           secret made <Ago at={webhook.made_at} />
@@ -61,7 +61,7 @@ export function PushWebhook({ project }: { project: ProjectSummary }) {
           <div className={formStyles.form}>
             <p>
               Enter both at GitHub, GitLab, Gitea or Forgejo, for push events, with content type JSON. The
-              secret is not shown again.
+              secret is shown only this once.
             </p>
             <Line
               what="address"

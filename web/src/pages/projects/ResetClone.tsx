@@ -10,7 +10,7 @@ import { notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
 import { shortCommit } from '../../format/project-words.ts';
 
-/** Offers to make a clone that was left alone as its remote, and says first what would move, and where to. */
+/** Offers to reset a clone to its remote, and first says what would move, and where to. */
 export function ResetClone(props: {
   project: string;
   name: string;
@@ -19,11 +19,11 @@ export function ResetClone(props: {
   reason: string | null;
 }) {
   const { clone, name, node } = props;
-  /** The commit that the person looks at: what is asked for is about this one, whatever comes in while the dialog is open. */
+  /** The commit that the person sees. The request is about this one, even when the clone changes while the dialog is open. */
   const [seen, setSeen] = useState<string | null>(null);
   const reset = useMutation({
     mutationFn: (commit: string) => projectApi.reset(props.project, { node, commit }),
-    onError: (error) => notifyFailure(`${name} was not asked for on ${node}`, error),
+    onError: (error) => notifyFailure(`${name} was not requested on ${node}`, error),
     onSettled: () => setSeen(null),
   });
   return (
@@ -33,17 +33,17 @@ export function ResetClone(props: {
         size="compact-xs"
         leftSection={<IconArrowBackUp size={13} />}
         reason={props.reason}
-        help="Make the clone what the remote is, and keep what is only in it on a branch"
-        label={`Make as the remote: ${node}`}
+        help="Reset the clone to the remote, and save its own state on a branch"
+        label={`Reset to the remote: ${node}`}
         onPress={() => setSeen(clone.commit)}
         testId={`clone-reset-${node}`}
       >
-        Make as the remote…
+        Reset to the remote…
       </ActionButton>
       <ConfirmDialog
         opened={seen !== null}
-        title={`Make ${name} on ${node} as the remote?`}
-        confirm="Keep and make as the remote"
+        title={`Reset ${name} on ${node} to the remote?`}
+        confirm="Save and reset"
         busy={reset.isPending}
         onConfirm={() => seen !== null && reset.mutate(seen)}
         onCancel={() => setSeen(null)}
@@ -53,7 +53,7 @@ export function ResetClone(props: {
           {clone.detail.slice(1)}.
         </p>
         <p>
-          A new branch <code>kept/…</code> in the clone takes what is only there:
+          A new branch <code>kept/…</code> in the clone saves what only the clone has:
         </p>
         <ul data-testid={`clone-reset-moves-${node}`}>
           {whatMoves(clone).map((each) => (
@@ -61,8 +61,8 @@ export function ResetClone(props: {
           ))}
         </ul>
         <p>
-          Then the project’s branch and its files become what the remote has. Ignored files stay, except where
-          the remote has files: those move to the branch, too. Nothing changes if the clone is no longer at{' '}
+          Then the project’s branch and its files become equal to the remote. Ignored files stay, except where
+          the remote has files; those move to the branch, too. Nothing changes if the clone is no longer at{' '}
           <code>{shortCommit(seen ?? clone.commit)}</code>. The numbers are from <Ago at={clone.checked_at} />
           .
         </p>
@@ -71,14 +71,14 @@ export function ResetClone(props: {
   );
 }
 
-/** What a reset takes away from where it is, in words. */
+/** Describes what a reset moves to the branch. */
 function whatMoves({ branch, commit, ahead, dirty }: ProjectNodeStatus & { commit: string }): string[] {
   const on = branch === null ? 'that no branch has' : `of ${branch}`;
   return [
     ahead === null
-      ? `commits ${on} up to ${shortCommit(commit)} that the remote has not`
+      ? `commits ${on} up to ${shortCommit(commit)} that the remote lacks`
       : ahead > 0
-        ? `${counted(ahead, 'commit')} ${on} that the remote has not, up to ${shortCommit(commit)}`
+        ? `${counted(ahead, 'commit')} ${on} that the remote lacks, up to ${shortCommit(commit)}`
         : 'no commit',
     dirty === null
       ? 'changed and untracked files'

@@ -14,7 +14,7 @@ import styles from './ProjectPage.module.css';
 import { SCHEDULES, type ScheduleKind } from './schedule-kinds.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
-/** What is done for a project again and again: its memory synced, its clones compared with the remote. */
+/** The schedules of a project: syncs of its memory, comparisons and updates of its clones. */
 export function Schedules({ project, hasSpace }: { project: ProjectSummary; hasSpace: boolean }) {
   const due = useQuery(projectDueQuery(project)).data;
   return (
@@ -56,7 +56,7 @@ function Schedule(props: {
         />
         {kind === 'memory' && cron !== null && !hasSpace && (
           <p className="dim" data-testid="schedule-memory-no-space">
-            It does nothing while the project has no memory space.
+            It does nothing until the project has a memory space.
           </p>
         )}
       </div>

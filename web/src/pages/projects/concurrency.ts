@@ -1,2 +1,2 @@
-/** How many nodes are served at once unless a person says otherwise: the API's own default. */
+/** How many nodes are served at the same time by default, as in the API. */
 export const CONCURRENCY = 4;

@@ -1,6 +1,6 @@
 import type { PutCredential } from '../../../../contract/projects/projects.ts';
 
-/** A credential as a form has it: the fields of both kinds, of which the address says which count. */
+/** A credential as a form edits it: the fields of both kinds. The address decides which ones count. */
 export interface CredentialDraft {
   readonly username: string;
   readonly token: string;
@@ -10,15 +10,15 @@ export interface CredentialDraft {
 
 export const EMPTY_CREDENTIAL: CredentialDraft = { username: '', token: '', privateKey: '', knownHosts: '' };
 
-/** The fields that the form shows problems beside. */
+/** The fields that show their own problems. */
 export const CREDENTIAL_FIELDS = ['kind', 'username', 'token', 'private_key', 'known_hosts'] as const;
 
-/** Whether there is something to keep. */
+/** Returns whether there is something to save. */
 export function isFilled(draft: CredentialDraft, kind: PutCredential['kind']): boolean {
   return (kind === 'token' ? draft.token : draft.privateKey).trim() !== '';
 }
 
-/** The body that sets the credential. */
+/** Returns the body that sets the credential. */
 export function credentialOf(draft: CredentialDraft, kind: PutCredential['kind']): PutCredential {
   if (kind === 'token') {
     const username = draft.username.trim();

@@ -4,16 +4,16 @@ import { byName } from '../../format/order.ts';
 import { hasClone, isUnderWay } from '../../format/project-words.ts';
 import { presenceOf } from '../../live/presence.ts';
 
-/** One node of the fleet and how the project stands on it. Of primitive parts, so that a row can tell whether it changed. */
+/** One node of the fleet with its clone. Made of primitive parts, so that a row can detect whether it changed. */
 export interface MatrixRow {
   readonly node: string;
-  /** Null where the node has no part in the project yet. */
+  /** Null when the node has no part in the project yet. */
   readonly clone: ProjectNodeStatus | null;
   readonly presence: 'online' | 'offline' | 'gone';
   readonly isPrimary: boolean;
 }
 
-/** Every node of the fleet, and nodes that were removed and had a clone; by name. */
+/** Returns every node of the fleet, and removed nodes that had a clone; by name. */
 export function matrixOf(
   project: Pick<ProjectSummary, 'primary_node_id'>,
   known: readonly ProjectNodeStatus[],
@@ -33,7 +33,7 @@ export function matrixOf(
   return rows.sort((a, b) => byName(a.node, b.node));
 }
 
-/** Which rows to show. */
+/** The filters of rows. */
 export const ROW_FILTERS = {
   all: { label: 'All nodes', takes: () => true },
   with: { label: 'With a clone', takes: ({ clone }: MatrixRow) => clone !== null && hasClone(clone) },
@@ -41,7 +41,7 @@ export const ROW_FILTERS = {
   busy: { label: 'Under way', takes: ({ clone }: MatrixRow) => clone !== null && isUnderWay(clone) },
   failed: { label: 'Failed', takes: ({ clone }: MatrixRow) => clone?.clone_status === 'failed' },
   differs: {
-    label: 'Not as the remote',
+    label: 'Differs from the remote',
     takes: ({ clone }: MatrixRow) => ((clone?.behind ?? 0) || (clone?.ahead ?? 0) || (clone?.dirty ?? 0)) > 0,
   },
 } as const satisfies Record<string, { label: string; takes: (row: MatrixRow) => boolean }>;

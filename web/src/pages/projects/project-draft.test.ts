@@ -15,8 +15,8 @@ const project = {
   new_nodes: false,
 } as unknown as ManagedProject;
 
-describe('a project’s settings as a form has them', () => {
-  it('says nothing of what was not typed', () => {
+describe('the draft of a project’s settings', () => {
+  it('leaves out what was not typed', () => {
     const draft = { ...EMPTY_DRAFT, name: ' garden ', repoUrl: ' https://git.example.org/garden ' };
     expect(bodyOf(draft)).toMatchObject({
       name: 'garden',
@@ -40,7 +40,7 @@ it.each([
   ['https://git.example.org/team/.dotfiles', 'dotfiles'],
   ['https://s3cret@git.example.org/team/garden.git', 'garden'],
   ['https://git.exam', ''],
-])('takes a name from %s', (address, name) => expect(nameFrom(address)).toBe(name));
+])('derives a name from %s', (address, name) => expect(nameFrom(address)).toBe(name));
 
 it.each([
   ['https://git.example.org/garden', null],

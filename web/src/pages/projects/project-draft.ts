@@ -5,12 +5,12 @@ import type {
   UpdateManagedProject,
 } from '../../../../contract/projects/projects.ts';
 
-/** A project's settings as a form has them. */
+/** A project's settings as a form edits them. */
 export interface ProjectDraft {
   readonly name: string;
   readonly repoUrl: string;
   readonly branch: string;
-  /** Mantine's number field gives text while something unfinished is typed. */
+  /** Mantine's number field holds text while an unfinished number is typed. */
   readonly depth: number | string;
   readonly submodules: boolean;
   readonly targetPath: string;
@@ -33,7 +33,7 @@ export const EMPTY_DRAFT: ProjectDraft = {
   newNodes: false,
 };
 
-/** A project's present settings, to be edited. */
+/** Returns a project's present settings for editing. */
 export function draftOf(project: ProjectFacts): ProjectDraft {
   return {
     name: project.name,
@@ -51,7 +51,7 @@ export function draftOf(project: ProjectFacts): ProjectDraft {
 
 const orNull = (text: string): string | null => (text.trim() === '' ? null : text.trim());
 
-/** The body that makes a project of a draft. The API says what is wrong with it. */
+/** Returns the body that makes a project from a draft. The API reports what is wrong with it. */
 export function bodyOf(draft: ProjectDraft): CreateManagedProject {
   return {
     name: draft.name.trim(),
@@ -67,7 +67,7 @@ export function bodyOf(draft: ProjectDraft): CreateManagedProject {
   };
 }
 
-/** What a draft changes of a project: those fields alone, so that nobody's change of another field is undone. */
+/** Returns only the fields that a draft changes, so that it does not undo somebody's change of another field. */
 export function changesOf(project: ProjectFacts, draft: ProjectDraft): UpdateManagedProject {
   const before = bodyOf(draftOf(project));
   const after = bodyOf(draft);
@@ -77,7 +77,7 @@ export function changesOf(project: ProjectFacts, draft: ProjectDraft): UpdateMan
   return Object.fromEntries(changed);
 }
 
-/** The fields that the form shows problems beside. */
+/** The fields that show their own problems. */
 export const DRAFT_FIELDS = [
   'name',
   'repo_url',
@@ -91,10 +91,10 @@ export const DRAFT_FIELDS = [
   'new_nodes',
 ] as const;
 
-/** Those of them that stand among the options, which may be folded away. */
+/** Those of them that are among the options, which may be collapsed. */
 export const OPTION_FIELDS = DRAFT_FIELDS.slice(2);
 
-/** A name for the project of an address: the repository's, in the alphabet of names; empty when there is none yet. */
+/** Returns a name for a project from its address, in the alphabet of names; empty when the address has none. */
 export function nameFrom(repoUrl: string): string {
   try {
     const last =
@@ -107,7 +107,7 @@ export function nameFrom(repoUrl: string): string {
   }
 }
 
-/** The kind of credential that an address takes. */
+/** Returns the kind of credential that an address needs. */
 export function credentialKind(repoUrl: string): 'ssh-key' | 'token' {
   try {
     return parseGitUrl(repoUrl.trim()).protocol === 'ssh' ? 'ssh-key' : 'token';
@@ -117,7 +117,7 @@ export function credentialKind(repoUrl: string): 'ssh-key' | 'token' {
 }
 
 /**
- * The secret that was typed into an address, and the address without it.
+ * Returns the secret that was typed into an address, and the address without it.
  * @returns null when there is none
  */
 export function secretIn(repoUrl: string): { address: string; username: string; token: string } | null {
@@ -128,7 +128,7 @@ export function secretIn(repoUrl: string): { address: string; username: string; 
   const [first, second] = [decoded(url.username), decoded(url.password)];
   url.username = '';
   url.password = '';
-  // With one part alone, it is the token: hosts write https://TOKEN@host/path.
+  // A single part is the token: hosts write https://TOKEN@host/path.
   return second === ''
     ? { address: url.href, username: '', token: first }
     : { address: url.href, username: first, token: second };

@@ -1,15 +1,15 @@
 import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 import { byName } from '../../format/order.ts';
 
-/** Every tag of the projects, once, by name. */
+/** Returns every tag of the projects, once, by name. */
 export function tagsOf(projects: readonly ProjectFacts[]): string[] {
   return [...new Set(projects.flatMap(({ tags }) => tags))].sort(byName);
 }
 
 /**
- * The projects that are asked for, by name.
+ * Returns the matching projects, by name.
  * @param typed words that each occur in the name, the address, the ids or the tags
- * @param tag one tag that they have; all, when undefined
+ * @param tag a tag that they have; undefined: all
  */
 export function findProjects<Project extends ProjectFacts>(
   projects: readonly Project[],
@@ -25,7 +25,7 @@ export function findProjects<Project extends ProjectFacts>(
   return found.sort((a, b) => byName(a.name, b.name));
 }
 
-/** A repository's address without what every address has, for where it stands in a list. */
+/** Returns a repository's address for a list, without the parts that most addresses share. */
 export function shortAddress(url: string): string {
   return url.replace(/^[a-z]+:\/\/(?:[^/@]+@)?/, '').replace(/\.git$/, '');
 }

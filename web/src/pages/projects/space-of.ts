@@ -1,7 +1,7 @@
 import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
 
-/** The memory space of a project, as the API finds it: the one it is mapped to, or the one of its name; null without one. */
+/** Returns the memory space of a project, as the API finds it: the mapped one, or the one with its name; null without one. */
 export function spaceOf(project: ProjectFacts, spaces: readonly SpaceFacts[]): SpaceFacts | null {
   const cid = project.space ?? project.canonical_id;
   return (

@@ -9,8 +9,8 @@ import { keys } from '../../api/keys.ts';
 import { applyToProjects } from '../../live/apply-project-events.ts';
 
 /**
- * Shows what an answer told of a project at once. The live event may have come first: it is the same way in, so that the project
- * is there once.
+ * Shows a project from an answer immediately. The live event may have arrived first. Both ways write the same entry,
+ * so the project is listed once.
  */
 export function useProjectsCache() {
   const cache = useQueryClient();

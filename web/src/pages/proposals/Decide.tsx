@@ -13,7 +13,7 @@ import { notifyFailure } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import styles from './Proposals.module.css';
 
-/** The two ways to decide, each after asking. What failed may be approved again. */
+/** The two decisions, each after a question. A failed proposal may be approved again. */
 export function Decide({ proposal }: { proposal: ShownProposal }) {
   const [open, setOpen] = useState<'approve' | 'reject' | null>(null);
   const close = () => setOpen(null);
@@ -45,7 +45,7 @@ export function Decide({ proposal }: { proposal: ShownProposal }) {
   );
 }
 
-/** Shows what an answer told of a proposal at once. */
+/** Shows a proposal from an answer immediately. */
 function useShow() {
   const cache = useQueryClient();
   return (proposal: Proposal) => {
@@ -59,7 +59,7 @@ function useShow() {
 
 function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () => void }) {
   const own = proposal.expected_version ?? '';
-  // What the page shows at the moment of the click is what is approved; a diff that is made later is not.
+  // The approval covers what the page shows at the click, and not a diff that is made later.
   const [tree] = useState(proposal.preview?.tree ?? null);
   const [version, setVersion] = useState(own);
   const show = useShow();
@@ -86,13 +86,13 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
       <form ref={form} className={styles.question} onSubmit={submit}>
         <p className="dim">
           {tree === null
-            ? 'No diff of it was made. A node commits it only if the text of the worker shows all that git does.'
-            : `A node commits exactly what this page shows, as tree ${tree.slice(0, 12)}, and pushes it. If the branch has moved on, nothing is written, and this page shows the new diff.`}
+            ? 'There is no diff. A node commits the proposal only if the worker’s text shows every change.'
+            : `A node commits exactly what this page shows, as tree ${tree.slice(0, 12)}, and pushes it. If the branch has moved, nothing is written, and this page shows the new diff.`}
         </p>
         <TextInput
           label="Expected version"
-          description="The commit that the branch must be at. Empty: whatever it is at."
-          placeholder="whatever it is at"
+          description="The commit that the branch must be at. Empty: any commit."
+          placeholder="any commit"
           value={version}
           onChange={(event) => setVersion(event.currentTarget.value)}
           error={fieldProblem(error, 'expected_version')}
@@ -137,10 +137,10 @@ function Reject({ proposal, onClose }: { proposal: ShownProposal; onClose: () =>
       onCancel={onClose}
     >
       <div className={styles.question}>
-        <p>It cannot be approved any more after that. Its task stays as it is.</p>
+        <p>After that, nobody can approve it. Its task does not change.</p>
         <TextInput
           label="Reason"
-          description="For those who read it later; may stay empty."
+          description="Optional. Explains the rejection to later readers."
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
           maxLength={500}

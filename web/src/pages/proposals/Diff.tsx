@@ -7,7 +7,7 @@ import { count, counted } from '../../format/numbers.ts';
 import { readDiff, type DiffFile, type DiffLine } from './diff-lines.ts';
 import styles from './Diff.module.css';
 
-/** How many lines of a diff are drawn at most. */
+/** The most lines of a diff that are drawn at first. */
 const MAX_LINES = 4_000;
 
 const SIGNS: Record<DiffLine['kind'], string> = {
@@ -41,7 +41,10 @@ interface ReviewedFile extends DiffFile {
   readonly modes: string;
 }
 
-/** Each file that git says is changed, with its lines. The list and the diff have one order; a changed type has two parts. */
+/**
+ * Pairs each file that git reports as changed with its lines. The list and the diff have the same order; a changed
+ * type has two parts.
+ */
 function pairFiles(text: string, files: readonly ProposedFile[]): ReviewedFile[] {
   const parts = diffSections(text);
   let at = 0;
@@ -62,7 +65,7 @@ function pairFiles(text: string, files: readonly ProposedFile[]): ReviewedFile[]
   });
 }
 
-/** A unified diff, file by file; what was added and removed by sign and colour. */
+/** A unified diff, file by file; added and removed lines differ by sign and color. */
 export function Diff({ text, files: said }: { text: string; files: readonly ProposedFile[] }) {
   const files = useMemo(() => pairFiles(text, said), [text, said]);
   const [isWhole, setWhole] = useState(false);
@@ -87,7 +90,7 @@ export function Diff({ text, files: said }: { text: string; files: readonly Prop
   );
 }
 
-/** The files with so many lines together. */
+/** Returns the files with at most that many lines together. */
 function firstLines(files: readonly ReviewedFile[], most: number): ReviewedFile[] {
   let room = most;
   return files.map((file) => {

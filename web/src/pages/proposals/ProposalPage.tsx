@@ -22,7 +22,7 @@ import { Diff } from './Diff.tsx';
 import styles from './Proposals.module.css';
 import { TimeLeft } from './TimeLeft.tsx';
 
-/** One proposal: what it would change, and the decision. */
+/** One proposal: the changes that it would make, and the decision. */
 export function ProposalPage() {
   const { proposalId } = useParams({ from: '/shell/runtime/proposals/$proposalId' });
   const { data: proposal, error, isPending, refetch } = useQuery(proposalQuery(proposalId));
@@ -34,7 +34,7 @@ export function ProposalPage() {
       {isPending && <Loading what="the proposal" />}
       {proposal === undefined && missing && (
         <Empty title="There is no such proposal" testId="proposal-missing">
-          No proposal has the id {proposalId}. “Proposals” above lists those that are there.
+          No proposal has the id {proposalId}. “Proposals” above lists all proposals.
         </Empty>
       )}
       {proposal === undefined && error !== null && !missing && (
@@ -101,27 +101,27 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
   );
 }
 
-/** Why there is no diff, and what is kept instead: the worker's own text, which is not what git would do. */
+/** Explains why there is no diff, and shows the worker's own text instead, which may differ from git's result. */
 function NoDiff({ proposal }: { proposal: ShownProposal }) {
   const { content, preview } = proposal;
   if (content === null)
     return (
       <p className="dim" data-testid="proposal-gone">
-        What it would change is not kept any more.
+        The store no longer has its content.
       </p>
     );
   const why =
     preview === null
-      ? 'No node made a diff of it.'
+      ? 'No node has made a diff.'
       : preview.state === 'making'
-        ? 'A node asks git what this would change …'
-        : `No diff could be made: ${preview.detail}`;
+        ? 'A node is making the diff …'
+        : `The diff failed: ${preview.detail}`;
   return (
     <>
       <p className={preview?.state === 'failed' ? styles.bad : 'dim'} data-testid="proposal-no-diff">
         {why}
       </p>
-      <p className="dim">This is the text of the worker. What git makes of it may be something else.</p>
+      <p className="dim">This is the worker’s text. The result in git may differ.</p>
       <pre className={styles.worker} data-testid="proposal-text">
         <VisibleText>{content.slice(0, 100_000)}</VisibleText>
       </pre>
@@ -164,7 +164,7 @@ function ProposalFacts({ proposal }: { proposal: ShownProposal }) {
       name: 'Expects',
       value:
         expected === null ? (
-          <span className="dim">the branch as it is</span>
+          <span className="dim">any commit</span>
         ) : (
           <>
             the branch at <code title={expected}>{shortCommit(expected)}</code>

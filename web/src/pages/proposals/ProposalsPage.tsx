@@ -26,7 +26,7 @@ const COLUMNS = [
   { name: 'Decide' },
 ] as const;
 
-/** What tasks propose to change in projects, for a person to decide. */
+/** The changes that tasks propose in projects, for a person to decide. */
 export function ProposalsPage() {
   usePageTitle('Proposals');
   const { status } = useSearch({ from: '/shell/runtime/proposals' });
@@ -40,7 +40,7 @@ export function ProposalsPage() {
       <RuntimeNav />
       <PageHead
         title="Proposals"
-        note="What tasks would change in projects. Nothing is written before a person approves it."
+        note="Changes that tasks propose in projects. Nothing is written until a person approves it."
       />
       <Panel
         title={status === undefined ? 'All proposals' : `${PROPOSAL_STATUSES[status].label} proposals`}
@@ -73,7 +73,7 @@ export function ProposalsPage() {
             testId="proposals-empty"
           >
             {status === undefined
-              ? 'A task of the kind “A proposal” answers with a change to a project, which waits here.'
+              ? 'A task that makes “A proposal” answers with a change to a project. It waits here for your decision.'
               : `None is ${PROPOSAL_STATUSES[status].label.toLowerCase()}.`}
           </Empty>
         )}

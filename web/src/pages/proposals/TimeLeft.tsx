@@ -1,7 +1,7 @@
 import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 
-/** How long there is until a moment; the time in full on hover. */
+/** The time left until a moment; the full time on hover. */
 export function TimeLeft({ at, testId }: { at: number; testId?: string }) {
   const now = useNow();
   return (

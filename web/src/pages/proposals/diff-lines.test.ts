@@ -34,7 +34,7 @@ const drawn = ({ lines }: DiffFile) =>
 describe('a unified diff', () => {
   const files = readDiff(PATCH);
 
-  it('is told apart by files, with what happens to each', () => {
+  it('is split by files, with the change of each', () => {
     expect(
       files.map(({ path, from, change, added, removed }) => [path, from, change, added, removed]),
     ).toEqual([
@@ -44,7 +44,7 @@ describe('a unified diff', () => {
     ]);
   });
 
-  it('numbers its lines as the files before and after do, and takes no line of a hunk for a head', () => {
+  it('numbers its lines as the old and the new file do, and never reads a hunk’s line as a head', () => {
     expect(drawn(files[0] as DiffFile)).toEqual([
       'hunk - - @@ -1,4 +1,4 @@ export',
       'same 1 1 one',
@@ -60,7 +60,7 @@ describe('a unified diff', () => {
     ]);
   });
 
-  it('of diff(1) begins a file with its own lines', () => {
+  it('starts a file at the lines of diff(1)', () => {
     const two = readDiff(
       '--- a.txt\t2026-01-01\n+++ a.txt\n@@ -1 +1 @@\n-x\n+y\n--- b.txt\n+++ b.txt\n@@ -1 +0,0 @@\n-x\n',
     );
@@ -70,7 +70,7 @@ describe('a unified diff', () => {
     ]);
   });
 
-  it('with a miscounted hunk still begins the next file where git’s line does', () => {
+  it('starts the next file at git’s line even after a miscounted hunk', () => {
     const files = readDiff(
       'diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,9 +1,9 @@\n-x\n+y\ndiff --git a/b b/b\n--- a/b\n+++ b/b\n@@ -1 +1 @@\n-x\n+z\n',
     );
@@ -80,11 +80,11 @@ describe('a unified diff', () => {
     ]);
   });
 
-  it('that is none is shown all the same', () => {
+  it('is shown even when it is not a diff', () => {
     expect(readDiff('no diff at all\n').map(drawn)).toEqual([['note - - no diff at all']]);
   });
 
-  it('keeps an empty line whose blank was lost', () => {
+  it('keeps an empty line that lost its blank', () => {
     expect(readDiff('--- a\n+++ a\n@@ -1,3 +1,2 @@\n a\n\n-c\n').map(drawn)).toEqual([
       ['hunk - - @@ -1,3 +1,2 @@', 'same 1 1 a', 'same 2 2 ', 'removed 3 - c'],
     ]);

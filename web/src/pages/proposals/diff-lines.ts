@@ -1,17 +1,17 @@
-/** One line of a unified diff. `note`: what git says of the file or the line before. */
+/** One line of a unified diff. `note`: what git says about the file or the previous line. */
 export interface DiffLine {
   readonly kind: 'same' | 'added' | 'removed' | 'hunk' | 'note';
-  /** Its number in the file before and after; null where it is not in it. */
+  /** Its number in the old and the new file; null where the file lacks it. */
   readonly before: number | null;
   readonly after: number | null;
   /** Without its sign. */
   readonly text: string;
 }
 
-/** What a diff does to one file. */
+/** The change of one file in a diff. */
 export interface DiffFile {
   readonly path: string;
-  /** Where it was before, when that is elsewhere. */
+  /** Its former path, when that differs. */
   readonly from: string | null;
   readonly change: 'changed' | 'new' | 'deleted' | 'renamed' | 'binary';
   readonly added: number;
@@ -31,12 +31,14 @@ interface Draft {
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/;
 
 /**
- * Reads a unified diff, as git or diff(1) write it. What is not understood stands as a note: nothing of a diff is hidden.
+ * Reads a unified diff, as git or diff(1) write it. An unknown line becomes a note, so that nothing of a diff is
+ * hidden.
  * @param text the whole diff
  */
 export function readDiff(text: string): DiffFile[] {
   const files: Draft[] = [];
-  // How many lines of the hunk are to come, before and after; within a hunk a line is what its first character says.
+  // How many lines of the hunk are still to come, old and new; within a hunk, a line's first character decides its
+  // meaning.
   let [restBefore, restAfter] = [0, 0];
   let [before, after] = [0, 0];
   const file = (): Draft => files.at(-1) ?? begin();
@@ -64,7 +66,7 @@ export function readDiff(text: string): DiffFile[] {
         restBefore -= 1;
         continue;
       }
-      // An editor may have taken the blank of an empty line away.
+      // An editor may have removed the blank of an empty line.
       if (sign === ' ' || line === '') {
         file().lines.push({ kind: 'same', before, after, text: rest });
         before += 1;
@@ -73,7 +75,7 @@ export function readDiff(text: string): DiffFile[] {
         restAfter -= 1;
         continue;
       }
-      // Programs miscount: what cannot be a line of a hunk ends it, whatever its head promised.
+      // Programs miscount: an impossible line ends the hunk, even if its head promised more.
       if (sign !== '\\') [restBefore, restAfter] = [0, 0];
     }
     const hunk = HUNK.exec(line);
@@ -90,7 +92,7 @@ export function readDiff(text: string): DiffFile[] {
   return files.map(finished);
 }
 
-/** A line outside of hunks: what git says of a file. */
+/** Reads a line outside of hunks: what git says about a file. */
 function readHead(line: string, file: () => Draft, begin: () => Draft): void {
   const git = /^diff --git "?a\/(.*?)"? "?b\/(.*?)"?$/.exec(line);
   if (git !== null) {
@@ -101,7 +103,7 @@ function readHead(line: string, file: () => Draft, begin: () => Draft): void {
   }
   if (line.startsWith('--- ')) {
     const path = pathIn(line);
-    // Without git's own line, this one begins a file.
+    // Without git's own line, this one starts a file.
     const current = file();
     const draft = current.lines.length > 0 ? begin() : current;
     if (path === null) draft.change = 'new';
@@ -122,7 +124,7 @@ function readHead(line: string, file: () => Draft, begin: () => Draft): void {
   file().lines.push({ kind: 'note', before: null, after: null, text: line });
 }
 
-/** The path of a `---` or `+++` line; null for `/dev/null`. */
+/** Returns the path in a `---` or `+++` line; null for `/dev/null`. */
 function pathIn(line: string): string | null {
   const path = (line.slice(4).split('\t')[0] ?? '').trim().replaceAll(/^"|"$/g, '');
   return path === '/dev/null' ? null : path.replace(/^[ab]\//, '');

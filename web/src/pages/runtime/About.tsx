@@ -5,7 +5,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 
-/** Which process this is, since when it runs, and how it stands to a control plane elsewhere. */
+/** The process, its uptime, and its connection to a remote control plane. */
 export function About({ health }: { health: RuntimeHealth }) {
   const now = useNow();
   const startedAt = health.now - health.uptime * 1_000;
@@ -27,7 +27,7 @@ export function About({ health }: { health: RuntimeHealth }) {
                   name: 'Control plane',
                   value: membridge.connected
                     ? 'Elsewhere, connected'
-                    : `Elsewhere: ${membridge.lastError ?? 'not asked yet'}`,
+                    : `Remote: ${membridge.lastError ?? 'not asked yet'}`,
                   testId: 'about-control-plane',
                 },
               ]

@@ -18,7 +18,7 @@ const COLUMNS = [
   { name: 'Answered in', align: 'end' },
 ] as const;
 
-/** The parts the control plane stands on, each as the last check found it. */
+/** The parts that the control plane depends on, each as the last check found it. */
 export function Parts({ parts }: { parts: readonly Part[] }) {
   return (
     <Table label="Parts" columns={COLUMNS} testId="parts">

@@ -8,7 +8,10 @@ import { wordsOf } from '../../api/problem.ts';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './ProxyForm.module.css';
 
-/** Sets the control plane to ask, and tests what is set. A key that is there stays unless another is typed, or the address is another server's. */
+/**
+ * Sets the remote control plane, and tests it. A stored key stays unless a new one is typed, or the address is
+ * another server's.
+ */
 export function ProxyForm({ config }: { config: RuntimeConfig }) {
   const cache = useQueryClient();
   const [typedUrl, setTypedUrl] = useState<string | null>(null);
@@ -28,7 +31,7 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
       cache.setQueryData<RuntimeConfig>(keys.runtimeConfig, saved);
       setTypedUrl(null);
       setKey('');
-      // What was found belongs to what was set before.
+      // The result of the last test belongs to the former settings.
       test.reset();
       notifyDone('The control plane was saved');
     },
@@ -46,7 +49,7 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
     <form className={styles.form} onSubmit={submit} data-testid="proxy-form">
       {!config.in_use && (
         <p className="dim" data-testid="proxy-not-in-use">
-          This process is its own control plane. What is set here is kept, and used once it runs with{' '}
+          This process is its own control plane. These settings are stored, and used only with{' '}
           <code>MEMBRIDGE_ROLES=runtime</code>.
         </p>
       )}
@@ -65,8 +68,8 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
         label="Admin key"
         description={
           config.admin_key_masked === ''
-            ? 'MEMBRIDGE_ADMIN_KEY of that control plane. None is set.'
-            : `${config.admin_key_masked} is set. Leave this empty to keep it; an address with another protocol, host or port forgets it.`
+            ? 'The MEMBRIDGE_ADMIN_KEY of that control plane. None is set.'
+            : `${config.admin_key_masked} is set. Leave this empty to keep it. An address with another protocol, host or port removes it.`
         }
         value={key}
         onChange={(event) => setKey(event.currentTarget.value.trim())}
@@ -91,7 +94,7 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
           onClick={() => test.mutate()}
           loading={test.isPending}
           disabled={changed}
-          title={changed ? 'Save first: what is saved is tested' : undefined}
+          title={changed ? 'Save first: the test uses the saved settings' : undefined}
           data-testid="proxy-test"
         >
           Test connection
@@ -108,5 +111,5 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
 function found(outcome: TestConnectionResponse): string {
   if (!outcome.connected) return outcome.error;
   const { version, projects, agents } = outcome.health;
-  return `It answers, and takes the key. Version ${version}, projects: ${projects}, nodes: ${agents}.`;
+  return `It answers, and accepts the key. Version ${version}, projects: ${projects}, nodes: ${agents}.`;
 }

@@ -5,7 +5,7 @@ import { Status } from '../../components/Status.tsx';
 import { count } from '../../format/numbers.ts';
 import { CIRCUITS } from './connection-words.ts';
 
-/** What is known of the connection to the control plane. */
+/** The state of the connection to the control plane. */
 export function ProxyState({ config }: { config: RuntimeConfig }) {
   const { connection, last_test: lastTest, last_test_error: testError } = config;
   const circuit = CIRCUITS[connection.circuit];
@@ -14,7 +14,7 @@ export function ProxyState({ config }: { config: RuntimeConfig }) {
     value: (
       <>
         <Ago at={lastTest} />
-        {lastTest !== null && (testError === null ? ', it was well' : `: ${testError}`)}
+        {lastTest !== null && (testError === null ? ', it succeeded' : `: ${testError}`)}
       </>
     ),
     testId: 'proxy-last-test',

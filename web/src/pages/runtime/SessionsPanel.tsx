@@ -17,7 +17,7 @@ const COLUMNS = [
   { name: 'Action', quiet: true },
 ] as const;
 
-/** The browsers that are signed in, each with a way to sign it out. */
+/** The signed-in browsers, each with a button to sign it out. */
 export function SessionsPanel() {
   const cache = useQueryClient();
   const { data: sessions, error, isPending, refetch } = useQuery(sessionsQuery);

@@ -15,7 +15,7 @@ import { SessionsPanel } from './SessionsPanel.tsx';
 import { WebhookPanel } from './WebhookPanel.tsx';
 import { TaskSettingsPanel } from './TaskSettingsPanel.tsx';
 
-/** Settings of the runtime: what tasks may use, what is made again and again, and the control plane that it asks. */
+/** The settings of the runtime: limits of tasks, schedules, and the remote control plane. */
 export function SettingsPage() {
   usePageTitle('Runtime settings');
   const { data: config, error, isPending, refetch } = useQuery(runtimeConfigQuery);
@@ -25,7 +25,7 @@ export function SettingsPage() {
       <RuntimeNav />
       <PageHead
         title="Settings"
-        note="Of tasks, of signed-in browsers, and of the control plane that this runtime asks."
+        note="Limits of tasks, schedules, signed-in browsers, and the control plane that this runtime asks."
       />
       <TaskSettingsPanel />
       <TaskSchedules />

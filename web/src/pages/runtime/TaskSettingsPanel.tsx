@@ -29,22 +29,22 @@ const FIELDS = [
   },
   {
     name: 'artifact_days',
-    label: 'Artifacts are kept',
-    help: 'Their bytes are removed after so many days; what they were stays listed.',
+    label: 'Keep artifacts',
+    help: 'Days until their bytes are removed. Their names stay listed.',
     none: 'for ever',
     suffix: ' days',
   },
   {
     name: 'output_hours',
-    label: 'Live output is kept',
-    help: 'Hours after an attempt; from then on only its log artifact has it.',
+    label: 'Keep live output',
+    help: 'Hours after an attempt. After that, only its log artifact has the output.',
     none: '24 hours',
     suffix: ' hours',
   },
 ] as const;
 type Name = (typeof FIELDS)[number]['name'];
 
-/** What tasks may cost together, and how long what they leave is kept. */
+/** The cost ceilings of tasks, and retention times. */
 export function TaskSettingsPanel() {
   const { data, error, isPending, refetch } = useQuery(taskSettingsQuery);
   return (

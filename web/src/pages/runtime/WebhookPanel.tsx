@@ -11,7 +11,7 @@ import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { Panel } from '../../components/Panel.tsx';
 import styles from './TaskSettings.module.css';
 
-/** The secret that webhooks of tasks are signed with: asked for only when somebody wants to see it, and forgotten when hidden. */
+/** The secret that signs webhooks of tasks. The page requests it only to show it, and drops it when it is hidden. */
 export function WebhookPanel() {
   const [secret, setSecret] = useState<WebhookSecret | null>(null);
   const [asking, setAsking] = useState(false);
@@ -19,24 +19,24 @@ export function WebhookPanel() {
     mutationFn: taskApi.webhookSecret,
     gcTime: 0,
     onSuccess: setSecret,
-    onError: (error) => notifyFailure('The secret cannot be shown', error),
+    onError: (error) => notifyFailure('The secret could not be loaded', error),
   });
   const rotate = useMutation({
     mutationFn: taskApi.rotateWebhookSecret,
     gcTime: 0,
     onSuccess: (made) => {
       setSecret(made);
-      notifyDone('There is a new secret');
+      notifyDone('The secret was renewed');
     },
-    onError: (error) => notifyFailure('The secret is still the same', error),
+    onError: (error) => notifyFailure('The secret was not renewed', error),
     onSettled: () => setAsking(false),
   });
   return (
-    <Panel title="Webhooks" note="of tasks that ended" testId="webhook-panel">
+    <Panel title="Webhooks" note="Calls when tasks end" testId="webhook-panel">
       <div className={styles.form}>
         <p className="dim">
-          Each is signed: <code>Membridge-Signature: t=…,v1=…</code>, where <code>v1</code> is the HMAC-SHA256
-          of <code>t.body</code> under this secret.
+          Each call is signed: <code>Membridge-Signature: t=…,v1=…</code>, where <code>v1</code> is the
+          HMAC-SHA256 of <code>t.body</code> under this secret.
         </p>
         {secret !== null && (
           <p className={styles.secret}>
@@ -91,8 +91,8 @@ export function WebhookPanel() {
         onConfirm={() => rotate.mutate()}
         onCancel={() => setAsking(false)}
       >
-        What is sent from now on is signed with it, also further tries of what was sent before. Whoever checks
-        signatures must be given the new one.
+        It signs everything sent from now on, repeated tries included. Give it to every receiver that checks
+        signatures.
       </ConfirmDialog>
     </Panel>
   );

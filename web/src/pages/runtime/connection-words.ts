@@ -1,7 +1,7 @@
 import type { ControlPlaneConnection, RuntimeConfig } from '../../../../contract/runtime-config.ts';
 import type { Tone } from '../../format/words.ts';
 
-/** How the connection to the control plane is, in a word or two. */
+/** The state of the connection to the control plane, in a word or two. */
 export function connectionWords(config: RuntimeConfig): { label: string; tone: Tone } {
   const { connection } = config;
   if (!config.in_use) return { label: 'Not in use', tone: 'quiet' };
@@ -11,9 +11,9 @@ export function connectionWords(config: RuntimeConfig): { label: string; tone: T
   return { label: 'Not asked yet', tone: 'quiet' };
 }
 
-/** What a circuit does with calls. */
+/** How a circuit treats calls. */
 export const CIRCUITS: Record<ControlPlaneConnection['circuit'], { label: string; tone: Tone }> = {
-  closed: { label: 'Closed: calls go through', tone: 'good' },
-  open: { label: 'Open: after too many failures it is left alone for a while', tone: 'bad' },
-  'half-open': { label: 'Half-open: one call looks again', tone: 'warn' },
+  closed: { label: 'Closed: calls are sent', tone: 'good' },
+  open: { label: 'Open: after too many failures, no calls are sent for a while', tone: 'bad' },
+  'half-open': { label: 'Half-open: one call tries again', tone: 'warn' },
 };

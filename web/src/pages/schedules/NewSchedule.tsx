@@ -20,7 +20,7 @@ import styles from '../projects/Forms.module.css';
 const OWN = 'own';
 const FIRST = '0 3 * * *';
 
-/** The way to a new schedule: when, and the task that it makes then. */
+/** The form of a new schedule: its times, and the task that it makes. */
 export function NewSchedule({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   return (
     <Drawer

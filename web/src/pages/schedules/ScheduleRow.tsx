@@ -14,7 +14,7 @@ import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 import styles from '../tasks/Tasks.module.css';
 
-/** One schedule: when it makes which task, and whether it does. */
+/** One schedule: its times, its task, and whether it is paused. */
 export function ScheduleRow({ schedule }: { schedule: TaskSchedule }) {
   const { id, name, cron, paused, last_task_id: last } = schedule;
   const cache = useQueryClient();
@@ -112,7 +112,7 @@ function DeleteSchedule({ schedule: { id, name } }: { schedule: TaskSchedule }) 
         onConfirm={() => remove.mutate()}
         onCancel={() => setAsking(false)}
       >
-        It makes no more tasks. Those that it has made stay.
+        It stops making tasks. The tasks that it made stay.
       </ConfirmDialog>
     </>
   );

@@ -19,7 +19,7 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-/** Tasks that are made again and again. */
+/** The schedules that make tasks. */
 export function TaskSchedules() {
   const { data, error, isPending, refetch } = useQuery(taskSchedulesQuery);
   const [opened, { open, close }] = useDisclosure();
@@ -27,7 +27,7 @@ export function TaskSchedules() {
   return (
     <Panel
       title="Task schedules"
-      note="tasks that are made again and again"
+      note="Repeated tasks"
       flush
       testId="schedules-panel"
       actions={
@@ -50,7 +50,7 @@ export function TaskSchedules() {
       )}
       {data?.length === 0 && (
         <Empty title="No schedule yet" testId="schedules-empty">
-          A schedule makes the same task at the times that a cron expression names.
+          A schedule makes the same task at the times of a cron expression. Add one to repeat a task.
         </Empty>
       )}
       {sorted.length > 0 && (

@@ -12,7 +12,7 @@ import { consumeTakenKey, takeKeyFromAddress } from './key-in-address.ts';
 import { nextPage } from './next-page.ts';
 import styles from './SignInPage.module.css';
 
-/** Signs in with the key of the link (`/signin#key=…`) or the one that is typed, and goes on to the page asked for. */
+/** Signs in with the key of the link (`/signin#key=…`) or a typed one, and opens the requested page. */
 export function SignInPage() {
   usePageTitle('Sign in');
   const { from } = useSearch({ from: '/signin' });
@@ -42,7 +42,7 @@ export function SignInPage() {
 
   useEffect(() => {
     signInByLink();
-    // A sign-in link that is pasted while this page is open changes nothing but the fragment.
+    // Pasting a sign-in link while this page is open changes only the fragment.
     window.addEventListener('hashchange', signInByLink);
     return () => window.removeEventListener('hashchange', signInByLink);
   }, [signInByLink]);
@@ -83,13 +83,13 @@ export function SignInPage() {
   );
 }
 
-/** What to do when the browser did not keep the cookie that the server set. */
+/** Says what to do when the browser did not store the server's cookie. */
 function cookieAdvice(): string {
   const byPlainHttp =
     window.location.protocol === 'http:'
-      ? ' If this server has an https address (MEMBRIDGE_PUBLIC_URL), open the page there: its cookie is for https alone.'
+      ? ' If this server has an https address (MEMBRIDGE_PUBLIC_URL), open the page there: its cookie works only with https.'
       : '';
-  return `The key is right, but this browser did not keep the sign-in cookie. Allow cookies for ${window.location.host} and sign in again.${byPlainHttp}`;
+  return `The key is right, but this browser did not store the sign-in cookie. Allow cookies for ${window.location.host} and sign in again.${byPlainHttp}`;
 }
 
 function refusal(error: Error): string {

@@ -3,7 +3,7 @@ import { withBasePath } from '../../api/base-path.ts';
 let taken: string | null = null;
 
 /**
- * The key of a sign-in link, `/signin#key=…`.
+ * Returns the key of a sign-in link, `/signin#key=…`.
  * @returns null when the fragment holds none
  */
 export function keyInFragment(fragment: string): string | null {
@@ -12,12 +12,12 @@ export function keyInFragment(fragment: string): string | null {
   try {
     return decodeURIComponent(value);
   } catch {
-    // A key with a bare "%" was not encoded: it is meant as it stands.
+    // A key with a bare "%" was not encoded: it is used as it is.
     return value;
   }
 }
 
-/** Moves the key out of the address at once; the entry in the browser's history no longer holds it. */
+/** Removes the key from the address immediately; then the browser's history does not hold it either. */
 export function takeKeyFromAddress(): void {
   const address = withBasePath('/signin');
   if (window.location.pathname !== address) return;
@@ -27,7 +27,7 @@ export function takeKeyFromAddress(): void {
   window.history.replaceState(window.history.state, '', `${address}${window.location.search}`);
 }
 
-/** Gives the key that was taken from the address, once. */
+/** Returns the key that was removed from the address, once. */
 export function consumeTakenKey(): string | null {
   const key = taken;
   taken = null;

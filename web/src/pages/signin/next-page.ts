@@ -1,8 +1,8 @@
 const HOME = '/membridge';
 
 /**
- * Where to go after signing in: the page that was asked for, if it is one of ours.
- * @param from a path with its query, from the address and so from anybody
+ * Returns the page to open after signing in: the requested one, if it is one of ours.
+ * @param from a path with its query, from the address and so untrusted
  */
 export function nextPage(from: string | undefined): string {
   // "//host" and "/\host" are other sites to a browser.

@@ -17,7 +17,7 @@ describe('the key of a sign-in link', () => {
 });
 
 describe('the page after signing in', () => {
-  it('is the one that was asked for', () => {
+  it('is the requested one', () => {
     expect(nextPage('/nodes?node=a')).toBe('/nodes?node=a');
   });
 

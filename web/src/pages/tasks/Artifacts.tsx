@@ -22,7 +22,7 @@ const COLUMNS = [
   { name: 'Download', quiet: true },
 ] as const;
 
-/** What the task left behind, to be downloaded; nothing while there is nothing. */
+/** The files that the task left, for download; nothing while there are none. */
 export function Artifacts({ task }: { task: Task }) {
   const { data, error, refetch } = useQuery(taskArtifactsQuery(task.id));
   if (data === undefined) {

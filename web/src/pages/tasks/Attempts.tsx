@@ -21,7 +21,7 @@ const COLUMNS = [
   { name: 'Cost', align: 'end' },
 ] as const;
 
-/** Every lease of a task with what it came to, the newest first. */
+/** Every lease of a task with its result, newest first. */
 export function Attempts(props: { leases: UseQueryResult<Lease[]>; results: readonly TaskResult[] }) {
   const { leases, results } = props;
   if (leases.data === undefined) {

@@ -28,13 +28,13 @@ export function CancelTask({ task, onClose }: { task: Task; onClose: () => void 
       <div className={styles.question}>
         <p>
           {task.worker_id === null
-            ? `${task.id} is not running: it is cancelled at once.`
-            : `${task.id} is on ${task.worker_id}. Its program and all that it started is ended; what it did until then stays done.`}{' '}
+            ? `${task.id} is not running, so it is cancelled immediately.`
+            : `${task.id} is on ${task.worker_id}. Its program ends, with all processes that it started. Changes that it made until then stay.`}{' '}
           A cancelled task cannot be requeued.
         </p>
         <TextInput
           label="Reason"
-          description="For the audit log; may stay empty."
+          description="Optional. Recorded in the audit log."
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
           maxLength={500}

@@ -16,7 +16,7 @@ export function Expires({ lease, testId }: { lease: Lease; testId: string }) {
   );
 }
 
-/** The lease that lives: who has it, and how long without another heartbeat. */
+/** The active lease: its holder, and how long it lives without another heartbeat. */
 export function LeaseClock({ lease }: { lease: Lease }) {
   const now = useNow();
   const left = Math.max(0, lease.expires_at - now);
@@ -27,7 +27,7 @@ export function LeaseClock({ lease }: { lease: Lease }) {
         value={share}
         size={4}
         color={share < 25 ? 'orange' : 'iris'}
-        aria-label="What is left of the lease"
+        aria-label="Time left on the lease"
       />
       <div className={styles.leaseWords}>
         <span>

@@ -7,7 +7,7 @@ import { newKey, type NewTaskForm } from './new-task-form.ts';
 import { EMPTY_TASK } from './task-draft.ts';
 import { TaskForm } from './TaskForm.tsx';
 
-/** The way to a new task: a button, and the form beside the list. */
+/** The button of a new task, and its form beside the list. */
 export function NewTask() {
   const [opened, { open, close }] = useDisclosure();
   // Kept while the form is closed: a click beside it loses no prompt.

@@ -12,7 +12,7 @@ import { OutputFromStart } from './OutputFromStart.tsx';
 import { OutputLines } from './OutputLines.tsx';
 import { useOutput, type OutputState } from './use-output.ts';
 
-/** This close to the end, in pixels, counts as being there. */
+/** A distance from the end, in pixels, that counts as the end. */
 const NEAR = 24;
 
 const STATES: Record<OutputState, { label: string; tone: Tone }> = {
@@ -22,7 +22,7 @@ const STATES: Record<OutputState, { label: string; tone: Tone }> = {
   ended: { label: 'Ended', tone: 'quiet' },
 };
 
-/** What the program of a task writes, as it writes it; of the newest attempt unless another is chosen. */
+/** The live output of a task's program; of the newest attempt unless another one is chosen. */
 export function Output({ task }: { task: Task }) {
   const [chosen, setChosen] = useState<number | null>(null);
   const epoch = chosen ?? task.epoch;
@@ -34,7 +34,7 @@ export function Output({ task }: { task: Task }) {
   }));
   return (
     <OutputOfAttempt
-      // Another attempt, and one that goes on after its end was told, begins anew.
+      // Another attempt starts over, and so does one that continues after its end was reported.
       key={`${epoch} ${isOver}`}
       task={task.id}
       epoch={epoch}
@@ -64,7 +64,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
   const { lines, cut } = view;
   const box = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
-  // With every drawing: there are more lines then.
+  // After every render, since it may have added lines.
   useLayoutEffect(() => {
     const element = box.current;
     if (following && element !== null) element.scrollTop = element.scrollHeight;
@@ -74,7 +74,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
     if (element === null) return;
     setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR);
   };
-  // All of it comes at once, and the server still waits for a straggler.
+  // All output arrives immediately, and then the server still waits for late chunks.
   const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
   return (
     <Panel
@@ -97,20 +97,20 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
           {(cut > 0 || isSkipped) && (
             <p className={styles.cut} data-testid="output-cut">
               {isSkipped ? 'Earlier lines are' : counted(cut, 'earlier line is', 'earlier lines are')} not
-              shown. The log among the artifacts has all of them once the attempt has ended.{' '}
+              shown. After the attempt, the log artifact has all lines.{' '}
               <Button
                 variant="default"
                 size="compact-xs"
                 onClick={() => setFromStart(true)}
                 data-testid="output-beginning"
               >
-                From the beginning
+                Show from the beginning
               </Button>
             </p>
           )}
           {lines.length === 0 ? (
             <p className={styles.none} data-testid="output-none">
-              {state === 'ended' ? NOTHING : isOver ? 'Loading what it wrote…' : 'Nothing was written yet.'}
+              {state === 'ended' ? NOTHING : isOver ? 'Loading the output…' : 'No output yet.'}
             </p>
           ) : (
             <OutputLines lines={lines} box={box} onScroll={scrolled}>
@@ -122,7 +122,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
                   onClick={() => setFollowing(true)}
                   data-testid="output-follow"
                 >
-                  {isOver ? 'To the end' : 'Follow'}
+                  {isOver ? 'Go to the end' : 'Follow'}
                 </Button>
               )}
             </OutputLines>
@@ -134,4 +134,4 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
 }
 
 const NOTHING =
-  'No output is kept of this attempt: it wrote nothing, or so long ago that only the log among the artifacts has it.';
+  'There is no live output of this attempt. It wrote nothing, or only the log artifact still has it.';

@@ -10,10 +10,10 @@ import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
 import { OutputLines } from './OutputLines.tsx';
 import styles from './Output.module.css';
 
-/** How many lines are shown more with each press. */
+/** How many further lines each press shows. */
 const STEP = 2_000;
 
-/** The lines of the first pieces: about as many as are wanted, and whether more pieces are here. */
+/** Returns the lines of the first chunks, about as many as wanted, and whether more chunks are loaded. */
 function firstLines(chunks: readonly OutputChunk[], wanted: number): { view: OutputView; hasMore: boolean } {
   let view = NO_OUTPUT;
   for (const chunk of chunks) {
@@ -23,7 +23,7 @@ function firstLines(chunks: readonly OutputChunk[], wanted: number): { view: Out
   return { view, hasMore: false };
 }
 
-/** The output of an attempt from its first line on, read a page at a time. */
+/** The output of an attempt from its first line on, read in pages. */
 export function OutputFromStart(props: { task: string; epoch: number; onEnd: () => void }) {
   const { task, epoch } = props;
   const output = useInfiniteQuery({
@@ -40,7 +40,7 @@ export function OutputFromStart(props: { task: string; epoch: number; onEnd: () 
     [output.data, wanted],
   );
   const { hasNextPage, isFetching, fetchNextPage } = output;
-  // The pieces that are here have fewer lines than are asked for.
+  // The loaded chunks have fewer lines than wanted.
   useEffect(() => {
     if (!hasMore && hasNextPage && !isFetching) void fetchNextPage();
   }, [hasMore, hasNextPage, isFetching, fetchNextPage]);
@@ -69,7 +69,7 @@ export function OutputFromStart(props: { task: string; epoch: number; onEnd: () 
           </Button>
         )}
         <Button variant="default" size="xs" onClick={props.onEnd} data-testid="output-end">
-          To the end
+          Go to the end
         </Button>
       </Group>
     </>

@@ -2,7 +2,7 @@ import { memo, type ReactNode, type Ref } from 'react';
 import styles from './Output.module.css';
 import type { OutputLine } from './output-lines.ts';
 
-/** The lines of a program's output, in a box that scrolls. */
+/** The lines of a program's output, in a scrolling box. */
 export function OutputLines({
   lines,
   box,
@@ -12,7 +12,7 @@ export function OutputLines({
   lines: readonly OutputLine[];
   box?: Ref<HTMLDivElement>;
   onScroll?: () => void;
-  /** What stands over the lines, at the lower end. */
+  /** What is drawn over the lines, at the lower end. */
   children?: ReactNode;
 }) {
   const errors = lines.some(({ stream }) => stream === 'stderr');
@@ -23,7 +23,7 @@ export function OutputLines({
         className={styles.box}
         role="log"
         aria-label="Output of the program"
-        // It would be read aloud line by line.
+        // Otherwise a screen reader would read every line aloud.
         aria-live="off"
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
         tabIndex={0}

@@ -6,11 +6,11 @@ import { Panel } from '../../components/Panel.tsx';
 import { count, counted } from '../../format/numbers.ts';
 import styles from './TaskPage.module.css';
 
-/** A prompt up to this many lines and characters stands in full. */
+/** The most lines and characters of a prompt that is shown in full. */
 const SHORT_LINES = 8;
 const SHORT_CHARS = 700;
 
-/** What the agent is told, as it was written, with the hints that go before it. */
+/** The prompt as it was written, with the hints that precede it. */
 export function Prompt({ task }: { task: Task }) {
   const { prompt, context_hints: hints } = task;
   const isShort = prompt.length <= SHORT_CHARS && prompt.split('\n').length <= SHORT_LINES;
@@ -54,7 +54,7 @@ export function Prompt({ task }: { task: Task }) {
   );
 }
 
-/** A text as it is, never read as markup; scrolls by itself when it is long. */
+/** A text as it is, never read as markup; a long one scrolls within itself. */
 export function Text(props: { text: string; label: string; folded?: boolean; testId: string }) {
   const folded = props.folded === true;
   return (

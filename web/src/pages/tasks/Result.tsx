@@ -8,10 +8,10 @@ import { Panel } from '../../components/Panel.tsx';
 import { Text } from './Prompt.tsx';
 import styles from './TaskPage.module.css';
 
-/** Bytes of a result that the API tells with it. */
+/** How many bytes of a result the API returns with it. */
 const TOLD = 65_536;
 
-/** What the task came to, once it has come to something. */
+/** The result of a task, once there is one. */
 export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]> }) {
   const { task, results } = props;
   if (task.status !== 'completed') return null;
@@ -40,7 +40,7 @@ export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]
         <p className={styles.note} data-testid="result-cut">
           These are the first 64 KiB.{' '}
           <a className="link" href={contentAddress(artifact)} download>
-            Download all of it
+            Download the whole result
           </a>
         </p>
       )}
@@ -51,9 +51,7 @@ export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]
       ))}
       {text === null || text === '' ? (
         <p className={styles.note} data-testid="result-none">
-          {artifact === null
-            ? 'It ended well, and answered nothing.'
-            : 'What it answered is not kept any more.'}
+          {artifact === null ? 'Finished without output.' : 'Retention removed the output.'}
         </p>
       ) : (
         <Text text={text} label="Result" testId="result" />
@@ -62,7 +60,7 @@ export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]
   );
 }
 
-/** JSON with a line for each member; what is none, or was cut, as it is. */
+/** Formats JSON with a line for each member; returns other or incomplete text unchanged. */
 function pretty(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);

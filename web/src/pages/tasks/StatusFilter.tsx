@@ -4,10 +4,10 @@ import { TASK_STATUSES } from '../../format/task-words.ts';
 import { Light } from '../../components/Status.tsx';
 import styles from './StatusFilter.module.css';
 
-/** How many tasks stand how; pressing one shows those alone. */
+/** How many tasks have each status; pressing one shows only those. */
 export function StatusFilter(props: {
   status: TaskStatus | undefined;
-  /** Undefined while it is not known. */
+  /** Undefined while unknown. */
   counts: Readonly<Record<string, number>> | undefined;
   total: number | undefined;
   onChange: (status: TaskStatus | undefined) => void;

@@ -12,7 +12,7 @@ import styles from './Tasks.module.css';
 
 type Look = Pick<ButtonProps, 'variant' | 'color' | 'size'>;
 
-/** The same, small and quiet, at the end of a row. */
+/** The same buttons, small and quiet, at the end of a row. */
 export function RowButtons({ task }: { task: Task }) {
   return (
     <div className={styles.actions}>
@@ -21,7 +21,7 @@ export function RowButtons({ task }: { task: Task }) {
   );
 }
 
-/** What can be done with a task now. @param props.of what tells these buttons from those of other tasks */
+/** The actions on a task now. @param props.of the text that distinguishes these buttons from those of other tasks */
 export function TaskButtons({ task, of, look }: { task: Task; of: string; look: Look }) {
   const [asking, setAsking] = useState(false);
   const cache = useQueryClient();
@@ -44,7 +44,7 @@ export function TaskButtons({ task, of, look }: { task: Task; of: string; look: 
           loading={dispatch.isPending}
           onClick={() => dispatch.mutate()}
           aria-label={`Dispatch ${task.id}`}
-          title="Give it to agents: the first node that fits runs it"
+          title="Give it to agents: the first matching node runs it"
           data-testid={`task-dispatch-${of}`}
         >
           Dispatch

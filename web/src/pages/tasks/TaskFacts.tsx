@@ -15,7 +15,7 @@ import { Tags } from '../projects/Tags.tsx';
 
 const dim = (text: string) => <span className="dim">{text}</span>;
 
-/** What was said of the task when it was made, and by whom. */
+/** The settings of a task, and who made it. */
 export function TaskFacts({ task }: { task: Task }) {
   const { policy } = task;
   const facts: Fact[] = [

@@ -19,7 +19,7 @@ const TYPES = [
   { value: PROPOSAL_TYPE, label: 'A proposal' },
 ];
 
-/** A task's fields; `error` marks those that were refused. */
+/** A task's fields; `error` marks the refused ones. */
 export function TaskFields(props: TaskFieldsProps) {
   const { draft, onChange, error, prefix } = props;
   const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
@@ -28,7 +28,7 @@ export function TaskFields(props: TaskFieldsProps) {
     <>
       <Textarea
         label="Prompt"
-        placeholder="What the agent is to do"
+        placeholder="What the agent must do"
         value={draft.prompt}
         onChange={(event) => onChange({ prompt: event.currentTarget.value })}
         error={problem('prompt')}
@@ -43,7 +43,7 @@ export function TaskFields(props: TaskFieldsProps) {
       <div className={styles.pair}>
         <TextInput
           label="Agent"
-          description="Which of the agents it is for."
+          description="The role that the program gets."
           placeholder="default"
           value={draft.agent}
           onChange={(event) => onChange({ agent: event.currentTarget.value })}
@@ -55,7 +55,7 @@ export function TaskFields(props: TaskFieldsProps) {
         <TextInput
           label="Context ID"
           description="Tasks of one context share a session."
-          placeholder="made up when empty"
+          placeholder="generated when empty"
           value={draft.contextId}
           onChange={(event) => onChange({ contextId: event.currentTarget.value })}
           error={problem('context_id')}
@@ -83,11 +83,11 @@ export function TaskFields(props: TaskFieldsProps) {
         />
       </div>
       <Project {...props} />
-      {/* What a schedule makes is always dispatched. */}
+      {/* Tasks of a schedule are always dispatched. */}
       {prefix === '' && (
         <Checkbox
           label="Auto-dispatch"
-          description="Agents take it by themselves. Otherwise it waits until somebody dispatches or leases it."
+          description="Agents take it automatically. Otherwise it waits until somebody dispatches or leases it."
           checked={draft.autoDispatch}
           onChange={(event) => onChange({ autoDispatch: event.currentTarget.checked })}
           data-testid="task-auto"
@@ -136,10 +136,10 @@ function Project({ draft, onChange, error, prefix }: TaskFieldsProps) {
       label="Project"
       description={
         proposes
-          ? 'What it proposes is committed to this project once a person approves it.'
+          ? 'Its change is committed to this project once a person approves it.'
           : 'It runs in the clone of this project.'
       }
-      placeholder={projects.length === 0 ? 'there is none yet' : 'none'}
+      placeholder={projects.length === 0 ? 'no project yet' : 'none'}
       data={choices}
       value={draft.project}
       onChange={(project) => onChange({ project })}

@@ -6,7 +6,7 @@ import { byName } from '../../format/order.ts';
 import { FIELDS, usedFields, type TaskSearch } from './task-filter.ts';
 import styles from './Tasks.module.css';
 
-/** A choice that is set stays among the choices, also when what it names is gone. */
+/** Keeps the chosen value among the choices, even when its thing is gone. */
 function choicesOf(
   known: readonly { value: string; label: string }[],
   chosen: string | undefined,
@@ -16,7 +16,7 @@ function choicesOf(
   return isThere ? sorted : [{ value: chosen, label: chosen }, ...sorted];
 }
 
-/** The filters besides status and words, each kept in the address. */
+/** The filters besides status and text, each stored in the address. */
 export function TaskFilters(props: {
   search: TaskSearch;
   nodes: readonly Node[];

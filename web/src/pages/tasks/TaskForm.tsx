@@ -36,7 +36,7 @@ export function TaskForm(props: {
       await navigate({ to: '/runtime/tasks/$taskId', params: { taskId: task.id } });
     },
     onError: (error) => {
-      // An earlier try was taken in after all, with what stood here then. What stands here now is another task.
+      // An earlier try succeeded after all, with the former text. The present text is another task.
       if (madeBefore(error) !== null) props.onChange((before) => ({ ...before, key: newKey() }));
     },
   });
@@ -57,11 +57,11 @@ export function TaskForm(props: {
       <WaitNotice draft={draft} />
       {made !== null && (
         <p className={styles.notice} role="status" data-testid="task-made-before">
-          Your first try was taken in as{' '}
+          Your first try was accepted as{' '}
           <Link to="/runtime/tasks/$taskId" params={{ taskId: made }} className="link">
             {made}
           </Link>
-          , as it was then. To make another task of what stands here now, press the button again.
+          , with the text of that time. To make another task with the present text, press the button again.
         </p>
       )}
       <div className={styles.end}>
@@ -81,13 +81,13 @@ export function TaskForm(props: {
   );
 }
 
-/** The task that an earlier try of this form made, when the API says so. */
+/** Returns the task that an earlier try of this form made, when the API reports one. */
 function madeBefore(error: Error | null): string | null {
   if (!(error instanceof ApiProblem) || error.code !== 'conflict') return null;
   return /\btask_[0-9a-f]{16}\b/.exec(error.message)?.[0] ?? null;
 }
 
-/** Says that a task will wait, where no node could take it now. */
+/** Says that a task will wait, when no node could take it now. */
 function WaitNotice({ draft }: { draft: TaskDraft }) {
   const nodes = useQuery(nodesQuery).data;
   const now = useNow();
@@ -102,13 +102,13 @@ function WaitNotice({ draft }: { draft: TaskDraft }) {
   if (fits) return null;
   const where =
     draft.node !== null
-      ? `${draft.node} does not take tasks at the moment`
+      ? `${draft.node} does not take tasks now`
       : pool !== '' && pool !== DEFAULT_POOL
-        ? `No node with the label ${pool} takes tasks at the moment`
+        ? `No node with the label ${pool} takes tasks now`
         : 'No node that runs tasks is online';
   return (
     <p className={styles.notice} role="status" data-testid="task-will-wait">
-      {where}. The task can be made all the same: it waits in the queue until one does.
+      {where}. You can create the task anyway: it waits in the queue until one does.
     </p>
   );
 }

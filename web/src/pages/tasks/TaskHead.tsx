@@ -9,7 +9,7 @@ import { LeaseClock } from './LeaseClock.tsx';
 import { TaskButtons } from './TaskButtons.tsx';
 import styles from './TaskPage.module.css';
 
-/** What the task is, how it stands, why, and what can be done with it. */
+/** A task's title, status, the reason for it, and its actions. */
 export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
   const { label, tone, note } = taskWords(task);
   return (

@@ -17,7 +17,7 @@ const PRIORITIES = [
 /** Where lists of choices open: inside the page's landmark. */
 const comboboxProps = { portalProps: { target: '#main' } };
 
-/** What of a task is rarely said: where it runs, when, and what it may use. */
+/** The rarely used settings of a task: where and when it runs, and its limits. */
 export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps) {
   const fleet = useQuery(enrolledNodesQuery).data ?? [];
   const nodes = fleet.map(({ id }) => id).sort(byName);
@@ -39,21 +39,21 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <Select
         label="Node"
-        description="Only this one may run it."
+        description="The only node that may run it."
         placeholder="whichever fits"
         data={nodes}
         value={draft.node}
         onChange={(node) => onChange({ node })}
         error={problem('worker_id')}
         clearable
-        clearButtonProps={{ 'aria-label': 'Whichever node fits' }}
+        clearButtonProps={{ 'aria-label': 'Clear the node' }}
         searchable={nodes.length > 12}
         limit={100}
         data-testid="task-node"
       />
       <Select
         label="Priority"
-        description="Of those that wait for the same nodes."
+        description="Orders the tasks that wait for the same nodes."
         data={PRIORITIES}
         value={draft.priority}
         onChange={(priority) => onChange({ priority: priority ?? '3' })}
@@ -63,7 +63,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <NumberInput
         label="Attempts"
-        description="1 to 10, until it is dead."
+        description="1 to 10. After the last failed one, the task is dead."
         placeholder="3"
         value={draft.attempts}
         onChange={(attempts) => onChange({ attempts })}
@@ -75,7 +75,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <NumberInput
         label="Time-out"
-        description="Seconds that one attempt may take, to 3,600."
+        description="The most seconds for one attempt, up to 3,600."
         placeholder="120"
         suffix=" s"
         value={draft.timeout}
@@ -88,7 +88,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <NumberInput
         label="Budget"
-        description="US dollars that one attempt may cost."
+        description="The most US dollars for one attempt."
         placeholder="no limit"
         prefix="$"
         value={draft.budget}
@@ -112,7 +112,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       )}
       <TagsInput
         label="Tags"
-        description="To find it by; its artifacts have them, too."
+        description="Labels for finding it. Its artifacts get them, too."
         value={[...draft.tags]}
         onChange={(tags) => onChange({ tags })}
         error={problem('tags')}
@@ -122,7 +122,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <Textarea
         label="Context hints"
-        description="One a line, put before the prompt: paths and globs in the project, or @memory/recent."
+        description="Lines before the prompt: paths and globs in the project, or @memory/recent, one a line."
         value={draft.hints}
         onChange={(event) => onChange({ hints: event.currentTarget.value })}
         error={problem('context_hints')}
@@ -135,7 +135,7 @@ export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps)
       />
       <TextInput
         label="Webhook"
-        description="An address that is told by a signed POST when the task has ended."
+        description="This address receives a signed POST when the task has ended."
         placeholder="https://example.org/hook"
         value={draft.webhook}
         onChange={(event) => onChange({ webhook: event.currentTarget.value })}

@@ -17,7 +17,7 @@ import { TaskHead } from './TaskHead.tsx';
 import styles from './TaskPage.module.css';
 import { Timeline } from './Timeline.tsx';
 
-/** One task: what it is, what it does at the moment, and what became of it. */
+/** One task: its settings, its present state, and its results. */
 export function TaskPage() {
   const { taskId } = useParams({ from: '/shell/runtime/tasks/$taskId' });
   const task = useQuery(taskQuery(taskId));
@@ -29,7 +29,7 @@ export function TaskPage() {
       {task.isPending && <Loading what="the task" />}
       {task.data === undefined && missing && (
         <Empty title="There is no such task" testId="task-missing">
-          No task has the id {taskId}. “Tasks” above lists those that are there.
+          No task has the id {taskId}. “Tasks” above lists all tasks.
         </Empty>
       )}
       {task.data === undefined && task.error !== null && !missing && (

@@ -8,7 +8,7 @@ import { RowButtons } from './TaskButtons.tsx';
 import styles from './Tasks.module.css';
 import { TaskStatusWords } from './TaskStatusWords.tsx';
 
-/** One task of the list. Drawn anew only when the task changed. */
+/** One task of the list. Redrawn only when the task changed. */
 export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
   const { id } = task;
   const { tone, label } = taskWords(task);
@@ -23,7 +23,7 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
         >
           {id}
         </Link>
-        {/* The same as in its column, for the eye alone. */}
+        {/* Repeats its column for narrow windows; hidden from screen readers. */}
         <span className={styles.narrow} aria-hidden>
           <Status tone={tone}>{label}</Status>
         </span>
@@ -55,7 +55,7 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
   );
 });
 
-/** Where a task without a worker is to run, in a word or two. */
+/** Returns where a task without a worker should run, in a word or two. */
 function wish({ requested_worker_id: node, pool, status }: Task): string {
   if (status !== 'queued') return '–';
   if (node !== null) return `only ${node}`;

@@ -2,7 +2,7 @@ import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Status } from '../../components/Status.tsx';
 import { TASK_STATUS_HELP, taskWords } from '../../format/task-words.ts';
 
-/** How a task stands, and below it what the status alone leaves open. */
+/** The status of a task, and below it what the status leaves open. */
 export function TaskStatusWords(props: {
   task: Pick<Task, 'status' | 'cancel_requested_at' | 'dispatched'>;
   testId: string;

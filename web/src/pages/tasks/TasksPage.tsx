@@ -10,7 +10,7 @@ import { StatusFilter } from './StatusFilter.tsx';
 import type { TaskSearch } from './task-filter.ts';
 import { TasksPanel } from './TasksPanel.tsx';
 
-/** The LLM tasks: found by status, place or words, made, and watched as they run. */
+/** The LLM tasks: filtered, created, and watched while they run. */
 export function TasksPage() {
   usePageTitle('Tasks');
   const search = useSearch({ from: '/shell/runtime/tasks' });

@@ -28,7 +28,7 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-/** The tasks that fit what is asked in the address, the newest first. `onChange` tells what is to be asked instead. */
+/** The tasks that match the address's filter, newest first. `onChange` receives the changed filter. */
 export function TasksPanel(props: {
   search: TaskSearch;
   onChange: (part: Partial<TaskSearch>, replace: boolean) => void;
@@ -98,13 +98,13 @@ function NoTask({ search }: { search: TaskSearch }) {
   if (Object.values(search).every((value) => value === undefined)) {
     return (
       <Empty title="No task yet" testId="tasks-empty">
-        A task is a prompt that a node runs with its agent program. Make one here, or by the API.
+        A task is a prompt that a node runs with its agent program. Press “New task”, or use the API.
       </Empty>
     );
   }
   return (
-    <Empty title="No task matches" testId="tasks-no-match">
-      None is what the filters above ask for.
+    <Empty title="Nothing matches these filters" testId="tasks-no-match">
+      Change or clear a filter above to see tasks.
     </Empty>
   );
 }

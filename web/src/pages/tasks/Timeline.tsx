@@ -8,7 +8,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { actionWords } from '../../format/task-words.ts';
 import styles from './TaskPage.module.css';
 
-/** What happened to a task, by the audit log, the newest first. */
+/** The events of a task in the audit log, newest first. */
 export function Timeline({ task }: { task: Task }) {
   const { data, error, isPending, refetch } = useQuery(taskAuditQuery(task.id));
   return (
@@ -20,7 +20,7 @@ export function Timeline({ task }: { task: Task }) {
         data !== undefined &&
         data.next !== null && (
           <Link to="/runtime/audit" search={{ correlation: task.id }} className="link">
-            All of it
+            Show all
           </Link>
         )
       }
@@ -29,7 +29,7 @@ export function Timeline({ task }: { task: Task }) {
       {data === undefined && error !== null && (
         <Failure what="The timeline" error={error} retry={refetch} testId="timeline-failure" />
       )}
-      {data !== undefined && data.rows.length === 0 && <p className="dim">Nothing is recorded yet.</p>}
+      {data !== undefined && data.rows.length === 0 && <p className="dim">No entry yet.</p>}
       {data !== undefined && data.rows.length > 0 && (
         <ol className={styles.timeline} data-testid="timeline">
           {data.rows.map((entry) => (

@@ -1,13 +1,13 @@
 import type { TaskDraft } from './task-draft.ts';
 
-/** A task that is being made. */
+/** The draft of a new task. */
 export interface NewTaskForm {
   readonly draft: TaskDraft;
-  /** Its `Idempotency-Key`: a double click, or another try after a lost answer, makes one task. */
+  /** Its `Idempotency-Key`: a double click, or another try after a lost answer, makes only one task. */
   readonly key: string;
 }
 
-/** A key that no other task has. Not `randomUUID`, which browsers offer only over HTTPS and on loopback. */
+/** Returns a unique key. Not `randomUUID`, which browsers offer only over HTTPS and on loopback. */
 export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -24,11 +24,11 @@ describe('a line as it is shown', () => {
     ['100 %\r', '100 %'],
     ['a\tb\u0007\u0000', 'a\tb'],
     ['<b>not markup</b>', '<b>not markup</b>'],
-  ])('%j is %j', (raw, text) => expect(shown(raw)).toBe(text));
+  ])('shows %j as %j', (raw, text) => expect(shown(raw)).toBe(text));
 });
 
 describe('the output of an attempt', () => {
-  it('puts lines together from pieces, and keeps the streams apart where they write in turns', () => {
+  it('joins lines from chunks, and separates streams that write in turns', () => {
     const view = appendOutput(NO_OUTPUT, [
       piece(0, 'one\ntw'),
       piece(1, 'warn', 'stderr'),
@@ -46,13 +46,13 @@ describe('the output of an attempt', () => {
     expect(view.lines.map(({ number }) => number)).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('takes out an escape sequence that came in two pieces', () => {
+  it('removes an escape sequence that arrived in two chunks', () => {
     const half = appendOutput(NO_OUTPUT, [piece(0, 'a\u001B[3')]);
     expect(texts(half)).toEqual(['stdout: a']);
     expect(texts(appendOutput(half, [piece(1, '1mb\n')]))).toEqual(['stdout: ab']);
   });
 
-  it('takes a piece once, however often it comes', () => {
+  it('accepts a chunk once, however often it arrives', () => {
     const once = appendOutput(NO_OUTPUT, [piece(0, 'a\n'), piece(1, 'b\n')]);
     expect(appendOutput(once, [piece(0, 'a\n'), piece(1, 'b\n')])).toBe(once);
     expect(texts(appendOutput(once, [piece(1, 'b\n'), piece(2, 'c\n')]))).toEqual([
@@ -62,7 +62,7 @@ describe('the output of an attempt', () => {
     ]);
   });
 
-  it('keeps the newest lines, counts those before, and goes on numbering', () => {
+  it('keeps the newest lines, counts the earlier ones, and continues the numbers', () => {
     const many = Array.from({ length: MAX_LINES + 7 }, (_, n) => `line ${n}\n`).join('');
     const view = appendOutput(NO_OUTPUT, [piece(0, many)]);
     expect([view.lines.length, view.cut]).toEqual([MAX_LINES, 7]);
@@ -72,7 +72,7 @@ describe('the output of an attempt', () => {
     expect(after.lines.at(-1)).toMatchObject({ number: MAX_LINES + 7, text: 'more' });
   });
 
-  it('breaks a line without an end, and loses nothing of it', () => {
+  it('splits an endless line, and loses nothing of it', () => {
     const long = 'x'.repeat(9_000);
     const view = appendOutput(appendOutput(NO_OUTPUT, [piece(0, long)]), [piece(1, 'end\n')]);
     expect(view.lines.length).toBeGreaterThan(2);

@@ -1,41 +1,41 @@
 import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
 
-/** One line of what a program writes. */
+/** One line of a program's output. */
 export interface OutputLine {
-  /** Counts from 0 over everything that was written. */
+  /** Counts from 0 over the whole output. */
   readonly number: number;
   readonly stream: OutputChunk['stream'];
-  /** As it is shown: without escape sequences, and of what overwrote itself the last. */
+  /** As it is shown: without escape sequences, and without overwritten text. */
   readonly text: string;
-  /** As it came, while more of the line may come; null once it has ended. */
+  /** As received, while more of the line may follow; null once it has ended. */
   readonly raw: string | null;
 }
 
 /** What is shown of an attempt's output. */
 export interface OutputView {
   readonly lines: readonly OutputLine[];
-  /** How many lines there were before those. */
+  /** How many earlier lines are not shown. */
   readonly cut: number;
-  /** The sequence number of the last piece. */
+  /** The sequence number of the last chunk. */
   readonly seq: number;
 }
 
 export const NO_OUTPUT: OutputView = { lines: [], cut: 0, seq: -1 };
 
-/** How many lines the page draws at most: the newest. */
+/** The most lines that the page draws: the newest ones. */
 export const MAX_LINES = 3_000;
-/** A line that is longer is broken: some programs write megabytes without one. */
+/** A longer line is split: some programs write megabytes without a line end. */
 const MAX_CHARS = 4_000;
 
-/** CSI, OSC and other escape sequences (ECMA-48), also one that is not whole yet at the end. */
+/** CSI, OSC and other escape sequences (ECMA-48), also an incomplete one at the end. */
 const ESCAPES =
   // oxlint-disable-next-line no-control-regex -- these are what is taken out
   /\u001B(?:\[[0-?]*[ -/]*(?:[@-~]|$)|\][^\u0007\u001B]*(?:\u0007|\u001B\\|$)|[ -/]*(?:[0-Z\\^-~]|$))/g;
-/** Control characters that mean nothing on a page; tab stays. */
+/** Control characters without a meaning on a page; tab stays. */
 // oxlint-disable-next-line no-control-regex -- these are what is taken out
 const CONTROLS = /[\u0000-\u0008\u000B-\u001F\u007F]/g;
 
-/** A line as a terminal would show it: of what was overwritten after a carriage return the last that says something. */
+/** Returns a line as a terminal would show it: of texts overwritten after a carriage return, the last non-empty one. */
 export function shown(raw: string): string {
   const plain = raw.replaceAll(ESCAPES, '');
   const written = plain.split('\r').filter((part) => part !== '');
@@ -43,7 +43,7 @@ export function shown(raw: string): string {
 }
 
 /**
- * What is shown after some more pieces came, in order. Pieces that were there already, as after a reconnection, change nothing.
+ * Adds further chunks, in order. Known chunks, as after a reconnection, change nothing.
  * @returns the same view when there is nothing new
  */
 export function appendOutput(view: OutputView, chunks: readonly OutputChunk[]): OutputView {
@@ -59,7 +59,7 @@ export function appendOutput(view: OutputView, chunks: readonly OutputChunk[]): 
     const pieces = text.split('\n');
     for (const [index, piece] of pieces.entries()) {
       const ended = index < pieces.length - 1;
-      // A stream goes on in its own open line, also when the other has written meanwhile.
+      // A stream continues its own open line, even if the other stream has written since.
       const at = index === 0 ? openLine(lines, stream) : -1;
       const raw = (lines[at]?.raw ?? '') + piece;
       if (raw === '' && !ended) continue;
@@ -81,12 +81,12 @@ export function appendOutput(view: OutputView, chunks: readonly OutputChunk[]): 
   return { lines: lines.slice(surplus), cut: view.cut + surplus, seq };
 }
 
-/** Where the line of a stream stands that has not ended; -1 when there is none. */
+/** Returns the index of a stream's open line; -1 when there is none. */
 function openLine(lines: readonly OutputLine[], stream: OutputChunk['stream']): number {
   return lines.findLastIndex((line) => line.raw !== null && line.stream === stream);
 }
 
-/** A line in parts that are not too long. */
+/** Splits a line into parts that are not too long. */
 function broken(raw: string): string[] {
   const parts: string[] = [];
   let rest = raw;

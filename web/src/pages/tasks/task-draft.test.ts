@@ -4,8 +4,8 @@ import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from './task-draft.ts'
 
 const draft = (part: Partial<TaskDraft>): TaskDraft => ({ ...EMPTY_TASK, prompt: 'Say hello.', ...part });
 
-describe('a task as a form has it', () => {
-  it('says nothing of what was not typed, and is dispatched', () => {
+describe('the draft of a task', () => {
+  it('leaves out what was not typed, and is dispatched', () => {
     expect(bodyOf(draft({}))).toEqual({
       prompt: 'Say hello.',
       desired_format: 'text',
@@ -15,7 +15,7 @@ describe('a task as a form has it', () => {
     });
   });
 
-  it('says all that was typed in the API’s words', () => {
+  it('sends all that was typed with the API’s names', () => {
     const full = draft({
       contextId: ' ctx ',
       agent: 'reviewer',
@@ -60,7 +60,7 @@ describe('a task as a form has it', () => {
       '"2027-02-30T10:00" names a day that is in no calendar.',
     ],
     [{ pool: '-' }, 'pool', 'must be 1 to 63 letters, digits, "_", "." or "-"'],
-  ])('says what is wrong with %j', (part, field, problem) =>
+  ])('reports what is wrong with %j', (part, field, problem) =>
     expect(problemsOf(draft(part))).toEqual([{ field, problem }]),
   );
 });

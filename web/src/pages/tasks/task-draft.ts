@@ -4,13 +4,13 @@ import { CreateTask } from '../../../../contract/tasks/tasks.ts';
 import { machineZone, parseTypedTime, TypedTimeError } from '../../../../contract/http/typed-time.ts';
 import type { NewTaskBody } from '../../api/task-calls.ts';
 
-/** The type of a result that is just kept. */
+/** The type of a result that is only stored. */
 export const RESULT_TYPE = 'LLM_RESULT';
 
-/** A number as Mantine's field has it: text while something unfinished is typed, empty for the API's own choice. */
+/** A number as Mantine's field holds it: text while an unfinished number is typed, empty for the API's default. */
 type Typed = number | string;
 
-/** A task as a form has it. */
+/** A task as a form edits it. */
 export interface TaskDraft {
   readonly prompt: string;
   readonly contextId: string;
@@ -28,7 +28,7 @@ export interface TaskDraft {
   readonly budget: Typed;
   readonly attempts: Typed;
   readonly tags: readonly string[];
-  /** As the browser's field for a local time has it. */
+  /** In the format of the browser's field for a local time. */
   readonly notBefore: string;
   readonly webhook: string;
 }
@@ -53,7 +53,7 @@ export const EMPTY_TASK: TaskDraft = {
   webhook: '',
 };
 
-/** The fields that the form shows problems beside, as the API calls them. */
+/** The fields that show their own problems, by the API's names. */
 export const TASK_FIELDS = [
   'prompt',
   'context_id',
@@ -72,13 +72,13 @@ export const TASK_FIELDS = [
   'webhook_url',
 ] as const;
 
-/** Those of them that stand among the options, which may be folded away. */
+/** Those of them that are among the options, which may be collapsed. */
 export const OPTION_FIELDS = TASK_FIELDS.slice(6);
 
 const given = (text: string): string | undefined => (text.trim() === '' ? undefined : text.trim());
 const numberOf = (typed: Typed): number | undefined => (typed === '' ? undefined : Number(typed));
 
-/** The lines of a text that say something. */
+/** Returns the non-empty lines of a text. */
 function linesOf(text: string): string[] {
   return text
     .split('\n')
@@ -86,7 +86,7 @@ function linesOf(text: string): string[] {
     .filter(Boolean);
 }
 
-/** The body that makes a task of a draft: it says nothing of what was not typed. */
+/** Returns the body that makes a task from a draft; it leaves out what was not typed. */
 export function bodyOf(draft: TaskDraft): NewTaskBody {
   const policy = { timeout_sec: numberOf(draft.timeout), budget: numberOf(draft.budget) };
   const hints = linesOf(draft.hints);
@@ -113,7 +113,7 @@ export function bodyOf(draft: TaskDraft): NewTaskBody {
   return withoutUndefined(all) as NewTaskBody;
 }
 
-/** The moment that the browser's date field holds; not a number, and why, where no single moment can be meant. */
+/** Returns the moment in the browser's date field; NaN, and the reason, when it names no single moment. */
 function readNotBefore(text: string): { time: number; problem: string | null } {
   try {
     return { time: parseTypedTime(text, { zone: machineZone(), now: Date.now() }), problem: null };
@@ -127,7 +127,7 @@ function withoutUndefined(fields: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** What is wrong with a draft, by the contract and by what only the form knows; nothing when it can be sent. */
+/** Returns what is wrong with a draft, by the contract and by the form's own rules; empty when it can be sent. */
 export function problemsOf(draft: TaskDraft): FieldProblem[] {
   const problems: FieldProblem[] = [];
   if (draft.prompt.trim() === '') problems.push({ field: 'prompt', problem: 'is missing' });
@@ -144,7 +144,7 @@ export function problemsOf(draft: TaskDraft): FieldProblem[] {
   return problems;
 }
 
-/** What a schema found wrong, as a person would say it. */
+/** Words a schema's problem for people. */
 function inWords(
   issue: NonNullable<ReturnType<typeof CreateTask.safeParse>['error']>['issues'][number],
 ): string {
@@ -161,11 +161,11 @@ function inWords(
   return issue.message;
 }
 
-/** What the fields of a task work with. */
+/** The props of a task's fields. */
 export interface TaskFieldsProps {
   readonly draft: TaskDraft;
   readonly onChange: (part: Partial<TaskDraft>) => void;
   readonly error: Error | null;
-  /** What stands before the API's names of the fields, where the task is part of something else. */
+  /** The prefix of the API's field names, where the task is part of something else. */
   readonly prefix: '' | 'task.';
 }

@@ -4,7 +4,7 @@ import type { TaskFilter } from '../../api/filters.ts';
 
 const text = z.string().min(1).optional().catch(undefined);
 
-/** What tasks are chosen by, as the page's address has it. */
+/** The filters of tasks in the page's address. */
 export const TaskSearch = z.object({
   status: TaskStatus.optional().catch(undefined),
   agent: text,
@@ -17,7 +17,7 @@ export const TaskSearch = z.object({
 });
 export type TaskSearch = z.infer<typeof TaskSearch>;
 
-/** The same in the API's words; only what is asked. */
+/** Returns the same for the API; only what is set. */
 export function filterOf(search: TaskSearch): TaskFilter {
   const all = {
     status: search.status,
@@ -32,10 +32,10 @@ export function filterOf(search: TaskSearch): TaskFilter {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** The filters that stand in fields of their own, which are folded away while none is used. */
+/** The filters with their own fields, which are collapsed while none is used. */
 export const FIELDS = ['agent', 'context', 'worker', 'project', 'pool', 'tag'] as const;
 
-/** How many of them are used. */
+/** Returns how many of them are used. */
 export function usedFields(search: TaskSearch): number {
   return FIELDS.filter((field) => search[field] !== undefined).length;
 }

@@ -4,17 +4,18 @@ import { outputAddress } from '../../api/task-calls.ts';
 import { useTabSeen } from '../../live/use-tab-seen.ts';
 import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
 
-/** Pieces are drawn together this often, in milliseconds. */
+/** How often chunks are drawn together, in milliseconds. */
 const BATCH_MS = 150;
-/** Pause before a stream that the server refused is tried again. The browser paces lost connections itself. */
+/** Pause before a refused stream is opened again. The browser paces lost connections itself. */
 const RETRY_MS = 3_000;
 
-/** `ended`: the attempt is over, and all that it wrote is here. */
+/** `ended`: the attempt is over, and all its output is here. */
 export type OutputState = 'connecting' | 'live' | 'reconnecting' | 'ended';
 
 /**
- * What one attempt at a task writes, as it comes while somebody looks at the tab. The caller gives another attempt another instance, by a key.
- * @returns what is shown, how the connection is, and whether there are lines before the first that came
+ * Returns the output of one attempt, as it arrives while the tab is visible. Another attempt needs another instance,
+ * by a key.
+ * @returns the shown lines, the state of the connection, and whether earlier lines exist
  */
 export function useOutput(
   task: string,
@@ -44,13 +45,13 @@ export function useOutput(
         waiting.push(OutputChunk.parse(JSON.parse(data)));
         batch ??= setTimeout(flush, BATCH_MS);
       });
-      // There are lines before those that it begins with; what is shown must not end before them.
+      // There are lines before the first one here, so what is shown must not end before them.
       opened.addEventListener('skipped', () => {
         setSkipped(true);
         setView(NO_OUTPUT);
       });
       opened.addEventListener('end', () => {
-        // Else the browser would come back, and be told the same again.
+        // Otherwise the browser would reconnect, and receive the same again.
         opened.close();
         setState('ended');
       });
