@@ -93,6 +93,8 @@ export interface World {
   spaces: readonly SpaceConfig[];
   /** Hears of every object of a mirror before a machine's engine puts it into the bucket. */
   onMirror: (machine: Machine, key: string, bytes: Buffer) => void;
+  /** Receives every mirror that a machine's engine downloads, as it arrives. */
+  onMirrorDownload: (machine: Machine, key: string, bytes: Buffer) => void;
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, a clock of its own. */
@@ -196,6 +198,7 @@ export class Machine {
             store: this.store,
             process: this.process,
             onPut: (key, bytes) => this.#world.onMirror(this, key, bytes),
+            onDownload: (key, bytes) => this.#world.onMirrorDownload(this, key, bytes),
           },
           signal,
         ),
