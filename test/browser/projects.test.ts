@@ -235,7 +235,7 @@ test('resets a clone with local work after the page says what would move', async
   await click(page, 'project-clone');
   await click(page, 'clone-reset-laptop');
   await see(page, 'clone-reset-why-laptop', 'the remote rewrote its history');
-  await see(page, 'clone-reset-moves-laptop', '2 commits of main that the remote has not, up to aaaaaaaa');
+  await see(page, 'clone-reset-moves-laptop', '2 commits of main that the remote lacks, up to aaaaaaaa');
   await see(page, 'clone-reset-moves-laptop', '1 changed or untracked file');
   const before = laptop.held.begun.reset;
   await click(page, 'confirm-cancel');
@@ -408,5 +408,5 @@ test('says what a project lacks where it is needed', async () => {
   await page.getByTestId('project-clone').hover();
   await page.getByText('It has no primary node: choose one under Edit').waitFor();
   expect(await page.getByTestId('project-memory-push').getAttribute('aria-disabled')).toBe('true');
-  await see(page, 'project-memory-none', 'make one that is named no-primary');
+  await see(page, 'project-memory-none', 'create one named no-primary');
 });

@@ -135,6 +135,7 @@ class History {
       membership: null,
       spaces: plan.second ? [SPACE, SECOND] : [SPACE],
       onMirror: (machine, key, bytes) => this.#mirrors?.judge(machine, key, bytes),
+      onMirrorDownload: (machine, key, bytes) => this.#mirrors?.noteDownload(machine, key, bytes),
     };
     this.#mirrors = plan.steps.some(isOfMirror)
       ? new Mirrors(this.#world, this.#model, this.#workload, plan.releases[0] ?? '')

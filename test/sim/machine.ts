@@ -93,6 +93,8 @@ export interface World {
   spaces: readonly SpaceConfig[];
   /** Called for every object of a mirror before a machine's engine stores it. */
   onMirror: (machine: Machine, key: string, bytes: Buffer) => void;
+  /** Receives every mirror that a machine's engine downloads, as it arrives. */
+  onMirrorDownload: (machine: Machine, key: string, bytes: Buffer) => void;
 }
 
 /** One simulated machine: a real claude-mem database, a real ledger, the real engine, and its own clock. */
@@ -202,6 +204,7 @@ export class Machine {
             store: this.store,
             process: this.process,
             onPut: (key, bytes) => this.#world.onMirror(this, key, bytes),
+            onDownload: (key, bytes) => this.#world.onMirrorDownload(this, key, bytes),
           },
           signal,
         ),

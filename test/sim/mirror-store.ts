@@ -15,6 +15,8 @@ export interface MirrorStoreOptions {
   readonly process: SimProcess;
   /** Called for every object before an engine stores it. */
   readonly onPut: (key: string, bytes: Buffer) => void;
+  /** Receives every database that an engine downloads, as it arrives. */
+  readonly onDownload: (key: string, bytes: Buffer) => void;
 }
 
 /**
@@ -55,7 +57,7 @@ export class SimMirrorStore implements LegacyStore {
   }
 
   async download(key: string, path: string): Promise<{ size: number; sha: string } | null> {
-    const { store, bucket } = this.#options;
+    const { store, bucket, onDownload } = this.#options;
     const fault = await this.#begin(['unavailable', 'slow', 'truncated-body', 'flipped-body']);
     if (fault === 'unavailable') throw unavailable(`read ${key}`);
     const whole = bucket.get(key);
@@ -63,6 +65,7 @@ export class SimMirrorStore implements LegacyStore {
     const bytes = damageBody(whole, fault, store.dice);
     this.#traffic.bytesDown += bytes.length;
     writeFileSync(path, bytes);
+    onDownload(key, bytes);
     return { size: bytes.length, sha: sha256(bytes) };
   }
 

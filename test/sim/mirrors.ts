@@ -60,6 +60,8 @@ export class Mirrors {
   readonly #workload: Workload;
   readonly #release: string;
   readonly #running = new Map<Machine, Running>();
+  /** What the mirrors hold that a machine downloaded in its present call. */
+  readonly #downloaded = new Map<Machine, Set<string>>();
   #original: Original | null = null;
 
   /** @param release of the original machine's claude-mem */
@@ -141,19 +143,30 @@ export class Mirrors {
     }
   }
 
+  /** Notes the memories that a machine may import from a mirror. */
+  noteDownload(machine: Machine, key: string, bytes: Buffer): void {
+    const space = this.#world.spaces.find(({ cid }) => key.includes(cid));
+    const held = space === undefined ? null : readDatabase(bytes);
+    if (space === undefined || held === null) return;
+    const downloaded = this.#downloaded.get(machine) ?? new Set<string>();
+    this.#downloaded.set(machine, downloaded);
+    for (const { identity, state } of held.found) if (isCovered(space, state)) downloaded.add(identity);
+  }
+
   /**
-   * Files new memories of a machine since a call. They came from a mirror, or claude-mem wrote them, so the machine
-   * must still send them.
+   * Files what a machine has from mirrors after a call. The machine has yet to send what is there now and was not there before: it came
+   * from a mirror, or claude-mem wrote it. What a mirror holds and is still not there may wait for its session. A later pull merges
+   * it as the machine's own, even if the machine no longer trusts its writer by then.
    */
   fileNewcomers(machine: Machine, before: ReadonlyMap<string, number>): void {
-    const newcomers = [...machine.counts()].filter(
+    const now = machine.counts();
+    const newcomers = [...now].filter(
       ([identity, count]) => count > (before.get(identity) ?? 0) && !machine.pending.has(identity),
     );
     for (const [identity, count] of newcomers) machine.pending.set(identity, count);
-    this.#model.tellsOf(
-      machine.node,
-      newcomers.map(([identity]) => identity),
-    );
+    const waiting = [...(this.#downloaded.get(machine) ?? [])].filter((identity) => !now.has(identity));
+    this.#downloaded.delete(machine);
+    this.#model.tellsOf(machine.node, [...newcomers.map(([identity]) => identity), ...waiting]);
   }
 
   /** Judges an object that an engine is about to store over another one. */
