@@ -8,10 +8,10 @@ import { RowWatch } from './claude-mem/row-watch.ts';
 import { detectSchema } from './claude-mem/schema.ts';
 import type { EngineOptions } from './engine-options.ts';
 import type { Opened } from './session.ts';
-import { ledgerFits } from './ledger/fits.ts';
+import { matchesDatabase } from './ledger/matches-database.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
-import { READS } from './format/operation.ts';
+import { FORMAT_VERSION } from './format/operation.ts';
 import { isRestored } from './restore/restore.ts';
 import { fileAt } from './restore/swap.ts';
 import { ScannedRows } from './detect/scanned-rows.ts';
@@ -53,7 +53,7 @@ export class OpenFiles {
       const schema = detectSchema(db, databasePath);
       lock = lockDatabase(databasePath, lockDirectory);
       const ledger = new Ledger(ledgerPath, ruleSet);
-      ledger.atomically(() => ledger.inbox.fetchAgainSince(READS));
+      ledger.atomically(() => ledger.inbox.fetchAgainSince(FORMAT_VERSION));
       const reader = new RowReader(db, schema);
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
       this.#generation += 1;
@@ -111,7 +111,7 @@ export class OpenFiles {
     const file = fileAt(path);
     const before = ledger.meta(FILE);
     const isAnother = before !== null && before !== file && !isRestored(ledger, file);
-    if (!ledgerFits(opened, depth, isAnother)) {
+    if (!matchesDatabase(opened, depth, isAnother)) {
       this.#options.log?.(`${path} is not the database of its ledger (restored?); the ledger is reset`);
       ledger.reset();
       this.#generation += 1;

@@ -18,7 +18,7 @@ export const MAX_BYTES = 4 * 1024 * 1024;
  * Limits for an unpacked segment, against zstd bombs. Above the largest prompt ever seen (19 MB), and below
  * the memory thread's limit (agent/memory/memory-host.ts).
  */
-const MAX_UNPACKED = 64 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 const MAX_LINES = 2 * MAX_OPERATIONS;
 
 /** zstd level 3: 246 MB/s at ratio 4.0 on memory rows; higher levels cost more than they save. */
@@ -195,7 +195,7 @@ export function readLines(
   if (header.operations > MAX_LINES) {
     throw new Error(`it is to hold ${header.operations} operations, where at most ${MAX_LINES} are allowed`);
   }
-  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED });
+  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES });
   // Count before splitting: millions of empty lines would exceed the memory.
   const count = countLines(text);
   if (count !== header.operations) {

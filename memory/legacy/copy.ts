@@ -161,7 +161,7 @@ class Narrowing {
     for (const kind of KINDS.toReversed()) {
       for (let last = 0; ;) {
         signal.throwIfAborted();
-        const rows = this.#reader.after(kind, last, PAGE);
+        const rows = this.#reader.readAfter(kind, last, PAGE);
         last = rows.at(-1)?.id ?? last;
         changed = this.#db.transaction(() => this.#page(kind, rows))() || changed;
         progress(`looking through the copy: ${SHAPES[kind].table} ${last}`);

@@ -1,10 +1,10 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory/memory.ts';
-import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/merge-context.ts';
@@ -107,7 +107,7 @@ export class SnapshotMerge {
       const shared = this.#sharedTimes(kind);
       for (let last = 0; ;) {
         session.signal.throwIfAborted();
-        const rows = reader.after(kind, last, PAGE);
+        const rows = reader.readAfter(kind, last, PAGE);
         last = rows.at(-1)?.id ?? last;
         const operations: FullOperation[] = [];
         for (const row of rows) {
@@ -150,7 +150,7 @@ export class SnapshotMerge {
     else if (outcome !== 'waiting') this.#result.present += 1;
     // The row of a stub session lies below the ids already considered for sending, so it must be queued.
     if (before !== null && outcome === 'updated') {
-      ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE);
+      ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE_PART);
     }
     return outcome;
   }
@@ -158,7 +158,7 @@ export class SnapshotMerge {
   /** Returns the operation for a row, unless the row is here or was deleted here. */
   #missing(row: MemoryRow, shared: ReadonlySet<Value>): FullOperation | null {
     const { kind, set, of, mem, extra } = row;
-    const name = nameOf(of);
+    const name = namedSession(of);
     const ordinal = this.#ordinal(row, shared);
     const raw = memoryKey(kind, set, name, ordinal);
     // The fleet knows a memory with secrets by its redacted key.
@@ -195,7 +195,7 @@ export class SnapshotMerge {
   /** Distinguishes true twins of the snapshot, as freeKey (scan.ts) does for local rows. */
   #ordinal(row: MemoryRow, shared: ReadonlySet<Value>): number {
     if (row.kind === 'session' || !shared.has(row.set['created_at_epoch'] ?? null)) return 0;
-    const key = memoryKey(row.kind, row.set, nameOf(row.of)).toString('hex');
+    const key = memoryKey(row.kind, row.set, namedSession(row.of)).toString('hex');
     const ordinal = this.#twins.get(key) ?? 0;
     this.#twins.set(key, ordinal + 1);
     return ordinal;

@@ -1,11 +1,11 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { LINK, UNITS } from '../format/kinds.ts';
-import { LIFE } from '../format/kinds.ts';
+import { LINK_REGISTER, UNITS } from '../format/kinds.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { FullOperation, Operation, UpdateOperation } from '../format/operation.ts';
 import { trustIn } from '../space/trust.ts';
 import { versionText, type Version } from '../format/versions.ts';
 
-/** A write of a memory: all of it (`unit` null), one of its registers, or its life (LIFE). */
+/** A write of a memory: all of it (`unit` null), one of its registers, or its life (LIFE_REGISTER). */
 export interface Write {
   readonly key: Buffer;
   readonly unit: string | null;
@@ -29,7 +29,7 @@ export function isAccepted(operation: Operation, accepts: Accepts): boolean {
 
 function unitsOf(operation: Operation): (string | null)[] {
   if (operation.type === 'full') return [null];
-  return operation.type === 'delete' ? [LIFE] : unitsIn(operation).map(({ name }) => name);
+  return operation.type === 'delete' ? [LIFE_REGISTER] : unitsIn(operation).map(({ name }) => name);
 }
 
 /** Returns the parts of a memory that an update contains. */
@@ -79,13 +79,13 @@ export function judge(operation: FullOperation, accepts: Accepts): Judged {
   const written = new Map(operation.written);
   const updates = new Map<string, UpdateOperation>();
   for (const [unit, version] of refused) {
-    if (unit === LIFE) {
+    if (unit === LIFE_REGISTER) {
       written.delete(unit);
       continue;
     }
     const id = versionText(version);
     const update = updates.get(id) ?? { type: 'update', kind, key, version, of: null, up: {} };
-    const isLink = unit === LINK;
+    const isLink = unit === LINK_REGISTER;
     updates.set(id, {
       ...update,
       of: isLink ? operation.of : update.of,

@@ -1,5 +1,5 @@
 import { UNITS } from '../format/kinds.ts';
-import { DEATH, WHOLE } from '../ledger/dirty.ts';
+import { DELETION_PART, WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../format/operation.ts';
 import { redactRow } from '../space/redact.ts';
@@ -35,7 +35,7 @@ export class Deletions {
     if (order <= 0) {
       if (isKnownIn(entity, this.#tools.context.space.id) || order === 0) return this.#tools.noted(entity);
       // This space knows only a former deletion, so it gets the later state.
-      this.#tools.tellHere(entity, entity.dead ? DEATH : WHOLE);
+      this.#tools.tellHere(entity, entity.dead ? DELETION_PART : WHOLE_PART);
       return 'same';
     }
     const { row } = entity;
@@ -151,7 +151,7 @@ export class Deletions {
     this.#tools.ledger.entities.bury(known, operation.version, operation.kept, stub);
     this.#tools.ledger.inbox.setExtra(operation.key, null);
     const noted = this.#tools.noted(known);
-    this.#tools.changes.tell(known, DEATH, this.#tools.context.space.id);
+    this.#tools.changes.queueParts(known, DELETION_PART, this.#tools.context.space.id);
     return noted;
   }
 }

@@ -5,11 +5,11 @@ import { OWN_ORIGIN, type MemoryRow } from '../claude-mem/read.ts';
 import { contentHash } from '../claude-mem/write.ts';
 import { keyColumns } from '../format/keys.ts';
 import type { Kind } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import type { Entity } from '../ledger/entities.ts';
 import { sessionNameOf, type FullOperation } from '../format/operation.ts';
 import type { LocalSession } from './sessions.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 import { mergeStub } from './merge-stub.ts';
 import { PendingRows, type PendingRow } from './pending-rows.ts';
 import { isRefusal } from './is-refusal.ts';
@@ -80,7 +80,7 @@ export class Inserts {
     this.#tools.ledger.entities.saveWritten(key, operation.written);
     this.#tools.remark(kind, id);
     this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, key);
-    if (entity !== null) this.#tools.changes.tell(saved, WHOLE, this.#tools.context.space.id);
+    if (entity !== null) this.#tools.changes.queueParts(saved, WHOLE_PART, this.#tools.context.space.id);
     return 'inserted';
   }
 
@@ -104,8 +104,8 @@ export class Inserts {
     ledger.entities.saveWritten(key, written);
     this.#tools.remark('session', row.id);
     ledger.inbox.unpark(context.space.id, key);
-    changes.tell(saved, parts);
-    if (entity.dead) changes.tell(saved, WHOLE, context.space.id);
+    changes.queueParts(saved, parts);
+    if (entity.dead) changes.queueParts(saved, WHOLE_PART, context.space.id);
     return 'updated';
   }
 
@@ -200,7 +200,7 @@ export class Inserts {
     if (first === undefined || last === undefined) return new Map();
     const { context, reader } = this.#tools;
     this.#auditReader ??= new AuditReader(context.db, context.schema, reader);
-    const rows = this.#auditReader.after(kind, first - 1, last - first + 1, madeOf);
+    const rows = this.#auditReader.readAfter(kind, first - 1, last - first + 1, madeOf);
     return new Map(rows.map(({ id, mark }) => [id, mark]));
   }
 
@@ -241,7 +241,7 @@ export class Inserts {
     const { ledger, reader } = this.#tools;
     this.#hasReplicas ??= reader.hasReplicas('prompt');
     if (!this.#hasReplicas) return null;
-    for (const id of reader.likePrompts({ set: row })) {
+    for (const id of reader.idsOfSamePrompt({ set: row })) {
       const other = reader.byId('prompt', id);
       if (other?.isReplica !== true) continue;
       const entity = ledger.entities.byRow('prompt', id);
@@ -289,5 +289,5 @@ export class Inserts {
 
 /** Returns whether two observations are the same memory; ignores their hashes. */
 function sameText(a: Row, b: Row): boolean {
-  return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+  return keyColumns('observation').every((column) => isSameValue(a[column] ?? null, b[column] ?? null));
 }

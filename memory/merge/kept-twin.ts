@@ -45,7 +45,7 @@ export function findKept(
     for (const way of WAYS) if (signature[way] !== 0) found[way].set(signature[way], null);
   }
 
-  for (const like of ledger.marks.like(kind, likenessSlots(kind), found)) {
+  for (const like of ledger.marks.findAlike(kind, likenessSlots(kind), found)) {
     if (isGone.has(like.row)) continue;
     let key: Buffer | null | undefined;
     for (const way of WAYS) {

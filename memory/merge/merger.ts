@@ -1,11 +1,11 @@
 import { errorMessage } from '../../contract/errors.ts';
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { ordinalOf } from '../format/keys.ts';
-import { DEATH } from '../ledger/dirty.ts';
+import { DELETION_PART } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
   sessionNameOf,
-  valuesOf,
+  registerValuesOf,
   type FullOperation,
   type Operation,
   type UpdateOperation,
@@ -124,7 +124,7 @@ export class Merger {
     if (operation.mem !== null) this.#tools.ledger.inbox.addAlias(operation.mem, operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
-        if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.tellHere(entity, DEATH);
+        if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.tellHere(entity, DELETION_PART);
         return this.#tools.noted(entity);
       }
       const stub = this.#rowOf(operation, entity);
@@ -155,7 +155,7 @@ export class Merger {
       origin: null,
       version: UNVERSIONED,
     };
-    const values = valuesOf(this.#tools.names.rowToLocal(operation.set), operation.of);
+    const values = registerValuesOf(this.#tools.names.rowToLocal(operation.set), operation.of);
     const units = new Map(operation.written);
     for (const [unit, version] of operation.written) {
       if (!isNobody(version)) continue;
@@ -187,7 +187,7 @@ export class Merger {
     const row = this.#tools.reader.byId(operation.kind, entity.row);
     if (row === null) return this.#goneHere(incoming, entity);
     if (this.#isAnother(entity, row)) return this.#applyUpdate(incoming);
-    const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
+    const values = registerValuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
     const units = new Map(unitsIn(operation).map(({ name }) => [name, operation.version]));
     return this.#updates.mergeInto(incoming, entity, row, {
       values,
@@ -223,11 +223,11 @@ export class Merger {
     const at = set['created_at_epoch'];
     if (typeof at !== 'number' || !isRedacted(set)) return null;
     const { reader, ledger } = this.#tools;
-    for (const id of reader.writtenAt(kind, at)) {
+    for (const id of reader.idsWrittenAt(kind, at)) {
       const row = reader.byId(kind, id);
       if (row === null) continue;
       const forms = publishedForms(row.set, ledger.ruleSet);
-      if (forms.some((form) => ordinalOf(key, kind, form, nameOf(row.of)) !== null)) return row;
+      if (forms.some((form) => ordinalOf(key, kind, form, namedSession(row.of)) !== null)) return row;
     }
     return null;
   }

@@ -31,7 +31,7 @@ export class Newcomers {
     for (const [kind, named] of this.#named) {
       const high = this.#reader.maxId(kind);
       for (let from = named; from < high;) {
-        const rows = this.#reader.after(kind, from, PAGE);
+        const rows = this.#reader.readAfter(kind, from, PAGE);
         for (const row of rows) nameRow(this.#context, row);
         from = rows.at(-1)?.id ?? high;
       }

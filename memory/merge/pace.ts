@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
-import { canSeeHolders, holdersOf, timesOpenHere } from '../claude-mem/holders.ts';
+import { canSeeHolders, holdersOf, countOwnHandles } from '../claude-mem/holders.ts';
 
 /**
  * Longest hold of claude-mem's write lock while another process uses the database, in milliseconds. The
@@ -58,7 +58,9 @@ export class Pace {
     if (now - this.#lookedAt >= LOOK_EVERY_MS) {
       this.#lookedAt = now;
       this.#isAlone =
-        canSeeHolders() && holdersOf(this.#path).length === 0 && timesOpenHere(this.#path) <= OWN_CONNECTIONS;
+        canSeeHolders() &&
+        holdersOf(this.#path).length === 0 &&
+        countOwnHandles(this.#path) <= OWN_CONNECTIONS;
     }
     return this.isAlone ? HOLD_ALONE_MS : HOLD_MS;
   }

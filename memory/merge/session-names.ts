@@ -1,4 +1,4 @@
-import { nameOf } from '../claude-mem/read.ts';
+import { namedSession } from '../claude-mem/read.ts';
 import type { SyncSession } from '../session.ts';
 import { sessionKey } from './sessions.ts';
 
@@ -23,11 +23,11 @@ export function settleSessionNames({
   if (settled === high) return;
   // Ids lower than before: the ledger was recreated.
   for (let from = settled > high ? 0 : settled; from < high;) {
-    const rows = reader.after('session', from, PAGE).filter(({ id }) => id <= high);
+    const rows = reader.readAfter('session', from, PAGE).filter(({ id }) => id <= high);
     from = rows.at(-1)?.id ?? high;
     ledger.atomically(() => {
       for (const { id, of } of rows) {
-        const name = nameOf(of);
+        const name = namedSession(of);
         const entity = name === null ? null : ledger.entities.byKey(sessionKey(name));
         if (entity === null || entity.row === null || entity.row === id) continue;
         if (reader.byId('session', entity.row) === null) changes.replace(entity, id);

@@ -1,5 +1,5 @@
 import type { Ledger } from '../ledger/ledger.ts';
-import { LIFE } from '../format/kinds.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { SignedWrite } from '../ledger/signers.ts';
 import { isNobody } from './accepted.ts';
 import type { Operation } from '../format/operation.ts';
@@ -22,7 +22,7 @@ function writesOf(operation: Operation): SignedWrite[] {
   const { key, version } = operation;
   switch (operation.type) {
     case 'delete':
-      return [{ key, unit: LIFE, version }];
+      return [{ key, unit: LIFE_REGISTER, version }];
     case 'update':
       return Object.keys(operation.up).map((unit) => ({ key, unit, version }));
     case 'full':

@@ -1,14 +1,14 @@
 import { canonicalJson } from '../format/canonical-json.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import { differingColumns, foldLattices } from './fold.ts';
-import { LINK, UNITS, registersOf, type Kind, type Unit } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { LINK_REGISTER, UNITS, registersOf, type Kind, type Unit } from '../format/kinds.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
-import { LIFE } from '../format/kinds.ts';
-import { linkedSession, valuesOf, type Operation, type SessionRef } from '../format/operation.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
+import { linkedSession, registerValuesOf, type Operation, type SessionRef } from '../format/operation.ts';
 import { publishedForms } from '../space/redact.ts';
 import { mergeRegisters, type Registers, type Written } from '../format/registers.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 import { compareVersions, type Version } from '../format/versions.ts';
 import { isNobody } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
@@ -49,13 +49,14 @@ export class Updates {
     for (const name of merged.taken) {
       // If the space would receive the incoming value from the local row, nothing differs: a local project
       // name or secret stays.
-      const same = name in row.set && told.some((form) => sameValue(form[name] ?? null, heard[name] ?? null));
-      if (name !== LINK && !same) changes[name] = said.values[name] ?? null;
+      const same =
+        name in row.set && told.some((form) => isSameValue(form[name] ?? null, heard[name] ?? null));
+      if (name !== LINK_REGISTER && !same) changes[name] = said.values[name] ?? null;
     }
     const differing = this.#hasColumns(kind, changes, row);
 
-    if (merged.taken.includes(LINK)) {
-      const moved = this.#move(incoming, row, linkedSession(said.values[LINK]));
+    if (merged.taken.includes(LINK_REGISTER)) {
+      const moved = this.#move(incoming, row, linkedSession(said.values[LINK_REGISTER]));
       if (moved === 'waits') return 'waiting';
       Object.assign(differing, moved);
     }
@@ -70,21 +71,21 @@ export class Updates {
     }
     this.#tools.writer.update(kind, row.id, differing);
     const saved = this.#tools.saved(operation, current, row.id, origin, merged.written.base);
-    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE_REGISTER) : undefined;
     const isLater =
-      reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
+      reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.rebornAt(current)) > 0;
     const units = new Map([...merged.written.units, ...courseWritten(kind, local.written, said.written)]);
     // A held-back operation begins the new life only when it is folded in. Recorded earlier, its rebirth
     // would look old by then.
     const begins = isLater && !held;
-    if (begins) units.set(LIFE, reborn);
+    if (begins) units.set(LIFE_REGISTER, reborn);
     this.#tools.ledger.entities.saveWritten(operation.key, units);
     const now = Object.keys(differing).length > 0 ? this.#tools.remark(kind, row.id) : row;
     const changed = UNITS[kind].filter(
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
     );
     const { id } = this.#tools.context.space;
-    this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
+    this.#tools.changes.queueParts(saved, bitsOf(kind, changed), id);
     // Progress merged earlier may predate the new life, so it is sent to the fleet and all nodes converge.
     if (begins && kind === 'session') {
       this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
@@ -94,7 +95,7 @@ export class Updates {
       // This space did not have the memory from here, so it gets what was written in other spaces or earlier.
       const knowsMore = !sameWrites(merged.written, said.written) || hasMoreCourse(now, said);
       if (current.version.counter > 0 && !isKnownIn(current, id) && knowsMore)
-        this.#tools.tellHere(saved, WHOLE);
+        this.#tools.tellHere(saved, WHOLE_PART);
     }
     // The held-back progress is folded in when the worker has finished the session.
     if (held) return this.#tools.wait(operation, origin, 'its session is in use here');
@@ -113,8 +114,8 @@ export class Updates {
    * after it.
    */
   #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
-    const born = this.#tools.ledger.entities.bornOf(entity);
-    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const born = this.#tools.ledger.entities.rebornAt(entity);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE_REGISTER) : undefined;
     if (reborn !== undefined && compareVersions(reborn, born) > 0) {
       const since = this.#courseSince(entity, reborn);
       const kept = pick(
@@ -188,7 +189,10 @@ export class Updates {
     const complete = registersOf(row.kind).every((column) => columns.has(column));
     const kept = complete ? {} : (this.#tools.ledger.inbox.extraOf(entity.key) ?? {});
     const written: Written = this.#tools.ledger.entities.writtenOf(entity);
-    return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };
+    return {
+      values: { ...kept, ...registerValuesOf(row.set, row.kind === 'session' ? null : row.of) },
+      written,
+    };
   }
 
   /**
@@ -230,7 +234,7 @@ function sameWrites(a: Written, b: Written): boolean {
   return (
     compareVersions(a.base, b.base) === 0 &&
     [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
-      if (name === LIFE) return true;
+      if (name === LIFE_REGISTER) return true;
       const [first, second] = [a.units.get(name), b.units.get(name)];
       return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
     })

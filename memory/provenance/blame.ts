@@ -58,5 +58,5 @@ export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
 
 function writerOf(ledger: Ledger, write: SignedWrite): Writer {
   const { node, hlc } = write.version;
-  return { node, at: timeOf(hlc), signer: ledger.signers.other(write) };
+  return { node, at: timeOf(hlc), signer: ledger.signers.otherSignerOf(write) };
 }

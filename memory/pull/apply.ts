@@ -55,11 +55,11 @@ export async function applyStaged(
   ledger.atomically(() => {
     ledger.inbox.holdFrom(space.id, distrusted);
     ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
-    for (const { id, node, stored: at } of ledger.inbox.guarded(space.id)) {
+    for (const { id, node, stored: at } of ledger.inbox.listGuarded(space.id)) {
       if (letsThrough(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
     }
   });
-  if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
+  if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.countWaiting(space.id) === 0) return applied;
 
   const batches = merging.batches();
   const merged: Merged = (outcomes, refused) => {
@@ -74,7 +74,7 @@ export async function applyStaged(
     merged(outcomes, refused);
   };
   const apply = (merger: Merger, { operation, staged }: StagedOperation): Outcome => {
-    clock.hear(operation.version.hlc);
+    clock.receive(operation.version.hlc);
     const outcome = merger.apply(operation, staged.id, false);
     // A snapshot carries the writes of every node under one signature, which does not prove who wrote what.
     const isSigned = staged.node !== session.identity.node && !staged.epoch.startsWith('snap');
@@ -85,7 +85,7 @@ export async function applyStaged(
 
   // Retries are not new operations. Rows that still wait are counted once, from the ledger.
   const waiting = ledger.inbox
-    .waiting(space.id)
+    .listWaiting(space.id)
     .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
   waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
   const retry = (merger: Merger, entry: (typeof waiting)[number]): Outcome => {
@@ -97,7 +97,7 @@ export async function applyStaged(
     return outcome;
   };
   await batches.run(readAlready(waiting), retry, merged);
-  applied.waiting = ledger.inbox.waitingCount(space.id);
+  applied.waiting = ledger.inbox.countWaiting(space.id);
   return applied;
 }
 

@@ -22,7 +22,7 @@ import {
 } from '../push/publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { publicKeyOf } from '../format/signing.ts';
+import { parsePublicKey } from '../format/signing.ts';
 import { objectionTo } from '../space/membership.ts';
 import { trustIn } from '../space/trust.ts';
 
@@ -147,7 +147,7 @@ async function fetchFrom(
     session.signal.throwIfAborted();
     const previous = { ...name, seq: name.seq - 1 };
     const isDoubtful = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
-    if (isDoubtful && ledger.coverage.filedAt(space.id, previous).every(isRefused)) {
+    if (isDoubtful && ledger.coverage.listSegmentsAt(space.id, previous).every(isRefused)) {
       refuse(name);
       continue;
     }
@@ -189,8 +189,8 @@ async function fetchFrom(
     fetched.segments += 1;
     // A segment bears this node's name but is not in its ledger: the ledger was rolled back, or this machine
     // is a copy. A new incarnation keeps the two histories apart.
-    if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
-      ledger.spaces.beginEpoch(space.cid, session.now());
+    if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).incarnation) {
+      ledger.spaces.beginIncarnation(space.cid, session.now());
     }
     if (fetched.segments % STAGED_TOGETHER === 0) await onStaged();
   }
@@ -249,11 +249,11 @@ async function healOwn(
   const { ledger, identity, store } = session;
   const space = ledger.spaces.get(cid);
   const held = new Set(everything.get(identity.node)?.map(segmentName));
-  const lost = ledger.inbox.own(space.id, identity.node).some((name) => !held.has(segmentName(name)));
+  const lost = ledger.inbox.listOwn(space.id, identity.node).some((name) => !held.has(segmentName(name)));
   ledger.atomically(() => {
     if (lost) {
       ledger.forgetSpace(space.id);
-      ledger.spaces.beginEpoch(cid, session.now());
+      ledger.spaces.beginIncarnation(cid, session.now());
     } else if (space.seq > 0 && !heads.has(identity.node)) {
       ledger.spaces.setHeadEtag(space.id, '');
     }
@@ -297,7 +297,7 @@ export async function verifyFetched(
   const { certificate, unreadable } = await findCertificate(session, cid, name.node, header.key_id);
   if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
-  verifySegment(segment, cid, publicKeyOf(certificate.public_key));
+  verifySegment(segment, cid, parsePublicKey(certificate.public_key));
   const objection = objectionTo(session.membership, {
     cid,
     node: name.node,

@@ -3,12 +3,12 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { readAcks, type Ack } from './acks.ts';
 import { parseSegmentName, segmentKey, segmentName, type SegmentName } from '../format/layout.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { isSignedAs, openSegment, readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { publicKeyOf } from '../format/signing.ts';
+import { parsePublicKey } from '../format/signing.ts';
 import { trustIn } from '../space/trust.ts';
 
 /**
@@ -52,7 +52,7 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       if (held.keys.length === 0) continue;
       const heals = new Set([...healsNext(session, cid), damaged, ...held.heals]);
       ledger.atomically(() => {
-        for (const key of held.keys) ledger.dirty.mark(space.id, key, WHOLE);
+        for (const key of held.keys) ledger.dirty.mark(space.id, key, WHOLE_PART);
         answered.add(report);
         ledger.setMeta(answeredName(cid), JSON.stringify([...answered]));
         ledger.setMeta(healsName(cid), JSON.stringify([...heals]));
@@ -71,7 +71,7 @@ async function isOwnFormer(
 ): Promise<boolean> {
   if (name.node !== identity.node) return false;
   const bytes = await store.get(segmentKey(cid, name));
-  return bytes !== null && isSignedAs(name, bytes, publicKeyOf(identity.certificate.public_key));
+  return bytes !== null && isSignedAs(name, bytes, parsePublicKey(identity.certificate.public_key));
 }
 
 /** Returns the segments that the next push heals. */
@@ -131,7 +131,7 @@ async function contentsOf(
   const { keys, heals } = read ?? {
     // The segment cannot be read, so all memories of its node are sent again, which heals every damaged
     // segment of that node.
-    keys: ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node),
+    keys: ledger.entities.keysSentBy(name.node, space.id, name.node === identity.node),
     heals: ack.damaged.filter((each) => parseSegmentName(each)?.node === name.node),
   };
   const known = keys.filter((key) => {

@@ -1,9 +1,9 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
 import type { Exclusion, SpaceProjects } from '../space/names.ts';
 import { publishedForms, redactRow } from '../space/redact.ts';
 import { keyColumns, ordinalOf } from '../format/keys.ts';
@@ -111,7 +111,7 @@ export class Outgoing {
         ...set,
         ...Object.fromEntries(columns.map((column) => [column, form[column] ?? null])),
       };
-      const ordinal = ordinalOf(key, row.kind, former, nameOf(row.of));
+      const ordinal = ordinalOf(key, row.kind, former, namedSession(row.of));
       if (ordinal !== null) return { set: former, ordinal };
     }
     return null;
@@ -133,7 +133,7 @@ export class Outgoing {
     const known = this.#adopted.get(row.sessionId);
     if (known !== undefined) return known;
     const found = this.#reader
-      .adoptedFrom(row.sessionId)
+      .projectsMergedInto(row.sessionId)
       .map((merged) => this.#projects.exclusionOf({ project: row.project, merged }))
       .find((exclusion) => exclusion !== null);
     this.#adopted.set(row.sessionId, found ?? null);
@@ -147,7 +147,7 @@ export class Outgoing {
 
   /** Returns whether to withhold from the space that a deleted memory is live again. */
   isKeptBack(key: Buffer, row: MemoryRow): boolean {
-    return this.isExcluded(row) && (this.#ledger.dirty.untold(this.#space, key) & WHOLE) !== 0;
+    return this.isExcluded(row) && (this.#ledger.dirty.pendingParts(this.#space, key) & WHOLE_PART) !== 0;
   }
 
   /** Returns which of a memory's parts are withheld while its project is excluded, as bits. */
@@ -157,7 +157,7 @@ export class Outgoing {
 
   #withheldOf(key: Buffer, row: MemoryRow): ReadonlySet<string> {
     if (!this.isExcluded(row)) return NOTHING;
-    const bits = this.withheldOf(row, this.#ledger.dirty.untold(this.#space, key));
+    const bits = this.withheldOf(row, this.#ledger.dirty.pendingParts(this.#space, key));
     return new Set(
       UNITS[row.kind].filter((_unit, index) => (bits & (1 << index)) !== 0).map(({ name }) => name),
     );

@@ -1,4 +1,4 @@
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { ordinalOf } from '../format/keys.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -31,7 +31,7 @@ export function publishedAs(
 ): PublishedAs {
   const { kind } = row;
   const { set } = told;
-  const name = nameOf(row.of);
+  const name = namedSession(row.of);
   /** Whether this space may know the memory. After a loss in the store, no one knows which space did. */
   const isOfSpace = (each: Entity): boolean => isKnownIn(each, space) || each.spaces === 0;
   const isPublished = entity.version.counter > 0;

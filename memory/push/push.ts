@@ -37,7 +37,7 @@ export async function sendUnsent(
   const { cid } = config;
   const { ledger, now } = session;
   const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
-  if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
+  if (ledger.spaces.get(cid).incarnation === null) ledger.spaces.beginIncarnation(cid, now());
   await publishCertificate(session, cid);
   const flush = (): Promise<void> => flushOutbox(session, config, pushed, progress);
   // Segments left by an earlier try go first. After that, one segment is uploaded while the next one is made.
@@ -99,7 +99,7 @@ async function makeSegment(
     ledger.atomically(note);
     return { isFiled: false, more, withheld };
   }
-  const epoch = space.epoch;
+  const epoch = space.incarnation;
   if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
   const seq = space.seq + 1;
   const place = {
@@ -138,7 +138,7 @@ async function makeSegment(
 function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
   ledger.atomically(() => {
     ledger.forgetSpace(id);
-    ledger.spaces.beginEpoch(cid, now());
+    ledger.spaces.beginIncarnation(cid, now());
   });
 }
 

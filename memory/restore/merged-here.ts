@@ -1,6 +1,6 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { isKnownIn } from '../ledger/entities.ts';
-import { LIFE } from '../format/kinds.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Accepts } from '../merge/accepted.ts';
 import { parseOperation } from '../format/operation.ts';
@@ -15,7 +15,7 @@ import { compareVersions } from '../format/versions.ts';
 export function mergedHere(ledger: Ledger, config: SpaceConfig): Accepts {
   const space = ledger.spaces.get(config.cid).id;
   const heldBack = new Set(
-    ledger.inbox.parkedFor(space, NOT_TRUSTED).map((line) => {
+    ledger.inbox.listParkedFor(space, NOT_TRUSTED).map((line) => {
       const { key, version } = parseOperation(line);
       return nameOf(key, version.counter, version.hlc, version.node);
     }),
@@ -26,7 +26,8 @@ export function mergedHere(ledger: Ledger, config: SpaceConfig): Accepts {
     if (entity === null || !isKnownIn(entity, space)) return false;
     if (unit === null) return compareVersions(entity.version, version) >= 0;
     if (heldBack.has(nameOf(key, version.counter, version.hlc, version.node))) return false;
-    const written = ledger.entities.registersOf(entity).get(unit) ?? (unit === LIFE ? null : entity.version);
+    const written =
+      ledger.entities.registersOf(entity).get(unit) ?? (unit === LIFE_REGISTER ? null : entity.version);
     return written !== null && compareVersions(written, version) >= 0;
   };
 }

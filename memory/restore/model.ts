@@ -138,7 +138,7 @@ function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, spa
     for (let moved = true; moved;) {
       moved = false;
       const waiting = ledger.inbox
-        .waiting(space)
+        .listWaiting(space)
         .map((each) => ({ ...each, operation: parseOperation(each.line) }));
       waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
       ledger.atomically(() =>
@@ -211,10 +211,10 @@ async function segmentsAfter(
   const space = ledger.spaces.get(config.cid).id;
   const isCovered = base === null ? () => false : coveredBy(base);
   const reached = new Map(base?.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]) ?? []);
-  const began = ledger.inbox.beganAt(space);
+  const began = ledger.inbox.firstRecordedAt(space);
   const needed: Needed[] = [];
   for (const [node, names] of await listAll(session, config.cid)) {
-    const filed = new Map(ledger.inbox.usedOf(space, node).map((each) => [segmentName(each), each.at]));
+    const filed = new Map(ledger.inbox.listUsedOf(space, node).map((each) => [segmentName(each), each.at]));
     const isTrusted = trustIn(config, node) === 'accept';
     for (const name of names.filter((each) => !isCovered(each))) {
       const isUsed = filed.has(segmentName(name)) || ledger.coverage.includes(space, name);
@@ -227,7 +227,7 @@ async function segmentsAfter(
     }
   }
   // Everything that this node knows to have existed, under any name, must be accounted for too.
-  for (const { node, epoch, seq } of ledger.coverage.reaches(space)) {
+  for (const { node, epoch, seq } of ledger.coverage.listReaches(space)) {
     if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
   }
   return needed;

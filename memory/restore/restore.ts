@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { auditAll } from '../detect/audit.ts';
-import { approveDeletions, checkDeletions, heldDeletions } from '../detect/guard.ts';
+import { approveDeletions, checkDeletions, countHeldDeletions } from '../detect/guard.ts';
 import { SpaceProjects } from '../space/names.ts';
 import { publishedForms } from '../space/redact.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -146,7 +146,7 @@ export async function settleRestore(session: SyncSession, rescan: () => Promise<
   if (pending === null || pending === '') return;
   if (pending === fileAt(session.path)) {
     checkDeletions(session);
-    if (heldDeletions(ledger) > 0) approveDeletions(ledger);
+    if (countHeldDeletions(ledger) > 0) approveDeletions(ledger);
     await rescan();
     await auditAll(session, session.signal);
   }

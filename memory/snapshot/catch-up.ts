@@ -43,7 +43,7 @@ export async function catchUp(
       continue;
     }
     const space = ledger.spaces.get(cid);
-    const isNew = ledger.coverage.reaches(space.id).length === 0;
+    const isNew = ledger.coverage.listReaches(space.id).length === 0;
     const behind = lacks(session, space, manifest);
     if (behind.length === 0) return caught;
     listed ??= await listAll(session, cid);
@@ -82,7 +82,7 @@ interface Gap {
 
 function lacks({ ledger }: SyncSession, space: LedgerSpace, manifest: Manifest): Gap[] {
   const here = new Map(
-    ledger.coverage.reaches(space.id).map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]),
+    ledger.coverage.listReaches(space.id).map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]),
   );
   return manifest.covers
     .map(({ node, epoch, seq }) => ({ node, epoch, from: here.get(`${node}/${epoch}`) ?? 0, to: seq }))
@@ -191,8 +191,8 @@ function countAsUsed(
     for (const reach of manifest.covers) {
       ledger.coverage.raise(space.id, reach);
       // This node's own incarnation continued beyond what the ledger knows: the ledger was rolled back.
-      if (reach.node === identity.node && reach.epoch === space.epoch && reach.seq > space.seq) {
-        ledger.spaces.beginEpoch(cid, session.now());
+      if (reach.node === identity.node && reach.epoch === space.incarnation && reach.seq > space.seq) {
+        ledger.spaces.beginIncarnation(cid, session.now());
       }
     }
   });

@@ -116,7 +116,7 @@ export async function collectOwn(
   if (names.length === 0 && own.length < 2) return nothing;
 
   const living = await livingAcks(session, cid, now);
-  const filed = new Set(ledger.inbox.usedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
+  const filed = new Set(ledger.inbox.listUsedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
   const forked = new Set(names.filter((name, at) => isTwice(name, names[at + 1])).map(({ epoch }) => epoch));
   const waitsFor = new Set<string>();
   /** Returns the segments that are no longer needed once a snapshot replaces them. */

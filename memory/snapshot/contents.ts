@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { KINDS } from '../format/kinds.ts';
 import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../format/keys.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
@@ -38,7 +38,7 @@ export async function* snapshotLines(
   const { db, ledger, reader, changes } = session;
   const projects = new SpaceProjects(config);
   const outgoing = new Outgoing(session, space.id, config, projects);
-  const waiting = ledger.inbox.waitingLines(space.id);
+  const waiting = ledger.inbox.listWaitingLines(space.id);
   const told = new Set(
     waiting.filter(({ line }) => parseOperation(line).type === 'full').map(({ key }) => key.toString('hex')),
   );
@@ -131,7 +131,7 @@ function wholeOf(session: SyncSession, outgoing: Outgoing, entity: Entity, row: 
  * it.
  */
 function nameInSpace(row: MemoryRow, set: Row): SessionName | null {
-  const name = nameOf(row.of);
+  const name = namedSession(row.of);
   if (row.kind !== 'session' || name === null) return name;
   return { platform: textOf(set['platform_source']) ?? DEFAULT_PLATFORM, session: name.session };
 }

@@ -136,10 +136,10 @@ export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>
  */
 export function partName(manifest: Pick<Manifest, 'name' | 'parts'>, index: number): SegmentName {
   const hash = manifest.parts[index]?.sha256.slice(0, 32) ?? '';
-  return { node: manifest.name.node, epoch: partEpoch(manifest.name), seq: index + 1, hash };
+  return { node: manifest.name.node, epoch: partIncarnation(manifest.name), seq: index + 1, hash };
 }
 
-export const partEpoch = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
+export const partIncarnation = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
 
 /** Returns a test for whether a snapshot covers a segment. */
 export function coveredBy(manifest: ManifestBody): (name: SegmentName) => boolean {

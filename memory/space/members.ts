@@ -1,6 +1,6 @@
 import { Membership } from '../../contract/memory/membership.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { membershipIsValid } from '../format/signing.ts';
+import { isValidMembership } from '../format/signing.ts';
 
 /** Ledger entry for the membership, so that it holds from the start of a process. */
 const KEPT = 'membership';
@@ -22,7 +22,7 @@ export class Members {
 
   /** @throws Error when the control plane did not sign it */
   take(membership: Membership): void {
-    if (!membershipIsValid(membership, this.#controlPublicKey)) {
+    if (!isValidMembership(membership, this.#controlPublicKey)) {
       throw new Error('the membership is not signed by this control plane');
     }
     this.#current = membership;
@@ -42,7 +42,7 @@ export class Members {
     const text = ledger.meta(KEPT);
     if (typeof text !== 'string') return null;
     const parsed = Membership.safeParse(JSON.parse(text));
-    const isValid = parsed.success && membershipIsValid(parsed.data, this.#controlPublicKey);
+    const isValid = parsed.success && isValidMembership(parsed.data, this.#controlPublicKey);
     return isValid ? parsed.data : null;
   }
 }

@@ -2,7 +2,7 @@ import { clipToStrings, decodeEscapes, isJson } from '../redaction/escapes.ts';
 import { findSecrets } from '../redaction/find-secrets.ts';
 import { redactByFirstRules } from '../redaction/first-rules.ts';
 import type { Span } from '../redaction/key-values.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 
 /**
  * Number of the current redaction rules. A memory's key follows from its redacted text, so a released rule
@@ -122,4 +122,4 @@ export function publishedForms(row: Row, ruleSet = RULE_SET): Row[] {
 }
 
 const isSameRow = (a: Row, b: Row): boolean =>
-  Object.keys(a).every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+  Object.keys(a).every((column) => isSameValue(a[column] ?? null, b[column] ?? null));

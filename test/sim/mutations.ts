@@ -65,7 +65,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'another sync doubles nothing: what it puts beside a memory that is here is no twin',
     file: 'detect/scan.ts',
-    find: 'if (row.isReplica && echoes(reader, ledger, row)) return false;',
+    find: 'if (row.isReplica && isEcho(reader, ledger, row)) return false;',
     replace: '',
   },
   {
@@ -147,7 +147,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'a text that was taken out is nowhere: a changed row is not another database',
-    file: 'ledger/fits.ts',
+    file: 'ledger/matches-database.ts',
     find: "return sameBirth || sameText ? 'edited' : 'other';",
     replace: "return 'other';",
   },
@@ -178,7 +178,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'the exchange ends: a push that has nothing to say says nothing',
     file: 'push/publish.ts',
-    find: "if (space.headEtag !== '' || space.epoch === null) return false;",
+    find: "if (space.headEtag !== '' || space.incarnation === null) return false;",
     replace: 'if (space.epoch === null) return false;',
   },
   {
