@@ -20,7 +20,7 @@ import {
   approveDeletions,
   checkDeletions,
   countHeldDeletions,
-  isLetThrough,
+  isAllowedByMembership,
   refuseWhileHeld,
 } from './detect/guard.ts';
 import type { Kind } from './format/kinds.ts';
@@ -37,7 +37,7 @@ import { withMerging } from './merge/batches.ts';
 import { sendUnsent } from './push/push.ts';
 import { OpenFiles } from './open-files.ts';
 import { Outcomes } from './outcomes.ts';
-import { tellNewNames } from './space/rename-projects.ts';
+import { queueRenamed } from './space/rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './provenance/revoke.ts';
 import { scanNewRows } from './detect/scan.ts';
 import { settleSessionNames } from './merge/session-names.ts';
@@ -46,7 +46,7 @@ import {
   announceRestore,
   beginRestore,
   buildRestored,
-  builtPath,
+  buildPath,
   publishFile,
   refuseExisting,
   settleRestore,
@@ -115,7 +115,7 @@ export class MemoryEngine {
       store.takeTraffic();
       await settleRestore(session, () => this.#scan(session));
       await this.#look(session);
-      if (isLetThrough(session)) {
+      if (isAllowedByMembership(session)) {
         approveDeletions(ledger);
         await auditAll(session, call.signal);
       }
@@ -129,7 +129,7 @@ export class MemoryEngine {
             applyStaged(session, config, call.progress, merging),
           );
       });
-      tellNewNames(session, config);
+      queueRenamed(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       session.scanned.clear();
       const { incarnation: epoch, seq } = ledger.spaces.get(config.cid);
@@ -305,7 +305,7 @@ export class MemoryEngine {
       const inPlace = out === 'in place';
       const session = this.#session(call);
       const real = realpathSync(session.path);
-      const built = builtPath(inPlace ? real : out.path);
+      const built = buildPath(inPlace ? real : out.path);
       if (inPlace) refuseWhileUsed(real);
       else refuseExisting(out.path);
       session.ledger.spaces.configure(config);

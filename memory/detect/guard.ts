@@ -72,7 +72,7 @@ export function approveDeletions(ledger: Ledger): void {
  * Returns whether a person approved this node's deletions at the control plane after they were held. One
  * approval covers this machine and the fleet.
  */
-export function isLetThrough({ ledger, membership, identity }: SyncSession): boolean {
+export function isAllowedByMembership({ ledger, membership, identity }: SyncSession): boolean {
   if (countHeldDeletions(ledger) === 0) return false;
   const since = Number(ledger.meta(HELD_SINCE_ENTRY) ?? Number.POSITIVE_INFINITY);
   return membership?.deletions.some(({ node, until }) => node === identity.node && until >= since) === true;

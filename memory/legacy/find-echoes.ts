@@ -24,10 +24,10 @@ export function isEcho(reader: RowReader, row: MemoryRow): boolean {
 }
 
 /** Rows read per step. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /** Identifies a row by kind and local id. */
-export const rowName = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
+export const rowId = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
 
 /**
  * Finds the rows of a database that importers would take for copies.
@@ -38,10 +38,10 @@ export function findEchoes(reader: RowReader, signal: AbortSignal): Set<string> 
   for (const kind of KINDS.filter((each) => reader.hasReplicas(each))) {
     for (let last = 0, isMore = true; isMore;) {
       signal.throwIfAborted();
-      const rows = reader.readAfter(kind, last, PAGE);
-      for (const row of rows) if (isEcho(reader, row)) echoes.add(rowName(row));
+      const rows = reader.readAfter(kind, last, PAGE_ROWS);
+      for (const row of rows) if (isEcho(reader, row)) echoes.add(rowId(row));
       last = rows.at(-1)?.id ?? last;
-      isMore = rows.length === PAGE;
+      isMore = rows.length === PAGE_ROWS;
     }
   }
   return echoes;

@@ -2,7 +2,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { LINK_REGISTER, UNITS } from '../format/kinds.ts';
 import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { FullOperation, Operation, UpdateOperation } from '../format/operation.ts';
-import { trustIn } from '../space/trust.ts';
+import { trustOf } from '../space/trust.ts';
 import { versionText, type Version } from '../format/versions.ts';
 
 /** A write of a memory: all of it (`unit` null), one of its registers, or its life (LIFE_REGISTER). */
@@ -19,7 +19,7 @@ export type Accepts = (write: Write) => boolean;
 export const byTrust =
   (config: SpaceConfig): Accepts =>
   ({ version }) =>
-    trustIn(config, version.node) === 'accept';
+    trustOf(config, version.node) === 'accept';
 
 /** Returns whether a write at the operation's own version may be merged. */
 export function isAccepted(operation: Operation, accepts: Accepts): boolean {
@@ -47,10 +47,10 @@ export function unitsIn({
  * Version of a register without a known trusted author: before every write. It is sent like any version, so
  * that receivers do not take the gap for a value.
  */
-const NOBODY: Version = { counter: 1, hlc: 0, node: '!' };
+const NO_AUTHOR: Version = { counter: 1, hlc: 0, node: '!' };
 
 /** Returns whether a register's version means that its value is withheld or unknown. */
-export const isNobody = (version: Version | undefined): boolean => version?.node === NOBODY.node;
+export const hasNoAuthor = (version: Version | undefined): boolean => version?.node === NO_AUTHOR.node;
 
 /**
  * A memory with the registers that may be merged, and the others as updates, as if their authors had sent
@@ -72,7 +72,7 @@ export function judge(operation: FullOperation, accepts: Accepts): Judged {
   // A session's progress has no author, and no row can do without it.
   const course = new Set(UNITS[kind].filter(({ merge }) => merge === 'lattice').map(({ name }) => name));
   const refused = [...operation.written].filter(
-    ([unit, version]) => !course.has(unit) && !isNobody(version) && !accepts({ key, unit, version }),
+    ([unit, version]) => !course.has(unit) && !hasNoAuthor(version) && !accepts({ key, unit, version }),
   );
   if (refused.length === 0) return { operation, heldBack: [] };
   const set = { ...operation.set };
@@ -91,7 +91,7 @@ export function judge(operation: FullOperation, accepts: Accepts): Judged {
       of: isLink ? operation.of : update.of,
       up: isLink ? update.up : { ...update.up, [unit]: operation.set[unit] ?? null },
     });
-    written.set(unit, NOBODY);
+    written.set(unit, NO_AUTHOR);
     if (unit === 'project') set[unit] = '';
     else delete set[unit];
   }

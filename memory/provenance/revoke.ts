@@ -70,7 +70,7 @@ export function revoke(
     }
     result.memories += 1;
     if (target.dryRun) return;
-    ledger.revocations.add(id, { key, unit: '', what: lineOf(entity, row) });
+    ledger.revocations.add(id, { key, unit: '', what: formatLine(entity, row) });
     writer.remove(entity.kind, row.id);
     changes.bury(entity.kind, row.id);
   };
@@ -258,7 +258,7 @@ function setRegister(
 }
 
 /** Formats a memory as a line that can be written again, redacted if its key is the redacted one. */
-function lineOf(entity: Entity, row: MemoryRow): string {
+function formatLine(entity: Entity, row: MemoryRow): string {
   const name = namedSession(row.of);
   const forms = publishedForms(row.set);
   const isNamed = (form: Row): boolean => ordinalOf(entity.key, row.kind, form, name) !== null;

@@ -33,7 +33,7 @@ const AckLine = z.object({
 /** The segments of a space that a node says it has used. */
 export type Ack = z.infer<typeof AckLine>;
 
-const flagOf = (cid: string): string => `ack:${cid}`;
+const ackEntry = (cid: string): string => `ack:${cid}`;
 
 /**
  * Publishes which segments this node has used, if that changed; collection removes only what every node has
@@ -46,7 +46,10 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   const { ledger, store, identity } = session;
   const now = session.now();
   const { id } = ledger.spaces.get(cid);
-  const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(flagOf(cid)) ?? '').split(' ', 3);
+  const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(ackEntry(cid)) ?? '').split(
+    ' ',
+    3,
+  );
   const since = now - Number(writtenAt);
   const damaged = ledger.inbox.listDamagedNames(id).map(segmentName);
   const report = hash('sha256', canonicalJson(damaged));
@@ -72,7 +75,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   // A node that only reads has published no certificate yet, and peers need one to check the signature.
   await publishCertificate(session, cid);
   await store.put(ackKey(cid, identity.node), Buffer.from(`${line}\n${signature}\n`, 'utf8'));
-  ledger.setMeta(flagOf(cid), `${now} ${digest} ${report}`);
+  ledger.setMeta(ackEntry(cid), `${now} ${digest} ${report}`);
   return true;
 }
 

@@ -23,11 +23,11 @@ import {
 import { FIRST_PREV_SHA, openSegment, verifySegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { parsePublicKey } from '../format/signing.ts';
-import { objectionTo } from '../space/membership.ts';
-import { trustIn } from '../space/trust.ts';
+import { findObjection } from '../space/membership.ts';
+import { trustOf } from '../space/trust.ts';
 
 /** Segments that are fetched concurrently, and staged before they are merged together. */
-export const STAGED_TOGETHER = 4;
+export const MAX_STAGED_SEGMENTS = 4;
 
 /** The result of a fetch. */
 export interface Fetched {
@@ -78,7 +78,7 @@ async function fetchFromPrefix(
   let tried = 0;
   for (const node of new Set([...heads.keys(), ...(everything?.keys() ?? [])])) {
     session.signal.throwIfAborted();
-    if (trustIn(config, node) === 'ignore') continue;
+    if (trustOf(config, node) === 'ignore') continue;
     const space = ledger.spaces.get(config.cid);
     const etag = heads.get(node) ?? '';
     const seen = node === identity.node ? space.headEtag : ledger.inbox.headEtag(space.id, node);
@@ -122,13 +122,13 @@ async function fetchFrom(
   const isRefused = (name: SegmentName): boolean => refused.has(segmentName(name));
   const refuse = (name: SegmentName): void => {
     refused.add(segmentName(name));
-    refusedAt.add(placeOf(name));
+    refusedAt.add(positionOf(name));
   };
 
   // The next segments are fetched while the current ones are merged.
   const ahead = new Map<SegmentName, Promise<Buffer | null>>();
   const get = (index: number): Promise<Buffer | null> => {
-    const [name, ...later] = names.slice(index, index + STAGED_TOGETHER);
+    const [name, ...later] = names.slice(index, index + MAX_STAGED_SEGMENTS);
     if (name === undefined) throw new Error(`no segment ${index} is listed`);
     for (const each of [name, ...later]) {
       if (ahead.has(each)) continue;
@@ -146,7 +146,7 @@ async function fetchFrom(
   for (const [index, name] of names.entries()) {
     session.signal.throwIfAborted();
     const previous = { ...name, seq: name.seq - 1 };
-    const isDoubtful = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
+    const isDoubtful = refusedAt.has(positionOf(previous)) && !usedAt.has(positionOf(previous));
     if (isDoubtful && ledger.coverage.listSegmentsAt(space.id, previous).every(isRefused)) {
       refuse(name);
       continue;
@@ -163,7 +163,7 @@ async function fetchFrom(
       if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
-      usedAt.add(placeOf(name));
+      usedAt.add(positionOf(name));
       continue;
     }
     if (name.seq > 1) {
@@ -184,7 +184,7 @@ async function fetchFrom(
       refuse(name);
       continue;
     }
-    usedAt.add(placeOf(name));
+    usedAt.add(positionOf(name));
     ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now(), name.modified));
     fetched.segments += 1;
     // A segment bears this node's name but is not in its ledger: the ledger was rolled back, or this machine
@@ -192,7 +192,7 @@ async function fetchFrom(
     if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).incarnation) {
       ledger.spaces.beginIncarnation(space.cid, session.now());
     }
-    if (fetched.segments % STAGED_TOGETHER === 0) await onStaged();
+    if (fetched.segments % MAX_STAGED_SEGMENTS === 0) await onStaged();
   }
   return problem;
 }
@@ -201,7 +201,7 @@ async function fetchFrom(
  * A segment's place in its node's log. Two machines that are copies of each other may both have a segment
  * there.
  */
-const placeOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
+const positionOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
 
 /**
  * Returns whether a listed segment must be fetched: it is not here, and not one of ours that stayed in the
@@ -298,7 +298,7 @@ export async function verifyFetched(
   if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
   verifySegment(segment, cid, parsePublicKey(certificate.public_key));
-  const objection = objectionTo(session.membership, {
+  const objection = findObjection(session.membership, {
     cid,
     node: name.node,
     keyId: header.key_id,

@@ -18,7 +18,7 @@ import type { Value } from '../format/values.ts';
 import { versionText, type HybridClock, type Version } from '../format/versions.ts';
 
 /** Rows looked at per read transaction. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /** Dependencies of collecting operations. */
 export interface EmitContext {
@@ -103,8 +103,8 @@ class Collector {
     for (const kind of more ? [] : KINDS) {
       const top = ledger.entities.scannedTo(kind);
       let mark = ledger.spaces.emittedTo(space.id, kind);
-      for (let page = PAGE; page === PAGE && !more;) {
-        const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE);
+      for (let page = PAGE_ROWS; page === PAGE_ROWS && !more;) {
+        const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE_ROWS);
         page = unsent.length;
         const ids = [...new Set(unsent.map(({ row }) => row).filter((row) => row !== null))];
         db.transaction(() => {
@@ -176,7 +176,7 @@ class Collector {
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
       if ((parts & DELETION_PART) === 0 && (parts & WHOLE_PART) === 0) return;
-      const deletion = ledger.entities.deletionOf(entity, (kept) => this.#isTold(kept));
+      const deletion = ledger.entities.deletionOf(entity, (kept) => this.#isAlreadySent(kept));
       this.#add({ type: 'delete', kind, key, ...deletion });
       this.#notes.push(() => this.#noteKnown(key));
       return;
@@ -195,7 +195,7 @@ class Collector {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
-    const { set } = this.#outgoing.row(entity.key, row);
+    const { set } = this.#outgoing.toOutgoing(entity.key, row);
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
@@ -215,7 +215,7 @@ class Collector {
    * Returns whether the space knows a memory or is about to receive it: after a loss in the store, this node
    * sends everything again.
    */
-  #isTold(entity: Entity): boolean {
+  #isAlreadySent(entity: Entity): boolean {
     const { ledger, reader } = this.#context;
     if (isKnownIn(entity, this.#space.id)) return true;
     if (entity.dead) return (ledger.dirty.pendingParts(this.#space.id, entity.key) & DELETION_PART) !== 0;
@@ -228,7 +228,7 @@ class Collector {
     const { kind } = row;
     const space = this.#space.id;
     const isPlain = this.#isScanned && this.#context.scanned.isPlain(kind, row.id, entity.key);
-    const outgoing = this.#outgoing.row(entity.key, row, isPlain);
+    const outgoing = this.#outgoing.toOutgoing(entity.key, row, isPlain);
     const published = publishedAs({ ledger, space, outgoing: this.#outgoing }, entity, {
       row,
       told: outgoing,

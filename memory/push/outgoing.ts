@@ -24,14 +24,14 @@ export interface OutgoingRow {
 }
 
 /** The registers of a kind as bits: the parts withheld while a memory's project is excluded. */
-const REGISTERS: ReadonlyMap<Kind, number> = new Map(
+const REGISTER_BITS: ReadonlyMap<Kind, number> = new Map(
   KINDS.map((kind) => [
     kind,
     UNITS[kind].reduce((bits, { merge }, index) => (merge === 'register' ? bits | (1 << index) : bits), 0),
   ]),
 );
 
-const NOTHING: ReadonlySet<string> = new Set();
+const NO_COLUMNS: ReadonlySet<string> = new Set();
 
 /** Turns rows of this database into the form that a space receives. */
 export class Outgoing {
@@ -69,7 +69,7 @@ export class Outgoing {
    * @param key the memory's
    * @param isPlain whether a scan has just matched the key to the row, and found no secret in it
    */
-  row(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
+  toOutgoing(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
     const whole: Record<string, Row[string]> = { ...row.set };
     const extra: Record<string, Row[string]> = {};
     const homeless = this.#homeless.get(row.kind);
@@ -100,7 +100,7 @@ export class Outgoing {
    * columns.
    * @returns null when the row cannot have been published under this key
    */
-  formerSet(
+  findFormerSet(
     key: Buffer,
     row: MemoryRow,
     { set, plain }: Pick<OutgoingRow, 'set' | 'plain'>,
@@ -152,11 +152,11 @@ export class Outgoing {
 
   /** Returns which of a memory's parts are withheld while its project is excluded, as bits. */
   withheldOf(row: MemoryRow, parts: number): number {
-    return this.isExcluded(row) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
+    return this.isExcluded(row) ? parts & (REGISTER_BITS.get(row.kind) ?? 0) : 0;
   }
 
   #withheldOf(key: Buffer, row: MemoryRow): ReadonlySet<string> {
-    if (!this.isExcluded(row)) return NOTHING;
+    if (!this.isExcluded(row)) return NO_COLUMNS;
     const bits = this.withheldOf(row, this.#ledger.dirty.pendingParts(this.#space, key));
     return new Set(
       UNITS[row.kind].filter((_unit, index) => (bits & (1 << index)) !== 0).map(({ name }) => name),

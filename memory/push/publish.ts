@@ -21,7 +21,7 @@ export interface PublishedKeys {
   readonly unreadable: boolean;
 }
 
-const sealingText = (node: string, publicKey: string): Buffer =>
+const signedSealingText = (node: string, publicKey: string): Buffer =>
   Buffer.from(`membridge-sealing/1\n${node}\n${publicKey}`, 'utf8');
 
 /**
@@ -51,7 +51,7 @@ export async function writeHead(session: SyncSession, space: LedgerSpace): Promi
 /** Publishes this node's keys where peers look for them, and keeps the certificates of its former keys. */
 export async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
   const { ledger, store, identity } = session;
-  const flag = certificateFlag(cid);
+  const flag = certificateEntry(cid);
   const [sealing] = identity.sealingKeys;
   const stand = `${identity.certificate.key_id}/${sealing?.keyId ?? ''}`;
   if (ledger.meta(flag) === stand) return;
@@ -67,18 +67,18 @@ export async function publishCertificate(session: SyncSession, cid: string): Pro
     object.sealing = {
       public_key: sealing.publicKey,
       signed_by: identity.key.keyId,
-      signature: signBytes(identity.key, sealingText(identity.node, sealing.publicKey)),
+      signature: signBytes(identity.key, signedSealingText(identity.node, sealing.publicKey)),
     };
   }
   await store.put(key, Buffer.from(`${canonicalJson(object)}\n`, 'utf8'));
   ledger.setMeta(flag, stand);
 }
 
-const certificateFlag = (cid: string): string => `certificate:${cid}`;
+const certificateEntry = (cid: string): string => `certificate:${cid}`;
 
 /** Makes the next push publish the certificate again. */
 export function forgetCertificate(ledger: Ledger, cid: string): void {
-  ledger.setMeta(certificateFlag(cid), '');
+  ledger.setMeta(certificateEntry(cid), '');
 }
 
 /**
@@ -99,20 +99,20 @@ export async function readKeys(
   const certificates = object.certificates.filter(
     (certificate) => certificate.node === node && isValidCertificate(certificate, control),
   );
-  return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
+  return { certificates, sealing: verifySealingKey(node, certificates, object.sealing), unreadable: false };
 }
 
 /**
  * Certificates already verified against a control plane's key. They are compared as whole text, so a match is
  * still valid.
  */
-const PROVEN = new Set<string>();
+const verifiedCertificates = new Set<string>();
 
-function isProven(certificate: NodeCertificate, controlPublicKey: string): boolean {
+function isVerified(certificate: NodeCertificate, controlPublicKey: string): boolean {
   const text = canonicalJson([controlPublicKey, certificate]);
-  if (PROVEN.has(text)) return true;
+  if (verifiedCertificates.has(text)) return true;
   const valid = isValidCertificate(certificate, parsePublicKey(controlPublicKey));
-  if (valid) PROVEN.add(text);
+  if (valid) verifiedCertificates.add(text);
   return valid;
 }
 
@@ -135,7 +135,7 @@ export async function findCertificate(
 ): Promise<FoundCertificate> {
   const { ledger, store, identity } = session;
   const kept = ledger.inbox.certificate(node, keyId);
-  if (kept !== null && isProven(kept, identity.controlPublicKey)) {
+  if (kept !== null && isVerified(kept, identity.controlPublicKey)) {
     return { certificate: kept, unreadable: false };
   }
   const { certificates, unreadable } = await readKeys(store, cid, node, identity.controlPublicKey);
@@ -144,7 +144,7 @@ export async function findCertificate(
   return { certificate, unreadable };
 }
 
-function provenSealing(
+function verifySealingKey(
   node: string,
   certificates: readonly NodeCertificate[],
   line: KeysObject['sealing'],
@@ -154,7 +154,7 @@ function provenSealing(
   if (signer === undefined) return null;
   const proven = verifyBytes(
     parsePublicKey(signer.public_key),
-    sealingText(node, line.public_key),
+    signedSealingText(node, line.public_key),
     line.signature,
   );
   return proven ? parseSealingPublicKey(line.public_key) : null;

@@ -26,7 +26,7 @@ export interface Arrival {
  * node's clock.
  * @param at epoch milliseconds
  */
-export function asOf(operation: Operation, at: number, { arrived, now }: Arrival): Operation | null {
+export function restrictTo(operation: Operation, at: number, { arrived, now }: Arrival): Operation | null {
   const limit = lastClockIn(at);
   const isLater = (hlc: number): boolean => {
     const isAhead = arrived !== null && hlc > clockAt(arrived + MAX_DRIFT_MS);

@@ -103,7 +103,7 @@ function refuseOrUnlink(real: string, backup: string): void {
 }
 
 /** Identifies the file at a path, for the ledger's record of a pending restore. */
-export const fileAt = (path: string): string => {
+export const fileIdOf = (path: string): string => {
   const { dev, ino } = statSync(path);
   return `${dev}/${ino}`;
 };

@@ -45,7 +45,7 @@ export async function writeSnapshot(
   };
   await publishCertificate(session, cid);
   const recipients = await recipientsOf(session, config);
-  const segments = namesCovered(session, space.id, covers, await listAll(session, cid));
+  const segments = listCoveredNames(session, space.id, covers, await listAll(session, cid));
 
   const parts: ManifestBody['parts'] = [];
   const counts: Record<string, number> = {};
@@ -111,7 +111,7 @@ export async function writeSnapshot(
 }
 
 /** Returns stored segments that this node has used, up to the first gap. */
-function namesCovered(
+function listCoveredNames(
   { ledger }: SyncSession,
   space: number,
   covers: readonly { node: string; epoch: string; seq: number }[],

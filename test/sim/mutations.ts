@@ -60,7 +60,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: `      // A crash may have left rows unnamed. They need names before their operations arrive again.
       await this.#look(session);`,
     replace: '',
-    also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
+    also: { file: 'merge/batches.ts', find: 'this.#newcomers.nameRows();', replace: '' },
   },
   {
     breaks: 'another sync doubles nothing: what it puts beside a memory that is here is no twin',
@@ -107,8 +107,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'a machine that joins later gets what was encrypted before it came',
     file: 'pull/heal.ts',
-    find: 'if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;',
-    replace: 'if (healerOf(name, acks, identity.node, session.now()) !== name.hash) continue;',
+    find: 'if (chooseHealer(name, acks, identity.node, session.now()) !== identity.node) continue;',
+    replace: 'if (chooseHealer(name, acks, identity.node, session.now()) !== name.hash) continue;',
   },
   {
     breaks: 'nothing of a node that is not trusted is shown',
