@@ -104,7 +104,7 @@ export async function moveToWaves(client: Client, cid: string): Promise<void> {
  * Notifies a space's workflow that claude-mem wrote something on a node. Starts the workflow if it does not
  * run.
  */
-export async function tellNoticed(client: Client, space: SpaceConfig, node: string): Promise<void> {
+export async function signalNoticed(client: Client, space: SpaceConfig, node: string): Promise<void> {
   await client.workflow.signalWithStart('memorySpace', {
     ...spaceOptions(space),
     signal: MESSAGES.nodeNoticed,

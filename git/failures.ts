@@ -13,7 +13,7 @@ export interface Attempt {
 }
 
 /** Messages of git, curl and ssh (in English: LC_ALL=C), and their error codes. The first match is taken. */
-const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
+const CODE_BY_MESSAGE: readonly (readonly [ErrorCode, RegExp])[] = [
   ['disk_full', /no space left on device|ENOSPC|disk quota exceeded/i],
   [
     'git_missing',
@@ -37,7 +37,7 @@ const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
 /** Returns the error code for git's stderr. */
 export function codeOf(stderr: string): ErrorCode {
   if (isLocked(stderr)) return 'git_busy';
-  return MEANINGS.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
+  return CODE_BY_MESSAGE.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
 }
 
 /**
@@ -51,7 +51,7 @@ export function gitFailure(stderr: string, attempt: Attempt): MembridgeError {
 
 function sentence(code: ErrorCode, stderr: string, attempt: Attempt): string {
   const address = withoutUserinfo(attempt.repoUrl);
-  const said = `git said: ${tellingLine(stderr, code)}`;
+  const said = `git said: ${findTellingLine(stderr, code)}`;
   switch (code) {
     case 'disk_full':
       return `The disk of this node is full; nothing of ${address} was kept. Make room and try again.`;
@@ -118,13 +118,13 @@ const EMPTY_WORDS =
  * Returns the most informative line of stderr: the one that determined the code, else git's last `fatal:` or
  * `error:`, else the last.
  */
-export function tellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
+export function findTellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !isProgress(line));
   const telling = lines.filter((each) => !EMPTY_WORDS.test(each));
-  const pattern = MEANINGS.find(([each]) => each === code)?.[1];
+  const pattern = CODE_BY_MESSAGE.find(([each]) => each === code)?.[1];
   const line =
     (pattern && lines.findLast((each) => pattern.test(each))) ??
     telling.findLast((each) => /^(?:fatal|error):/.test(each)) ??

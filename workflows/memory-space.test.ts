@@ -6,7 +6,7 @@ import type { PullResult, PushResult, SpaceConfig } from '../contract/memory/mem
 import { CONTROL_QUEUE, memorySpaceId } from '../contract/workflows.ts';
 import { until } from '../demo/fleet.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
-import { moveToWaves, tellNoticed } from '../engine/memory-workflows.ts';
+import { moveToWaves, signalNoticed } from '../engine/memory-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 
 /** The test replaces the nodes' memories; control plane, Temporal and workers are real. */
@@ -121,7 +121,7 @@ it('makes the noticing node push and every other node pull, with one activity ea
   const before = await eventsOf(memorySpaceId(space.cid));
   const syncsBefore = (await syncs(space.cid)).length;
   nodes.a.rows = 1;
-  await tellNoticed(client(), space, 'one-a');
+  await signalNoticed(client(), space, 'one-a');
   await until('the others have pulled', 20, () => nodes.b.pulls > 0 && nodes.c.pulls > 0);
   const waveJobs = async () =>
     (await jobsOf(space)).filter(({ trigger }) => trigger === 'noticed' || trigger === 'fan-out');
@@ -148,7 +148,7 @@ it('makes a node pull once more after a push that arrived during its pull', asyn
   for (let n = 0; n < 5; n += 1) {
     nodes.a.rows = 1;
     const pushes = nodes.a.pushes;
-    await tellNoticed(client(), space, 'two-a');
+    await signalNoticed(client(), space, 'two-a');
     await until('it is pushed', 20, () => nodes.a.pushes > pushes);
     await until('b pulls', 20, () => nodes.b.pulls > 0);
   }
@@ -162,7 +162,7 @@ it('does not make the others wait for an absent node, which its own workflow ser
   await workers.pop()?.stop();
   for (const pulls of [1, 2]) {
     nodes.a.rows = 1;
-    await tellNoticed(client(), space, 'three-a');
+    await signalNoticed(client(), space, 'three-a');
     await until('b has pulled', 20, () => nodes.b.pulls === pulls);
   }
   const isServed = async (): Promise<boolean> =>
@@ -181,7 +181,7 @@ it('hands a failing PostgreSQL call to Temporal after seconds, and records it on
   await run('alter table space_nodes rename to space_nodes_away');
   try {
     nodes.a.rows = 1;
-    await tellNoticed(client(), space, 'four-a');
+    await signalNoticed(client(), space, 'four-a');
     await until('the engine tries', 40, async () => {
       const { raw } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
       return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'recordWave');
@@ -227,7 +227,7 @@ it('serves nodes in waves after a signal to a run of version 0.4', async () => {
   });
   await moveToWaves(client(), space.cid);
   nodes.a.rows = 1;
-  await tellNoticed(client(), space, 'old-a');
+  await signalNoticed(client(), space, 'old-a');
   await until('b has pulled', 20, () => nodes.b.pulls > 0);
   const { runId } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
   const { events } = await client().workflow.getHandle(memorySpaceId(space.cid), runId).fetchHistory();

@@ -5,7 +5,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncAction } from '../../contract/http/primitives.ts';
 import type { SyncRoundResult } from '../../contract/workflows.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../../engine/connect.ts';
-import { newJobId, requestSync, syncAndWait, tellNoticed } from '../../engine/memory-workflows.ts';
+import { newJobId, requestSync, syncAndWait, signalNoticed } from '../../engine/memory-workflows.ts';
 
 /** Pause before a notice that could not be passed on is given again, in milliseconds. */
 const RETRY_MS = 2_000;
@@ -66,7 +66,7 @@ export class SyncRequests {
       // Noted before the call: a push may begin before Temporal answers.
       clearTimeout(this.#told.get(space.cid));
       this.#told.set(space.cid, reminder);
-      if (this.#hasWaves) await tellNoticed(client, space, this.#node);
+      if (this.#hasWaves) await signalNoticed(client, space, this.#node);
       else {
         const request = { jobId: newJobId(), action: 'sync', trigger: 'noticed' } as const;
         await requestSync(client, { space, node: this.#node }, request);

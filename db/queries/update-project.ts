@@ -58,7 +58,7 @@ export async function updateProject(
         entity_type: 'managed_project',
         entity_id: id,
         ...input.by,
-        detail: whatChanged(row.name, change),
+        detail: describeChange(row.name, change),
         correlation_id: id,
         timestamp: now,
       },
@@ -70,7 +70,7 @@ export async function updateProject(
 }
 
 /** Describes a change: the names of changed columns, and values only if they are short and not secret. */
-function whatChanged(name: string, change: ProjectChange): string {
+function describeChange(name: string, change: ProjectChange): string {
   const said = Object.keys(change)
     .filter((key) => !['credential_info', 'canonical_id', 'aliases'].includes(key))
     .map((key) => {
