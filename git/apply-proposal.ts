@@ -55,7 +55,7 @@ async function commitAndPush(work: ProposalWork, clone: ProposalClone): Promise<
     if (tried === MAX_TRIES) {
       throw new MembridgeError(
         'version_conflict',
-        `${branch} was changed by somebody else each of the ${MAX_TRIES} times that the proposal was to be pushed. Approve it again.`,
+        `${branch} moved before each of ${MAX_TRIES} tries to push the proposal. Approve it again.`,
       );
     }
   }
@@ -163,13 +163,13 @@ function conflictError(branch: string, expected: string, head: string): Membridg
 function outdatedError(branch: string, base: string, head: string): MembridgeError {
   return new MembridgeError(
     'version_conflict',
-    `${branch} is at ${head}, and what was approved was made over ${base}. Look at the new diff, and approve that.`,
+    `${branch} is at ${head}, but the approved diff was made over ${base}. Review the new diff, and approve that.`,
   );
 }
 
 function otherTreeError(branch: string, approved: string, made: string): MembridgeError {
   return new MembridgeError(
     'version_conflict',
-    `git makes tree ${made} of it on ${branch}, and tree ${approved} was approved. Nothing was pushed. Look at the new diff, and approve that.`,
+    `git makes tree ${made} of it on ${branch}, and tree ${approved} was approved. Nothing was pushed. Review the new diff, and approve that.`,
   );
 }

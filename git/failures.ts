@@ -80,7 +80,7 @@ function hostKeySentence(stderr: string, repoUrl: string): string {
   const changed = /identification has changed/i.test(stderr);
   return (
     (changed
-      ? `The host key of ${host} is another one than is known: the server was set up anew, or something stands in between. `
+      ? `The host key of ${host} has changed: the server was reinstalled, or another machine intercepts the connection. `
       : `The host key of ${host} is not known on this node. `) +
     `Compare what "${scan}" prints with what the server's owner publishes, and set it as the project's known_hosts.`
   );
@@ -89,7 +89,7 @@ function hostKeySentence(stderr: string, repoUrl: string): string {
 function accessHint({ repoUrl, credential }: Attempt): string {
   const ssh = parseGitUrl(repoUrl).protocol === 'ssh';
   if (credential === null) {
-    return `The project has no credential, and what this node's user has set up does not do: set ${ssh ? 'an ssh key' : 'a token'} for the project.`;
+    return `The project has no credential, and this node's user has no working access: set ${ssh ? 'an ssh key' : 'a token'} for the project.`;
   }
   if (ssh !== (credential.kind === 'ssh-key')) {
     return `The project's credential is ${ssh ? 'a token, but an address by ssh needs an ssh key' : 'an ssh key, but an address by http needs a token'}.`;
@@ -105,7 +105,7 @@ function notFoundSentence(stderr: string, { repoUrl, branch }: Attempt, said: st
     return `There is no branch ${branch ?? ''} in ${address}. Correct the project's branch. ${said}`;
   }
   return (
-    `There is no repository at ${address}, or it may not be seen: servers such as GitHub say "not found" for want of access, too. ` +
+    `There is no repository at ${address}, or this credential has no access: servers such as GitHub answer "not found" in both cases. ` +
     `Check the address and the project's credential. ${said}`
   );
 }

@@ -186,10 +186,10 @@ async function keepAll(git: Git, target: string): Promise<KeptParts> {
   if (tree === headTree && staged === headTree) return { commit: head, tree, untracked, inTheWay };
   const parents = ['-p', head];
   if (staged !== headTree && staged !== tree) {
-    const index = await apart.ask('commit-tree', staged, '-p', head, '-m', 'What was staged');
+    const index = await apart.ask('commit-tree', staged, '-p', head, '-m', 'Staged changes');
     parents.push('-p', index);
   }
-  const message = 'What was in the clone before it was made as the remote';
+  const message = 'The clone before it was made as the remote';
   return {
     commit: await apart.ask('commit-tree', tree, ...parents, '-m', message),
     tree,

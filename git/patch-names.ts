@@ -63,7 +63,7 @@ function sectionsOf(patch: string): (Section | string)[] {
       sections.push((current = { header: null, minus: pathOf(line) }));
     } else if (current !== null) {
       if (line.startsWith('GIT binary patch'))
-        sections.push('it holds a binary patch, which nobody could read before approving');
+        sections.push('it contains a binary patch, which cannot be reviewed');
       else readHeader(current, line);
     }
   }
@@ -97,7 +97,7 @@ function namesOf(section: Section): string[] | string {
   if (old === undefined || now === undefined) {
     const same = listSplits(header).find(([a, b]) => a === b);
     return same === undefined
-      ? `the names in "diff --git ${header}" differ, and no other line says which is meant`
+      ? `the names in "diff --git ${header}" differ, and no other line names the file`
       : [same[0]];
   }
   const agrees = listSplits(header).some(([a, b]) => a === old && b === now);

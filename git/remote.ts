@@ -21,7 +21,7 @@ export async function checkOrigin(git: Git, path: string, repoUrl: string): Prom
       : 'is damaged: git does not know it as a repository';
     throw new MembridgeError(
       'clone_refused',
-      `What is at ${path} ${why}. Move it away, or give the project another target path.`,
+      `The folder at ${path} ${why}. Move it away, or give the project another target path.`,
     );
   }
   const { code, stdout } = await git.look('config', '--local', '--get', 'remote.origin.url');

@@ -84,7 +84,7 @@ async function followOne(
     if (!(await isOwnSubmodule(git, path))) return 'it is a repository of its own';
     const state = await readState(inside);
     if (state.commit === commit) return null;
-    if (state.commit !== null && !(await isUntouched(git, path, state))) return 'somebody works in it';
+    if (state.commit !== null && !(await isUntouched(git, path, state))) return 'it contains local work';
   }
   const address = await settleAddress(git, submodule);
   of.checkAddress(address);

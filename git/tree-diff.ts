@@ -63,7 +63,7 @@ export async function describeTree(git: Git, base: string, tree: string): Promis
   if (Buffer.byteLength(diff) > MAX_DIFF_BYTES) {
     throw new MembridgeError(
       'patch_rejected',
-      `The change has more than ${MAX_DIFF_BYTES / 1_048_576} MiB as a diff, so that nobody could read it before approving. Split it, or commit it without a proposal.`,
+      `The change has more than ${MAX_DIFF_BYTES / 1_048_576} MiB as a diff, too large to review. Split it, or commit it without a proposal.`,
     );
   }
   return { files: markFiles(filesIn(raw), diff), diff };

@@ -56,9 +56,7 @@ export async function runClaude(
     const left = Math.max(1, Math.ceil(deadline - performance.now()));
     const tried = await tryOnce(command, work, options, { ...work.process.limits, timeoutMs: left });
     if (options.resume !== null && tried.conversationGone) {
-      notes.push(
-        'Claude Code does not know the conversation any more; the last messages were put before the prompt.',
-      );
+      notes.push('Claude Code no longer knows the conversation; the prompt starts with its last messages.');
       options = { ...options, resume: null };
     } else if (options.budgetUsd !== null && tried.budgetUnknown) {
       notes.push(

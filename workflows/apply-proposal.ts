@@ -77,7 +77,7 @@ async function apply(proposalId: string, key: string): Promise<void> {
   };
   try {
     const plan = await control.beginProposal({ proposalId, key });
-    if ('code' in plan) return await fail(plan.code, plan.message, 'nobody can commit it');
+    if ('code' in plan) return await fail(plan.code, plan.message, 'it cannot be committed');
     const { node } = plan;
     setCurrentDetails(`${node} commits it`);
     let result: ApplyResult;

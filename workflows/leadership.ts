@@ -177,7 +177,11 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       if (closed) break;
       if (changes !== handled) continue;
       if (state?.primary == null)
-        await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
+        await refuseAsked(
+          state,
+          work,
+          'No node is primary, so none can publish the mirror. Select a primary.',
+        );
       if (Date.now() >= renewAt) renewAt = await alone(renew);
       if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
       if (state?.primary != null && leading === null && Date.now() >= nextWorkAt(work)) {
@@ -210,12 +214,12 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     const now = Date.now();
     if (isLive) {
       await adopt({ ...state, expiresAt: now + leaseSeconds * 1_000 }, null, 'engine');
-      setCurrentDetails(`${primary} is primary in epoch ${epoch}`);
+      setCurrentDetails(`${primary} is primary in leadership epoch ${epoch}`);
       return now + (leaseSeconds * 1_000) / RENEW_PART;
     }
     if (now < state.expiresAt) return Math.min(now + RENEW_RETRY_MS, state.expiresAt);
     await adopt({ ...state, primary: null }, 'expired', 'engine');
-    setCurrentDetails(`the lease of ${primary} (epoch ${epoch}) ran out; nobody is primary`);
+    setCurrentDetails(`the lease of ${primary} (leadership epoch ${epoch}) expired; no node is primary`);
     return Number.MAX_SAFE_INTEGER;
   }
 
@@ -275,7 +279,7 @@ async function doPrimaryWork(state: LeadershipState, work: Work): Promise<void> 
     if (space === null) continue;
     const round = { cid, node, project: space.projectId, epoch, request, startedAt: now };
     try {
-      const does = onNode(node, `${what} of ${space.projectId} in epoch ${epoch}`);
+      const does = onNode(node, `${what} of ${space.projectId} in leadership epoch ${epoch}`);
       if (what === 'snapshot') await does.takeSnapshot({ space, epoch });
       else {
         const { fewer, force } = request ?? {};

@@ -38,7 +38,10 @@ export function createTaskScheduleActivities(dependencies: {
         const parsed = CreateTask.safeParse({ ...schedule.task, auto_dispatch: true });
         try {
           if (!parsed.success) {
-            throw new MembridgeError('bad_request', 'its template is not valid any more; save it again');
+            throw new MembridgeError(
+              'bad_request',
+              'its template is no longer valid; save the schedule again',
+            );
           }
           const accept = acceptTask.bind(null, client);
           await makeTaskRow({ db, store, webhookHosts: webhooks.hosts, now: Date.now, accept }, parsed.data, {

@@ -67,7 +67,7 @@ async function lookAtDependencies(
       ? null
       : finalError(
           'dependency_failed',
-          `${broken}, which it waits for, is ${statusOf.get(broken) ?? 'gone'}.`,
+          `${broken}, which it waits for, is ${statusOf.get(broken) ?? 'deleted'}.`,
         );
   return { unmet: ids.filter((id) => statusOf.get(id) !== 'completed'), refuse };
 }

@@ -92,19 +92,27 @@ async function auditLeadership(
   const [action, detail, cause] = ((): [string, string, string] => {
     switch (event) {
       case 'selected':
-        return ['leadership_promote', `${primary ?? ''} is primary in epoch ${epoch}`, `${by} selected it`];
+        return [
+          'leadership_promote',
+          `${primary ?? ''} is primary in leadership epoch ${epoch}`,
+          `${by} selected it`,
+        ];
       case 'released':
-        return ['leadership_released', `nobody is primary in epoch ${epoch}`, `${by} released it`];
+        return [
+          'leadership_released',
+          `no node is primary in leadership epoch ${epoch}`,
+          `${by} released it`,
+        ];
       case 'expired':
         return [
           'leadership_expired',
-          `nobody is primary after epoch ${epoch}`,
-          'the lease ran out, and its node was not heard of',
+          `no node is primary after leadership epoch ${epoch}`,
+          'the lease expired, and its node sent no heartbeat',
         ];
       case null:
         return [
           'leadership_promote',
-          `${primary ?? ''} stays primary in epoch ${epoch}; its lease was renewed`,
+          `${primary ?? ''} stays primary in leadership epoch ${epoch}; its lease was renewed`,
           `${by} selected it`,
         ];
     }

@@ -143,7 +143,7 @@ function columnsOf(change: ProposalChange, now: number): Partial<typeof proposal
         ),
       };
     case 'expire':
-      return { detail: 'nobody decided in time' };
+      return { detail: 'no decision was made in time' };
     default:
       return assertNever(change);
   }

@@ -35,7 +35,7 @@ export async function updateProject(
     if (input.ifAt !== undefined && input.ifAt !== row.repo_url) {
       throw new MembridgeError(
         'conflict',
-        `The address of ${row.name} was changed meanwhile. Look, and try again.`,
+        `Another request changed the address of ${row.name}. Reload the project, and try again.`,
       );
     }
     const cid = change.canonical_id ?? row.canonical_id;

@@ -131,7 +131,7 @@ export function parseOperation(line: string): Operation {
     };
   }
   if (set === undefined) {
-    if (up === undefined) throw new Error('the operation says nothing');
+    if (up === undefined) throw new Error('the operation contains no change');
     const strange = Object.keys(up).find((column) => CHANGEABLE_COLUMNS.get(kind)?.has(column) !== true);
     if (strange !== undefined) throw new Error(`the operation changes ${strange}, which does not change`);
     return { type: 'update', ...common, of, up };

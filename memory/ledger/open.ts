@@ -144,7 +144,7 @@ export function openLedger(path: string): Database.Database {
   } catch (cause) {
     throw new MembridgeError(
       'ledger_failed',
-      `The sync ledger ${path} cannot be used: ${errorMessage(cause)}. If it is damaged, stop the agent and delete it: the next sync builds it anew and loses nothing.`,
+      `The sync ledger ${path} cannot be used: ${errorMessage(cause)}. If it is damaged, stop the agent and delete it: the next sync rebuilds it without loss.`,
       { cause },
     );
   }

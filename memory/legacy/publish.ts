@@ -99,7 +99,7 @@ export async function publishSnapshot(
   if (context.config.encrypted === true) {
     throw new MembridgeError(
       'conflict',
-      `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which whoever reads the bucket could open. ` +
+      `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which anyone with access to the bucket could open. ` +
         'To publish it all the same, turn the encryption of the space off.',
     );
   }

@@ -180,7 +180,7 @@ async function fetchFrom(
         continue;
       }
     } else if (prevSha !== FIRST_PREV_SHA) {
-      problem = `segment 1 of epoch ${name.epoch} names a predecessor`;
+      problem = `segment 1 of incarnation ${name.epoch} names a predecessor`;
       refuse(name);
       continue;
     }
@@ -275,7 +275,7 @@ class KeysUnreadable extends Error {
   override readonly name = 'KeysUnreadable';
 
   constructor(node: string) {
-    super(`the published keys of node ${node} cannot be read; its next sync writes them anew`);
+    super(`the published keys of node ${node} cannot be read; its next sync rewrites them`);
   }
 }
 

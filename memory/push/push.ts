@@ -100,7 +100,7 @@ async function makeSegment(
     return { isFiled: false, more, withheld };
   }
   const epoch = space.incarnation;
-  if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
+  if (epoch === null) throw new Error(`space ${cid} lost its incarnation during a push`);
   const seq = space.seq + 1;
   const place = {
     space: cid,

@@ -201,7 +201,7 @@ async function findNewest(
         ? 'it has no valid manifest'
         : await verifySnapshot(session, cid, manifest, (lines) => told.addLines(lines));
     if (manifest !== null && problem === null) {
-      if (latestPlausibleClock(manifest) > clockAt(before)) problem = 'it tells of later writes';
+      if (latestPlausibleClock(manifest) > clockAt(before)) problem = 'it contains later writes';
       else problem = await describeMissingFromSegments(session, cid, behind(manifest), told);
       if (problem === null) return manifest;
     }

@@ -65,9 +65,11 @@ export async function* snapshotLines(
       const lines: SnapshotLine[] = [];
       page.forEach((entity) => {
         const row = rows.get(entity.row ?? -1);
-        if (row === undefined) throw missingMemoryError(entity, 'was deleted meanwhile');
+        if (row === undefined)
+          throw missingMemoryError(entity, 'was deleted while the snapshot was being written');
         const now = ledger.entities.byKey(entity.key);
-        if (now === null || now.dead) throw missingMemoryError(entity, 'was changed meanwhile');
+        if (now === null || now.dead)
+          throw missingMemoryError(entity, 'was changed while the snapshot was being written');
         lines.push(
           ...wholeOperations(session, outgoing, now, row).map((operation) => toLine(operation, kind)),
         );
