@@ -30,7 +30,7 @@ const SCHEDULE_ID: Record<ScheduleKind, (projectId: string) => string> = {
 const scheduleIdOf = (kind: ScheduleKind, projectId: string): string => SCHEDULE_ID[kind](projectId);
 
 const SUMMARIES: Record<ScheduleKind, string> = {
-  fetch: 'look at the clones of',
+  fetch: 'check the clones of',
   memory: 'memory of',
   update: 'update the clones of',
 };

@@ -63,7 +63,7 @@ export async function fetchRepository(given: CloneSpec, context: GitContext): Pr
     if (branch !== null && news.branches.size > 0 && !news.branches.has(branch))
       throw missingBranchError(branch, spec);
     await noteDefault(git, news, (await readState(git)).branch);
-    return { outcome: 'fetched', detail: 'asked the remote; the clone was left as it is' };
+    return { outcome: 'fetched', detail: 'fetched from the remote; the clone did not change' };
   });
 }
 
@@ -262,7 +262,7 @@ function timeoutError(spec: CloneSpec, timeoutMs: number): MembridgeError {
 function occupiedPathError(path: string): MembridgeError {
   return new MembridgeError(
     'clone_refused',
-    `At ${path} is something that is no git clone. Move it away, or give the project another target path.`,
+    `${path} exists and is not a git clone. Move it away, or give the project another target path.`,
   );
 }
 

@@ -89,7 +89,7 @@ async function resolveAddress(git: Git, address: string, hosts: readonly string[
   }
   throw new MembridgeError(
     'git_failed',
-    `The server of ${withoutUserinfo(address)} sends git from one address to the next without an end (${MAX_REDIRECTS} redirects). Correct the project's address.`,
+    `The server of ${withoutUserinfo(address)} redirects git too often (more than ${MAX_REDIRECTS} times). Correct the project's address.`,
   );
 }
 

@@ -59,7 +59,7 @@ export async function makeAsRemote(
   // A repeated call after its answer was lost.
   const isDone = state.commit === news.branches.get(wanted) && state.branch === wanted && state.changed === 0;
   if (isDone && state.commit !== expected)
-    return { outcome: 'unchanged', detail: `${wanted} is what the remote has already` };
+    return { outcome: 'unchanged', detail: `${wanted} already equals the remote` };
   await refuseUnclear(git, state, expected);
   const target = remoteRef(wanted);
   const kept = await keepAll(git, target);
@@ -71,7 +71,7 @@ export async function makeAsRemote(
   ];
   if ((await keepAll(git, target)).tree !== kept.tree)
     throw conflictError(
-      `Files in ${git.path} change while they are kept. End what writes there, and confirm again. Nothing was changed`,
+      `Files in ${git.path} changed while they were being kept. Stop the program that writes them, and confirm again. Nothing was changed`,
     );
   for (const [branch, commit] of branches)
     await git.feed(`create refs/heads/${branch} ${commit}\n`, 'update-ref', '--stdin');
@@ -87,7 +87,7 @@ export async function makeAsRemote(
   await noteDefault(git, news, null);
   return {
     outcome: 'updated',
-    detail: `made as the remote: ${wanted} is what the remote has${describeKept(branches, { ahead, state, kept })}`,
+    detail: `made as the remote: ${wanted} equals the remote${describeKept(branches, { ahead, state, kept })}`,
   };
 }
 
@@ -95,7 +95,7 @@ function describeKept(
   branches: readonly (readonly [string, string])[],
   of: { ahead: number; state: CloneState; kept: KeptParts },
 ): string {
-  if (branches.length === 0) return '; nothing was only in the clone';
+  if (branches.length === 0) return '; the clone contained nothing else';
   const { ahead, state, kept } = of;
   const parts = [
     ...(ahead > 0 ? [count(ahead, 'commit')] : []),
@@ -104,7 +104,7 @@ function describeKept(
     ...(kept.inTheWay.length > 0 ? [count(kept.inTheWay.length, 'ignored file')] : []),
   ];
   const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-  return `; what was here is on branch ${branches.map(([name]) => name).join(' and ')}${what}`;
+  return `; the former contents are on branch ${branches.map(([name]) => name).join(' and ')}${what}`;
 }
 
 const conflictError = (sentence: string): MembridgeError => new MembridgeError('conflict', `${sentence}.`);
@@ -117,7 +117,7 @@ async function refuseUnclear(git: Git, state: CloneState, expected: string): Pro
     );
   if (state.commit !== expected)
     throw conflictError(
-      `The clone at ${git.path} is at ${state.commit ?? 'no commit'} by now, not at ${expected}. Look at it again, and confirm again. Nothing was changed`,
+      `The clone at ${git.path} is at ${state.commit ?? 'no commit'} now, no longer at ${expected}. Review it again, and confirm again. Nothing was changed`,
     );
   const text = await git.ask('--no-optional-locks', 'status', '--porcelain=v2', '--no-renames', '-z');
   const modules = text.split('\0').flatMap((line) => /^1 \S+ S\S* (?:\S+ ){5}(.+)$/s.exec(line)?.[1] ?? []);

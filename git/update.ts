@@ -104,7 +104,7 @@ async function followDefault(
   const isOld = isThere && (await git.look('merge-base', '--is-ancestor', local, remoteRef(to))).code === 0;
   if (isThere && !isOld)
     return keptMove(
-      `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote has not`,
+      `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote lacks`,
     );
   const answer = await withoutNoise(git, { to: remoteRef(to), noise: of.noise }, async () => {
     // By default git overwrites ignored files that are in its way, such as an .env.
@@ -180,7 +180,7 @@ function readMergeConflicts(stderr: string): string {
 
 function overwriteSentence(files: readonly string[]): string {
   const more = files.length > 3 ? ` and ${files.length - 3} more` : '';
-  return `what is new would overwrite ${files.slice(0, 3).join(', ')}${more}`;
+  return `the update would overwrite ${files.slice(0, 3).join(', ')}${more}`;
 }
 
 /** Gives a clone of a formerly empty repository its first commits, on the branch that the remote now has. */

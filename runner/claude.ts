@@ -120,7 +120,7 @@ const SESSION_GONE = /No conversation found|--resume requires a valid session/i;
 
 function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: string): ClaudeEnd {
   const notes: string[] = [];
-  if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to be understood.`);
+  if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to parse.`);
   const { result, usage } = reader;
   let limit = end.error;
   // The program answered in time; an unfinished part after that (usually a hook) does not undo the answer.

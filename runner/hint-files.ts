@@ -89,7 +89,7 @@ async function find(base: string, pattern: string, signal: AbortSignal, notes: s
     break;
   }
   signal.throwIfAborted();
-  if (until.aborted) notes.push(`was looked for ${SEARCH_MS / 1_000} s, then no further.`);
+  if (until.aborted) notes.push(`took too long: the search stopped after ${SEARCH_MS / 1_000} s.`);
   return found.sort();
 }
 

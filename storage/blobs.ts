@@ -35,7 +35,7 @@ export async function getBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   if (bytes.length !== blob.bytes || sha256Of(bytes) !== blob.sha256) {
     throw new MembridgeError(
       'store_unavailable',
-      `The object store gave other bytes for ${key} than were stored there.`,
+      `The object store returned different bytes for ${key} than were stored.`,
     );
   }
   return bytes;

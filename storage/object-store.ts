@@ -127,7 +127,7 @@ class MinioStore implements ObjectStore {
     if (stored === null || !stored.equals(bytes)) {
       throw new MembridgeError(
         'store_unavailable',
-        `The object store at ${this.#access.endpoint} holds other bytes than were sent as ${key}.`,
+        `The object store at ${this.#access.endpoint} stored different bytes than were sent as ${key}.`,
       );
     }
   }

@@ -162,7 +162,7 @@ function chooseNode(project: ManagedProject, live: readonly string[]): string | 
       code: 'node_offline',
       message:
         cloned.length === 0
-          ? `${name} has no primary node and is cloned nowhere. Clone it, and approve it again.`
+          ? `${name} has no primary node and no clone on any node. Clone it, and approve it again.`
           : `${name} has no primary node, and no node that has a clone of it is online. Approve it again when one is back.`,
     }
   );

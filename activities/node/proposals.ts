@@ -104,7 +104,7 @@ function extractContent(output: Buffer, { kind, path }: ApplySpec): Buffer {
   const read = readProposal(output.toString('utf8'));
   if (!read.ok) throw new MembridgeError('patch_rejected', read.problem);
   if (read.proposal.kind !== kind || read.proposal.path !== path) {
-    throw new MembridgeError('patch_rejected', 'The output proposes something else than was approved.');
+    throw new MembridgeError('patch_rejected', 'The output differs from the approved proposal.');
   }
   return Buffer.from(read.proposal.content);
 }

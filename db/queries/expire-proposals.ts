@@ -29,7 +29,7 @@ export async function expireProposals(db: Database, input: { now: number }): Pro
         id,
         change,
         key: String(now),
-        cause: 'its time is over',
+        cause: 'its decision time has passed',
         now,
       });
       if (outcome === 'recorded') ended += 1;

@@ -74,7 +74,7 @@ async function changeProposal(
     .set({ ...columnsOf(change, now), ...seen, status, updated_at: now })
     .where(eq(proposals.id, id))
     .returning();
-  if (changed === undefined) throw new Error(`proposal ${id} went away while it was locked`);
+  if (changed === undefined) throw new Error(`proposal ${id} was deleted while it was locked`);
   await recordAudit(tx, [
     {
       eventKey,

@@ -51,13 +51,13 @@ export function findFullTextProblems(
     if (!names.has(content)) continue;
     if (!names.has(index)) {
       if (!isFilledByTriggers(db, index)) continue;
-      const problem = `the index is gone while triggers of ${content} still write to it, so that no row can be saved`;
+      const problem = `the index is missing while triggers of ${content} still write to it, so that no row can be saved`;
       problems.push({ index, problem, mend: null });
       continue;
     }
     const lost = SHADOW_SUFFIXES.map((name) => `${index}_${name}`).filter((name) => !names.has(name));
     if (lost.length > 0) {
-      problems.push({ index, problem: `its table ${lost.join(' and ')} is gone`, mend: 'recreate' });
+      problems.push({ index, problem: `its table ${lost.join(' and ')} is missing`, mend: 'recreate' });
       continue;
     }
     const problem = withMeaning(() => examine(db, index, content, options.thorough));
@@ -82,9 +82,9 @@ function examine(db: Database.Database, index: string, content: string, thorough
   const indexed = count(db, `main.${index}_docsize`);
   const record = db.prepare(`SELECT block FROM main.${index}_data WHERE id = ?`).pluck();
   const averages = record.get(1) as Buffer | undefined;
-  if (averages === undefined) return 'its record 1 is gone';
+  if (averages === undefined) return 'its record 1 is missing';
   const structure = record.get(10) as Buffer | undefined;
-  if (structure === undefined) return 'its record 10 is gone';
+  if (structure === undefined) return 'its record 10 is missing';
   const segments = count(db, `(SELECT DISTINCT segid FROM main.${index}_idx)`);
   const named = countSegments(structure);
   // FTS5 would reuse the number of an existing segment, and could then save no row.

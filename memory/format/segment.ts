@@ -111,7 +111,7 @@ function splitSegment(bytes: Buffer): {
 } {
   const first = bytes.indexOf(0x0a);
   const second = first < 0 ? -1 : bytes.indexOf(0x0a, first + 1);
-  if (second < 0) throw new Error('the object is truncated or no segment');
+  if (second < 0) throw new Error('the object is truncated or not a segment');
   const headerLine = bytes.subarray(0, first);
   return {
     header: HeaderLine.parse(JSON.parse(headerLine.toString('utf8'))),
@@ -171,7 +171,7 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
     header.epoch !== name.epoch ||
     header.seq !== name.seq
   ) {
-    throw new Error('its header names another place than the one it lies in');
+    throw new Error('its header names another position than its object key');
   }
   if (!verifyBytes(publicKey, headerLine, signature))
     throw new Error('its signature is not that of its node');
@@ -193,7 +193,7 @@ export function readLines(
   const { header, body } = splitSegment(bytes);
   const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
   if (header.operations > MAX_LINES) {
-    throw new Error(`it is to hold ${header.operations} operations, where at most ${MAX_LINES} are allowed`);
+    throw new Error(`its header states ${header.operations} operations; at most ${MAX_LINES} are allowed`);
   }
   const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES });
   // Count before splitting: millions of empty lines would exceed the memory.

@@ -70,7 +70,7 @@ export function describePublication({ state, sha, counts, imported }: LegacyPubl
 }
 
 const describeImported = (count: number): string =>
-  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
+  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the previous snapshot`;
 
 /** Ledger entry for a publication in progress; until it ends, the contents of the store are uncertain. */
 const publishingEntry = (cid: string): string => `legacy:publishing:${cid}`;
@@ -100,7 +100,7 @@ export async function publishSnapshot(
     throw new MembridgeError(
       'conflict',
       `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which anyone with access to the bucket could open. ` +
-        'To publish it all the same, turn the encryption of the space off.',
+        'To publish it anyway, turn the encryption of the space off.',
     );
   }
   await noticeRows(context);
@@ -178,7 +178,7 @@ class Publication {
       return this.#result(began, sha, copy.counts);
     } finally {
       await lock.release().catch(() => {
-        progress('the push lock could not be released: other machines wait until it is old');
+        progress('the push lock could not be released: other machines wait until it expires');
       });
     }
   }

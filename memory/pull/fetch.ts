@@ -152,7 +152,7 @@ async function fetchFrom(
       continue;
     }
     const bytes = await get(index);
-    if (bytes === null) return `segment ${name.seq} is listed but not there`;
+    if (bytes === null) return `segment ${name.seq} is listed but missing`;
     let prevSha: string;
     try {
       prevSha = await verifyFetched(session, cid, name, bytes, name.modified);
@@ -175,7 +175,7 @@ async function fetchFrom(
           ledger.inbox.hasPlace(space.id, before) ||
           ledger.coverage.includes(space.id, before));
       if (!known) {
-        problem = `segment ${name.seq} is there but the one before it is not`;
+        problem = `segment ${name.seq} exists but its predecessor does not`;
         refuse(name);
         continue;
       }

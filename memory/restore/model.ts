@@ -116,7 +116,7 @@ export async function buildModel(
     for (const { name, arrived } of await listSegmentsAfter(session, config, base, at)) {
       const bytes = await session.store.get(segmentKey(config.cid, name));
       try {
-        if (bytes === null) throw new Error('it is listed but not there');
+        if (bytes === null) throw new Error('it is listed but missing');
         await verifyFetched(session, config.cid, name, bytes, name.modified);
         await apply(bytes, arrived);
       } catch (error) {

@@ -55,7 +55,7 @@ export async function buildRestored(
     if (options.out === 'in place' && model.problems.length > 0) {
       throw new MembridgeError(
         'segment_invalid',
-        `The restore would lack memories: ${model.problems.join('; ')}. Nothing was changed; restore to a file to look at what there is.`,
+        `The restore would lack memories: ${model.problems.join('; ')}. Nothing was changed; restore to a file to see what there is.`,
       );
     }
     const rows = assemble(
@@ -95,7 +95,7 @@ export function publishFile(built: string, path: string): void {
   try {
     linkSync(built, path);
   } catch (cause) {
-    throw new MembridgeError('conflict', `${path} is there already; a restore overwrites nothing.`, {
+    throw new MembridgeError('conflict', `${path} already exists; a restore overwrites nothing.`, {
       cause,
     });
   }
@@ -109,7 +109,7 @@ export function publishFile(built: string, path: string): void {
  */
 export function refuseExisting(path: string): void {
   if (existsSync(path)) {
-    throw new MembridgeError('conflict', `${path} is there already; a restore overwrites nothing.`);
+    throw new MembridgeError('conflict', `${path} already exists; a restore overwrites nothing.`);
   }
 }
 

@@ -62,7 +62,7 @@ export async function catchUp(
     if (lacking !== null) {
       caught.problems.push({
         node: name.node,
-        problem: `snapshot ${name.id} was not relied upon: ${lacking}`,
+        problem: `snapshot ${name.id} was not used: ${lacking}`,
       });
       continue;
     }
