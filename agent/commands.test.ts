@@ -284,7 +284,7 @@ describe('what the memory engine can do beside syncing', () => {
     const found = await b.cli('doctor');
     expect(found.code).toBe(1);
     expect(found.stdout).toMatch(
-      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is gone.*doctor --fix/,
+      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is missing.*doctor --fix/,
     );
     expect(found.stdout).toMatch(
       /session_summaries_fts is damaged: its table session_summaries_fts_docsize is gone/,
