@@ -7,7 +7,7 @@ import type { Job } from '../contract/memory/memory.ts';
 import { until } from '../demo/fleet.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { certificateKey } from '../memory/format/layout.ts';
-import { sealingPublicKey } from '../memory/format/sealing.ts';
+import { parseSealingPublicKey } from '../memory/format/sealing.ts';
 import { startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 import { startTestMachine, type TestMachine } from '../test/support/agent-machine.ts';
 
@@ -139,7 +139,7 @@ describe('membridge keys rotate', () => {
     const published = async (): Promise<string> => {
       const bytes = await test.plane.deps.store.get(certificateKey(CID, 'b'));
       const keys = JSON.parse(String(bytes)) as { sealing: { public_key: string } };
-      return sealingPublicKey(keys.sealing.public_key).keyId;
+      return parseSealingPublicKey(keys.sealing.public_key).keyId;
     };
     await until('b is told', 20, async () =>
       (await b.cli('status', '--json')).stdout.includes('"encrypted":true'),
@@ -284,7 +284,7 @@ describe('what the memory engine can do beside syncing', () => {
     const found = await b.cli('doctor');
     expect(found.code).toBe(1);
     expect(found.stdout).toMatch(
-      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is gone.*doctor --fix/,
+      /FAILED {2}full-text search: observations_fts is damaged: its record 10 is missing.*doctor --fix/,
     );
     expect(found.stdout).toMatch(
       /session_summaries_fts is damaged: its table session_summaries_fts_docsize is gone/,

@@ -7,11 +7,11 @@ export interface RoundRequest extends SyncRequest {
 }
 
 /** Syncs that the system requests automatically, many times an hour; no caller waits for their result. */
-const BY_ITSELF: ReadonlySet<SyncTrigger> = new Set(['noticed', 'catch-up', 'fan-out']);
+const AUTOMATIC_TRIGGERS: ReadonlySet<SyncTrigger> = new Set(['noticed', 'catch-up', 'fan-out']);
 
 /** Returns whether no person or script requested a round. */
 export function isAutomatic(requests: readonly RoundRequest[]): boolean {
-  return requests.every((request) => BY_ITSELF.has(request.trigger));
+  return requests.every((request) => AUTOMATIC_TRIGGERS.has(request.trigger));
 }
 
 /**

@@ -67,7 +67,7 @@ export function connectDatabase(url: string, options: ConnectOptions): Database 
   };
   return {
     run: (work) => translated(() => work(orm)),
-    transaction: (work) => translated(() => inTransaction(pool, work)),
+    transaction: (work) => translated(() => runTransaction(pool, work)),
     pool,
     close: () => pool.end(),
   };
@@ -88,7 +88,7 @@ async function limitStatements(client: PoolClient): Promise<void> {
  * Runs a transaction. Closes a connection to a server that has become read-only, because a new one may reach
  * the new primary.
  */
-async function inTransaction<T>(pool: Pool, work: (tx: Executor) => Promise<T>): Promise<T> {
+async function runTransaction<T>(pool: Pool, work: (tx: Executor) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let isUseless = false;
   try {

@@ -12,7 +12,7 @@ const UNTRUSTED_CODES =
   /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|CERT_HAS_EXPIRED|ERR_TLS_CERT_ALTNAME_INVALID)$/;
 
 /** Why PostgreSQL answers but cannot work now, by its error code. */
-const BUSY: Readonly<Record<string, string>> = {
+const BUSY_SENTENCES: Readonly<Record<string, string>> = {
   '53100': 'has no room left on its disk: free some there',
   '53200': 'has no memory left',
   '53400': 'has reached a limit of its configuration',
@@ -60,7 +60,7 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
       { cause },
     );
   }
-  const busy = BUSY[codeOf(cause)];
+  const busy = BUSY_SENTENCES[codeOf(cause)];
   if (busy !== undefined) {
     return new MembridgeError(
       'database_unavailable',
@@ -68,7 +68,7 @@ export function translateDatabaseError(error: unknown, where: string): unknown {
       { cause },
     );
   }
-  if (!serverIsGone(cause)) return cause;
+  if (!isServerGone(cause)) return cause;
   return new MembridgeError(
     'database_unavailable',
     `PostgreSQL at ${where} (DATABASE_URL) does not answer: ${errorMessage(cause) || codeOf(cause)}. The call may be repeated.`,
@@ -88,7 +88,7 @@ export function isReadOnly(error: unknown): boolean {
   return codeOf(unwrap(error)) === READ_ONLY;
 }
 
-function serverIsGone(error: unknown): boolean {
+function isServerGone(error: unknown): boolean {
   return GONE_CODES.test(codeOf(error)) || GONE_MESSAGES.test(errorMessage(error));
 }
 

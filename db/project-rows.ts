@@ -36,7 +36,7 @@ export function toManagedProject(
     ...toFacts(row),
     clone_status: projectStatus(nodes, row.propagation),
     propagation: row.propagation === null ? null : { ...row.propagation, history_url: null },
-    error_message: errorOf(failed),
+    error_message: shownError(failed),
     nodes,
   };
 }
@@ -52,15 +52,15 @@ export function toProjectSummary(
 ): ProjectSummary {
   return {
     ...toFacts(row),
-    clone_status: statusByCounts(clones, row.propagation),
+    clone_status: statusFromCounts(clones, row.propagation),
     propagation: withoutNodes(row.propagation),
-    error_message: errorOf(failed),
+    error_message: shownError(failed),
     clones,
   };
 }
 
 /** Returns a project's status from the counts of its clones. */
-export function statusByCounts(
+export function statusFromCounts(
   clones: CloneCounts,
   propagation: ManagedProjectRow['propagation'],
 ): ProjectCloneStatus {
@@ -131,6 +131,6 @@ export function toCloneSpec(
 }
 
 /** Returns the error that a project shows for a failed clone. */
-export function errorOf(failed: FailedClone | undefined): string | null {
+export function shownError(failed: FailedClone | undefined): string | null {
   return failed === undefined ? null : `${failed.node_id}: ${failed.error_message ?? failed.detail}`;
 }

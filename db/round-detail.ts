@@ -3,7 +3,7 @@ import { uncoveredSentence } from '../contract/memory/uncovered.ts';
 import type { SyncRoundResult } from '../contract/workflows.ts';
 import { singleLine } from './single-line.ts';
 
-const DOING: Record<SyncAction, string> = {
+const ACTION_WORDS: Record<SyncAction, string> = {
   push: 'sending',
   pull: 'fetching',
   sync: 'sending and fetching',
@@ -11,7 +11,7 @@ const DOING: Record<SyncAction, string> = {
 
 /** Describes what a running job does, for people. */
 export function runningDetail(action: SyncAction): string {
-  return DOING[action];
+  return ACTION_WORDS[action];
 }
 
 /** Returns whether a round did everything that it was asked for, and left out nothing from other nodes. */

@@ -10,7 +10,7 @@ export type ResultRow = InferSelectModel<typeof llmResults>;
 export type ArtifactRow = InferSelectModel<typeof runtimeArtifacts>;
 
 /** Number of characters of a prompt in lists and events. */
-const SHORT = 200;
+const SHORT_PROMPT_CHARS = 200;
 
 /**
  * Returns a task as the API shows it; the API fills in `history_url` and `waiting`. A cut through a surrogate
@@ -20,7 +20,7 @@ export function toTask(row: TaskRow, prompt: 'whole' | 'short'): Task {
   const { seq: _seq, request_hash: _hash, ...shown } = row;
   return {
     ...shown,
-    prompt: prompt === 'whole' ? row.prompt : row.prompt.slice(0, SHORT).toWellFormed(),
+    prompt: prompt === 'whole' ? row.prompt : row.prompt.slice(0, SHORT_PROMPT_CHARS).toWellFormed(),
     waiting: null,
     history_url: null,
   };

@@ -23,7 +23,7 @@ export type JobRow = InferSelectModel<typeof jobs>;
  */
 export function toNode(row: NodeRow, now: number): Node {
   const { facts } = row;
-  const standing = standingOf(row, now);
+  const standing = nodeStanding(row, now);
   return {
     id: row.id,
     node_id: row.id,
@@ -53,7 +53,7 @@ export function toNode(row: NodeRow, now: number): Node {
  * Returns a node's standing.
  * @param now the control plane's clock, epoch milliseconds
  */
-export function standingOf(
+export function nodeStanding(
   row: Pick<NodeRow, 'id' | 'facts' | 'last_heartbeat' | 'drained_at'>,
   now: number,
 ): NodeStanding {

@@ -86,7 +86,7 @@ export async function prepareSearchAttributes(
     if (missing.length > 0) {
       await operatorService.addSearchAttributes({
         namespace,
-        searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
+        searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD_TYPE])),
       });
       existing = [...existing, ...missing];
     }
@@ -107,14 +107,14 @@ export async function prepareSearchAttributes(
   return { absent: absent.length === 0 ? null : { names: absent, reason: refusal } };
 }
 
-const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
+const KEYWORD_TYPE = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
 
 /**
  * gRPC statuses of a namespace without room, and of a Temporal that lets clients register no attributes, such
  * as Temporal Cloud: INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNIMPLEMENTED.
  */
-const REFUSALS = new Set([3, 7, 9, 12]);
+const REFUSAL_STATUSES = new Set([3, 7, 9, 12]);
 
 function isRefusal(error: unknown): error is Error & { code: number; details: string } {
-  return isGrpcServiceError(error) && REFUSALS.has(error.code);
+  return isGrpcServiceError(error) && REFUSAL_STATUSES.has(error.code);
 }

@@ -16,16 +16,16 @@ export async function describeOutcome(
   const describe = (run?: string) => client.workflow.getHandle(workflowId, run).describe();
   try {
     const newest = await describe();
-    if (runId === '' || newest.runId === runId) return ended(newest);
+    if (runId === '' || newest.runId === runId) return describeEnd(newest);
     const asked = await describe(runId);
-    return firstRunOf(asked) === firstRunOf(newest) ? ended(newest) : ended(asked);
+    return firstRunOf(asked) === firstRunOf(newest) ? describeEnd(newest) : describeEnd(asked);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'is gone';
     throw error;
   }
 }
 
-const ended = ({ status }: WorkflowExecutionDescription): string | null =>
+const describeEnd = ({ status }: WorkflowExecutionDescription): string | null =>
   status.name === 'RUNNING' ? null : `ended as ${status.name.toLowerCase().replaceAll('_', ' ')}`;
 
 /** Returns the first run's id, which all runs of a chain share. */

@@ -9,13 +9,14 @@ import { TypedSearchAttributes, type SearchAttributePair } from '@temporalio/com
 type Attributes = TypedSearchAttributes | SearchAttributePair[];
 
 /** How long an attribute unknown to Temporal is left out before the next try, in milliseconds. */
-const TRY_AGAIN_MS = 60_000;
+const RETRY_UNKNOWN_MS = 60_000;
 
 /**
  * Temporal's errors for a start with an attribute that the namespace lacks: SQL visibility, then
  * Elasticsearch.
  */
-const UNKNOWN = /no mapping defined for search attribute (\w+)|search attribute (\w+) is not defined/i;
+const UNKNOWN_ATTRIBUTE =
+  /no mapping defined for search attribute (\w+)|search attribute (\w+) is not defined/i;
 
 /**
  * Tracks which search attributes a namespace accepts. A namespace used by other applications may have no room
@@ -37,18 +38,18 @@ export class KnownAttributes {
     call: (known: TypedSearchAttributes) => Promise<T>,
   ): Promise<T> {
     for (;;) {
-      const known = this.#known(wanted);
+      const known = this.#withoutRefused(wanted);
       try {
         return await call(known);
       } catch (error) {
-        const name = unknownAttribute(error);
+        const name = findUnknownAttribute(error);
         if (name === null || !known.getAll().some(({ key }) => key.name === name)) throw error;
-        this.#refused.set(name, Date.now() + TRY_AGAIN_MS);
+        this.#refused.set(name, Date.now() + RETRY_UNKNOWN_MS);
       }
     }
   }
 
-  #known(wanted: Attributes = []): TypedSearchAttributes {
+  #withoutRefused(wanted: Attributes = []): TypedSearchAttributes {
     const pairs = Array.isArray(wanted) ? wanted : wanted.getAll();
     const now = Date.now();
     return new TypedSearchAttributes(pairs.filter(({ key }) => (this.#refused.get(key.name) ?? 0) <= now));
@@ -56,9 +57,9 @@ export class KnownAttributes {
 }
 
 /** Returns the name of the search attribute for which Temporal refused a call, or null when that was not the reason. */
-export function unknownAttribute(error: unknown): string | null {
+export function findUnknownAttribute(error: unknown): string | null {
   for (let at = error; at instanceof Error; at = at.cause) {
-    const found = UNKNOWN.exec(at.message);
+    const found = UNKNOWN_ATTRIBUTE.exec(at.message);
     if (found !== null) return found[1] ?? found[2] ?? null;
   }
   return null;
@@ -107,10 +108,14 @@ export function attributeInterceptors(attributes: KnownAttributes): {
  * milliseconds.
  */
 const ACCEPTED_WITHIN_MS = 60_000;
-const LOOK_EVERY_MS = 250;
+const PROBE_EVERY_MS = 250;
 
 /** The workflow that probes for acceptance; no worker polls its queue. */
-const PROBE = { type: 'startProbe', id: 'membridge-start-probe', queue: 'membridge-start-probe' } as const;
+const PROBE_WORKFLOW = {
+  type: 'startProbe',
+  id: 'membridge-start-probe',
+  queue: 'membridge-start-probe',
+} as const;
 
 /**
  * Waits until Temporal accepts a start with these attributes. Probes by starting a workflow that no worker
@@ -127,23 +132,23 @@ export async function waitUntilAccepted(
   const giveUpAt = Date.now() + ACCEPTED_WITHIN_MS;
   for (;;) {
     try {
-      const handle = await client.start(PROBE.type, {
-        workflowId: PROBE.id,
-        taskQueue: PROBE.queue,
+      const handle = await client.start(PROBE_WORKFLOW.type, {
+        workflowId: PROBE_WORKFLOW.id,
+        taskQueue: PROBE_WORKFLOW.queue,
         typedSearchAttributes: attributes,
         workflowRunTimeout: '1 minute',
         workflowIdConflictPolicy: 'TERMINATE_EXISTING',
       });
       await client.workflowService.deleteWorkflowExecution({
         namespace: client.options.namespace,
-        workflowExecution: { workflowId: PROBE.id, runId: handle.firstExecutionRunId },
+        workflowExecution: { workflowId: PROBE_WORKFLOW.id, runId: handle.firstExecutionRunId },
       });
       return;
     } catch (error) {
-      const name = unknownAttribute(error);
+      const name = findUnknownAttribute(error);
       if (name === null || Date.now() > giveUpAt) throw error;
       report(`Temporal does not know the search attribute ${name} yet`);
-      await sleep(LOOK_EVERY_MS);
+      await sleep(PROBE_EVERY_MS);
     }
   }
 }

@@ -41,7 +41,7 @@ export async function requestClone(
 }
 
 /** Returns the id of the workflow that does one thing with a project on many nodes. */
-function idOf(projectId: string, action: CloneAction): string {
+function workflowIdOf(projectId: string, action: CloneAction): string {
   if (action === 'clone') return propagateProjectId(projectId);
   return action === 'fetch' ? fetchScheduleId(projectId) : updateScheduleId(projectId);
 }
@@ -52,7 +52,7 @@ export async function requestPropagation(
   input: PropagateInput & { name: string },
 ): Promise<WorkflowRef> {
   const { name, ...rest } = input;
-  const workflowId = idOf(input.projectId, input.action);
+  const workflowId = workflowIdOf(input.projectId, input.action);
   const options = {
     workflowId,
     taskQueue: CONTROL_QUEUE,
@@ -94,8 +94,8 @@ export async function cancelClone(client: Client, projectId: string, node: strin
  * Returns the ids of all workflows that may have many nodes work on a project now, including those started by
  * its schedule.
  */
-async function propagationsOf(client: Client, projectId: string): Promise<string[]> {
-  const ids = CloneAction.options.map((action) => idOf(projectId, action));
+async function listPropagationIds(client: Client, projectId: string): Promise<string[]> {
+  const ids = CloneAction.options.map((action) => workflowIdOf(projectId, action));
   const scheduled = [fetchScheduleId(projectId), updateScheduleId(projectId)].map(
     (id) => `WorkflowId STARTS_WITH '${scheduledRunId(id)}'`,
   );
@@ -106,7 +106,7 @@ async function propagationsOf(client: Client, projectId: string): Promise<string
 
 /** Cancels all propagations of a project. */
 export async function cancelPropagations(client: Client, projectId: string): Promise<void> {
-  for (const workflowId of await propagationsOf(client, projectId)) {
+  for (const workflowId of await listPropagationIds(client, projectId)) {
     await signalWorkflow(client, workflowId, MESSAGES.cancelPropagation);
   }
 }
@@ -114,13 +114,13 @@ export async function cancelPropagations(client: Client, projectId: string): Pro
 /**
  * Notifies all workflows that wait for a clone that it failed, because its workflow ended without doing so.
  */
-export async function tellFailed(
+export async function signalCloneFailed(
   client: Client,
   clone: { projectId: string; node: string; error: string },
 ): Promise<void> {
   const { projectId, node, error } = clone;
   const settled: NodeSettled = { node, status: 'failed', error };
-  for (const workflowId of await propagationsOf(client, projectId)) {
+  for (const workflowId of await listPropagationIds(client, projectId)) {
     await signalWorkflow(client, workflowId, MESSAGES.nodeSettled, settled);
   }
 }

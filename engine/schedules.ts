@@ -12,7 +12,7 @@ import {
   updateScheduleId,
   type PropagateInput,
 } from '../contract/workflows.ts';
-import { unknownAttribute } from './known-attributes.ts';
+import { findUnknownAttribute } from './known-attributes.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /** Maximum number of clones that ask their remote at once for a schedule. */
@@ -22,15 +22,15 @@ const FETCH_CONCURRENCY = 8;
 export const SCHEDULE_KINDS = ['fetch', 'memory', 'update'] as const;
 export type ScheduleKind = (typeof SCHEDULE_KINDS)[number];
 
-const IDS: Record<ScheduleKind, (projectId: string) => string> = {
+const SCHEDULE_ID: Record<ScheduleKind, (projectId: string) => string> = {
   fetch: fetchScheduleId,
   memory: memoryScheduleId,
   update: updateScheduleId,
 };
-const idOf = (kind: ScheduleKind, projectId: string): string => IDS[kind](projectId);
+const scheduleIdOf = (kind: ScheduleKind, projectId: string): string => SCHEDULE_ID[kind](projectId);
 
 const SUMMARIES: Record<ScheduleKind, string> = {
-  fetch: 'look at the clones of',
+  fetch: 'check the clones of',
   memory: 'memory of',
   update: 'update the clones of',
 };
@@ -45,7 +45,7 @@ function actionOf(kind: ScheduleKind, project: { id: string; name: string }) {
   return {
     type: 'startWorkflow' as const,
     workflowType: kind === 'memory' ? 'projectMemorySync' : 'propagateProject',
-    workflowId: scheduledRunId(idOf(kind, project.id)),
+    workflowId: scheduledRunId(scheduleIdOf(kind, project.id)),
     taskQueue: CONTROL_QUEUE,
     args: kind === 'memory' ? [{ projectId: project.id }] : [propagate(kind)],
     typedSearchAttributes: searchAttributes({ project: project.name }),
@@ -63,7 +63,7 @@ export async function setSchedule(
   input: { kind: ScheduleKind; project: { id: string; name: string }; cron: string | null },
 ): Promise<void> {
   const { kind, project, cron } = input;
-  const scheduleId = idOf(kind, project.id);
+  const scheduleId = scheduleIdOf(kind, project.id);
   if (cron === null) return await removeSchedule(client, scheduleId);
   const spec = { cronExpressions: [cron] };
   const action = actionOf(kind, project);
@@ -79,7 +79,7 @@ export async function setSchedule(
     try {
       await update(action);
     } catch (refusal) {
-      if (unknownAttribute(refusal) === null) throw refusal;
+      if (findUnknownAttribute(refusal) === null) throw refusal;
       const { typedSearchAttributes: _unknown, ...rest } = action;
       await update(rest);
     }
@@ -98,9 +98,13 @@ async function removeSchedule(client: Client, scheduleId: string): Promise<void>
  * Returns when a schedule is due next, epoch milliseconds; null when there is no schedule or the time is
  * unknown.
  */
-export async function nextRun(client: Client, kind: ScheduleKind, projectId: string): Promise<number | null> {
+export async function describeNextRun(
+  client: Client,
+  kind: ScheduleKind,
+  projectId: string,
+): Promise<number | null> {
   try {
-    const { info } = await client.schedule.getHandle(idOf(kind, projectId)).describe();
+    const { info } = await client.schedule.getHandle(scheduleIdOf(kind, projectId)).describe();
     return info.nextActionTimes[0]?.getTime() ?? null;
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return null;

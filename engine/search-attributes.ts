@@ -1,7 +1,7 @@
 import { SearchAttributeType, TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 
 /** The subject of a workflow: names and ids that people search by. */
-interface About {
+interface AttributeValues {
   readonly project?: string | null;
   readonly node?: string;
   readonly task?: string;
@@ -13,7 +13,7 @@ interface About {
   readonly pool?: string;
 }
 
-const NAMES: Readonly<Record<keyof About, string>> = {
+const ATTRIBUTE_NAMES: Readonly<Record<keyof AttributeValues, string>> = {
   project: 'MembridgeProject',
   node: 'MembridgeNode',
   task: 'MembridgeTask',
@@ -22,13 +22,13 @@ const NAMES: Readonly<Record<keyof About, string>> = {
 };
 
 /** Returns the search attributes of a workflow in Temporal. */
-export function searchAttributes(about: About): TypedSearchAttributes {
-  const pairs = Object.entries(about) as [keyof About, string | null | undefined][];
+export function searchAttributes(about: AttributeValues): TypedSearchAttributes {
+  const pairs = Object.entries(about) as [keyof AttributeValues, string | null | undefined][];
   return new TypedSearchAttributes(
     pairs.flatMap(([what, value]) =>
       value == null
         ? []
-        : [{ key: defineSearchAttributeKey(NAMES[what], SearchAttributeType.KEYWORD), value }],
+        : [{ key: defineSearchAttributeKey(ATTRIBUTE_NAMES[what], SearchAttributeType.KEYWORD), value }],
     ),
   );
 }

@@ -51,7 +51,7 @@ export async function removeTaskSchedule(client: Client, id: string): Promise<vo
 }
 
 /** Returns when it is due next, epoch milliseconds; null when it is paused or the time is unknown. */
-export async function nextTaskRun(client: Client, id: string): Promise<number | null> {
+export async function describeNextTaskRun(client: Client, id: string): Promise<number | null> {
   try {
     const { info, state } = await client.schedule.getHandle(taskScheduleId(id)).describe();
     return state.paused ? null : (info.nextActionTimes[0]?.getTime() ?? null);

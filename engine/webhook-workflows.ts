@@ -15,7 +15,7 @@ export async function startDelivery(client: Client, input: DeliverWebhookInput, 
       args: [input],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `tell that task ${input.taskId} ended`,
+      staticSummary: `report the end of task ${input.taskId}`,
       typedSearchAttributes: searchAttributes({ task: input.taskId }),
     });
   } catch (error) {

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { NodeCredential } from '../contract/projects/projects.ts';
 import { gitEnvironment } from './environment.ts';
-import { redactor, type Redact } from './redact.ts';
+import { makeRedactor, type Redact } from './redact.ts';
 
 /** How to start a git that contacts the server. */
 export interface Access {
@@ -25,10 +25,10 @@ export interface Access {
   close(): Promise<void>;
 }
 
-const FOLDER = 'access-';
+const FOLDER_PREFIX = 'access-';
 
 /** Folders that this process is using; a sweep leaves them alone. */
-const inUse = new Set<string>();
+const foldersInUse = new Set<string>();
 
 /** Seconds until an unanswered connection attempt is abandoned. */
 const CONNECT_S = 20;
@@ -64,11 +64,11 @@ export async function openAccess(
   const settings: string[] = [];
   await mkdir(where.workDir, { recursive: true, mode: 0o700 });
   await chmod(where.workDir, 0o700);
-  const folder = await mkdtemp(join(where.workDir, FOLDER));
-  inUse.add(folder);
+  const folder = await mkdtemp(join(where.workDir, FOLDER_PREFIX));
+  foldersInUse.add(folder);
   const close = async (): Promise<void> => {
     await rm(folder, { recursive: true, force: true });
-    inUse.delete(folder);
+    foldersInUse.delete(folder);
   };
   try {
     const { credential } = given;
@@ -89,7 +89,7 @@ export async function openAccess(
       // afterwards.
       for (const key of ['credential.helper', `credential.${server}.helper`]) settings.push('-c', `${key}=`);
     }
-    return { env, localEnv, folder, settings, redact: redactor(given), close };
+    return { env, localEnv, folder, settings, redact: makeRedactor(given), close };
   } catch (error) {
     await close();
     throw error;
@@ -99,8 +99,8 @@ export async function openAccess(
 /** Removes what a killed agent left in its folder of keys. */
 export async function sweepAccess(workDir: string): Promise<void> {
   const names = await readdir(workDir).catch(() => []);
-  const folders = names.filter((name) => name.startsWith(FOLDER)).map((name) => join(workDir, name));
-  const left = folders.filter((folder) => !inUse.has(folder));
+  const folders = names.filter((name) => name.startsWith(FOLDER_PREFIX)).map((name) => join(workDir, name));
+  const left = folders.filter((folder) => !foldersInUse.has(folder));
   await Promise.all(left.map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
@@ -131,16 +131,16 @@ async function sshCommand(
     const file = join(folder, 'key');
     await writeFile(file, `${credential.private_key.replaceAll('\r\n', '\n').trimEnd()}\n`, { mode: 0o600 });
     ours.push('IdentitiesOnly=yes', 'IdentityAgent=none', 'PasswordAuthentication=no');
-    return command(`ssh -i ${quoted(file)}`, [...options, ...ours]);
+    return shellCommand(`ssh -i ${quoted(file)}`, [...options, ...ours]);
   }
-  const own = env['GIT_SSH_COMMAND'] ?? (await configured('core.sshCommand', folder, env));
+  const own = env['GIT_SSH_COMMAND'] ?? (await readUserSetting('core.sshCommand', folder, env));
   if (own === null && env['GIT_SSH'] !== undefined) return null;
   // Without a terminal and a helper, the user's own command cannot stop to ask a question.
-  if (own !== null) return options.length === 0 ? null : command(own, options);
-  return command('ssh', [...options, ...ours]);
+  if (own !== null) return options.length === 0 ? null : shellCommand(own, options);
+  return shellCommand('ssh', [...options, ...ours]);
 }
 
-const command = (program: string, options: readonly string[]): string =>
+const shellCommand = (program: string, options: readonly string[]): string =>
   [program, ...options.map((option) => `-o ${quoted(option)}`)].join(' ');
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -149,7 +149,11 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
  * Reads a setting of the machine's user, never of a clone, because a program that ran in the clone may have
  * written it.
  */
-async function configured(key: string, folder: string, env: Record<string, string>): Promise<string | null> {
+async function readUserSetting(
+  key: string,
+  folder: string,
+  env: Record<string, string>,
+): Promise<string | null> {
   try {
     const { stdout } = await promisify(execFile)('git', ['config', '--get', key], {
       cwd: folder,

@@ -294,7 +294,7 @@ describe('a proposal that cannot be applied', () => {
     );
     const before = count(repository);
     const { code, message } = await failure(repository, proposalOf({ kind: 'file', path: 'a' }), 'a');
-    expect([code, message]).toEqual(['version_conflict', expect.stringMatching(/each of the 3 times/)]);
+    expect([code, message]).toEqual(['version_conflict', expect.stringMatching(/before each of 3 tries/)]);
     expect(count(repository)).toBe(before + 3);
   });
 

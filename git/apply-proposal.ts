@@ -6,13 +6,13 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { ApplyResult, ApplySpec } from '../contract/projects/proposals.ts';
 import { isReadable } from '../contract/projects/review-marks.ts';
 import type { GitContext } from './context.ts';
-import { tellingLine } from './failures.ts';
+import { findTellingLine } from './failures.ts';
 import type { Git } from './git.ts';
 import { readPatchNames } from './patch-names.ts';
 import {
-  BASE,
+  BASE_REF,
   fetchBranch,
-  inProposalClone,
+  withProposalClone,
   type ProposalClone,
   type ProposalWork,
 } from './proposal-clone.ts';
@@ -20,7 +20,7 @@ import { TRAILER, findEarlier, makeTree } from './proposal-tree.ts';
 import { describeTree } from './tree-diff.ts';
 
 /** How often the branch may move while a proposal is pushed. */
-const TRIES = 3;
+const MAX_TRIES = 3;
 
 /**
  * Commits a proposal on the project's branch and pushes it. A repeated call finds the existing commit.
@@ -28,7 +28,7 @@ const TRIES = 3;
  * clone_stalled, clone_timeout, disk_full; the signal's reason. Leaves nothing behind on the node in any case
  */
 export async function applyProposal(work: ProposalWork, context: GitContext): Promise<ApplyResult> {
-  return await inProposalClone(work, context, async (clone) => await commitAndPush(work, clone));
+  return await withProposalClone(work, context, async (clone) => await commitAndPush(work, clone));
 }
 
 async function commitAndPush(work: ProposalWork, clone: ProposalClone): Promise<ApplyResult> {
@@ -36,26 +36,26 @@ async function commitAndPush(work: ProposalWork, clone: ProposalClone): Promise<
   const { local, branch } = clone;
   const { expectedVersion, approved } = proposal;
   for (let tried = 1; ; tried += 1) {
-    const head = await local.ask('rev-parse', '--verify', `${BASE}^{commit}`);
+    const head = await local.ask('rev-parse', '--verify', `${BASE_REF}^{commit}`);
     const earlier = await findEarlier(local, work, branch);
     if (earlier !== null) return { commit: earlier.commit, branch, wasThere: true };
     if (expectedVersion !== null && !head.startsWith(expectedVersion)) {
-      throw conflict(branch, expectedVersion, head);
+      throw conflictError(branch, expectedVersion, head);
     }
-    if (approved != null && head !== approved.base) throw outdated(branch, approved.base, head);
+    if (approved != null && head !== approved.base) throw outdatedError(branch, approved.base, head);
     const tree = await makeTree(local, work, { branch, head });
     if (approved == null) await refuseUnseen(local, work, { branch, head, tree });
-    else if (tree !== approved.tree) throw otherTree(branch, approved.tree, tree);
+    else if (tree !== approved.tree) throw otherTreeError(branch, approved.tree, tree);
     const commit = await makeCommit(proposal, local, { head, tree });
     const pushed = await push(clone, { head, commit });
     if (pushed === 'done') return { commit, branch, wasThere: false };
     await fetchBranch(clone);
     // With an expected version, the next try notices that the branch has left it, unless the server holds a
     // stale lock.
-    if (tried === TRIES) {
+    if (tried === MAX_TRIES) {
       throw new MembridgeError(
         'version_conflict',
-        `${branch} was changed by somebody else each of the ${TRIES} times that the proposal was to be pushed. Approve it again.`,
+        `${branch} moved before each of ${MAX_TRIES} tries to push the proposal. Approve it again.`,
       );
     }
   }
@@ -145,7 +145,7 @@ async function push(
   if (/cannot lock ref|failed to (?:update ref|lock)|incorrect old value|already exists/i.test(why))
     return 'moved';
   const told = [...answer.stderr.matchAll(/^remote: (.+)$/gm)].map(([, text = '']) => text.trim());
-  const said = told.length > 0 ? told.slice(0, 5).join(' ') : tellingLine(answer.stderr);
+  const said = told.length > 0 ? told.slice(0, 5).join(' ') : findTellingLine(answer.stderr);
   const reason = why.replace(/^\[remote (?:rejected|failure)\] /, '');
   throw new MembridgeError(
     'push_refused',
@@ -153,23 +153,23 @@ async function push(
   );
 }
 
-function conflict(branch: string, expected: string, head: string): MembridgeError {
+function conflictError(branch: string, expected: string, head: string): MembridgeError {
   return new MembridgeError(
     'version_conflict',
     `${branch} is at ${head}, and the proposal is for ${expected}. Look whether it still fits, and approve it for ${head.slice(0, 12)}.`,
   );
 }
 
-function outdated(branch: string, base: string, head: string): MembridgeError {
+function outdatedError(branch: string, base: string, head: string): MembridgeError {
   return new MembridgeError(
     'version_conflict',
-    `${branch} is at ${head}, and what was approved was made over ${base}. Look at the new diff, and approve that.`,
+    `${branch} is at ${head}, but the approved diff was made over ${base}. Review the new diff, and approve that.`,
   );
 }
 
-function otherTree(branch: string, approved: string, made: string): MembridgeError {
+function otherTreeError(branch: string, approved: string, made: string): MembridgeError {
   return new MembridgeError(
     'version_conflict',
-    `git makes tree ${made} of it on ${branch}, and tree ${approved} was approved. Nothing was pushed. Look at the new diff, and approve that.`,
+    `git makes tree ${made} of it on ${branch}, and tree ${approved} was approved. Nothing was pushed. Review the new diff, and approve that.`,
   );
 }

@@ -15,9 +15,9 @@ const MAX_BYTES = 256_000_000;
  * Returns the files whose content is what a checkout writes.
  * @param paths files of the index that differ in the folder, relative to the clone
  */
-export async function checkoutNoise(git: Git, paths: readonly string[]): Promise<Set<string>> {
+export async function findCheckoutNoise(git: Git, paths: readonly string[]): Promise<Set<string>> {
   if (paths.length === 0 || paths.length > MAX_FILES) return new Set();
-  const twins = await caseTwins(git, paths);
+  const twins = await findCaseTwins(git, paths);
   const wanted = [...new Set([...paths, ...twins.values()].flat())];
   const fresh = join(git.aside, 'fresh');
   await mkdir(fresh, { recursive: true });
@@ -44,7 +44,7 @@ export async function checkoutNoise(git: Git, paths: readonly string[]): Promise
 }
 
 /** Returns, for each path, the other files of the index whose names differ only in letter case. */
-async function caseTwins(git: Git, paths: readonly string[]): Promise<Map<string, string[]>> {
+async function findCaseTwins(git: Git, paths: readonly string[]): Promise<Map<string, string[]>> {
   const all = (await git.ask('ls-files', '-z')).split('\0').filter((path) => path !== '');
   const byFold = Map.groupBy(all, fold);
   const others = (path: string): string[] => (byFold.get(fold(path)) ?? []).filter((each) => each !== path);

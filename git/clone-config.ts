@@ -13,7 +13,7 @@ import { gitEnvironment } from './environment.ts';
  * Keys without an effect outside the clone, and those that every git of the agent overrides (environment.ts).
  * In lower case.
  */
-const ALLOWED: readonly RegExp[] = [
+const ALLOWED_SETTINGS: readonly RegExp[] = [
   /^core\.(?:repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|autocrlf|eol|safecrlf|quotepath|untrackedcache|commitgraph|multipackindex|abbrev|longpaths|sparsecheckout|sparsecheckoutcone|compression|preloadindex|whitespace|checkstat|trustctime|editor|protecthfs|protectntfs)$/,
   // Overridden: no hook and no file system monitor runs.
   /^core\.(?:hookspath|fsmonitor|askpass)$/,
@@ -38,7 +38,7 @@ const ALLOWED: readonly RegExp[] = [
  * git reads the settings as a plain file, so they have no effect.
  * @returns the keys, and files that do not belong in our clones; empty when there are none
  */
-export async function oddSettings(path: string): Promise<string[]> {
+export async function findOddSettings(path: string): Promise<string[]> {
   const own = await gitDirOf(path);
   if (own === null) return [];
   const common = await commonDirOf(own);
@@ -48,13 +48,13 @@ export async function oddSettings(path: string): Promise<string[]> {
     join(own, 'config.worktree'),
     join(common, 'config.worktree'),
   ]) {
-    odd.push(...(await oddKeys(file, () => false)));
+    odd.push(...(await findOddKeys(file, () => false)));
   }
   if (await isFilled(join(common, 'objects', 'info', 'alternates'))) odd.push('objects/info/alternates');
-  for (const module of await modulesBelow(join(common, 'modules'))) {
+  for (const module of await listModulesBelow(join(common, 'modules'))) {
     const inClone = (key: string, value: string): boolean =>
       key === 'core.worktree' && isInside(path, resolve(module, value));
-    const keys = await oddKeys(join(module, 'config'), inClone);
+    const keys = await findOddKeys(join(module, 'config'), inClone);
     const name = relative(common, module);
     odd.push(...keys.map((key) => `${key} (${name})`));
     if (await isFilled(join(module, 'objects', 'info', 'alternates')))
@@ -64,14 +64,14 @@ export async function oddSettings(path: string): Promise<string[]> {
 }
 
 /** Returns the sentence for a clone that is left alone because of its settings. */
-export function whyOdd(path: string, odd: readonly string[]): string {
+export function oddSettingsSentence(path: string, odd: readonly string[]): string {
   const named = odd.slice(0, 5).join(', ') + (odd.length > 5 ? ` and ${odd.length - 5} more` : '');
   const key = odd.find((each) => !each.startsWith('objects/') && !each.includes(' ('));
   const mend = key === undefined ? '' : `, for example by: git -C ${path} config --unset-all ${key}`;
   return `left as it is: its .git holds settings that the agent does not accept: ${named}. They could run a command or send a credential to another server. Remove them${mend}. Set what you need for your user instead (git config --global)`;
 }
 
-async function oddKeys(file: string, isFine: (key: string, value: string) => boolean): Promise<string[]> {
+async function findOddKeys(file: string, isFine: (key: string, value: string) => boolean): Promise<string[]> {
   if (!(await isFilled(file))) return [];
   const args = ['config', '--file', file, '--no-includes', '--list', '-z'];
   const env = { ...gitEnvironment(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };
@@ -87,7 +87,7 @@ async function oddKeys(file: string, isFine: (key: string, value: string) => boo
     const [key, value] = at === -1 ? [entry, 'true'] : [entry.slice(0, at), entry.slice(at + 1)];
     const lower = key.toLowerCase();
     if (isFine(lower, value)) return [];
-    return ALLOWED.some((pattern) => pattern.test(lower)) ? [] : [key];
+    return ALLOWED_SETTINGS.some((pattern) => pattern.test(lower)) ? [] : [key];
   });
 }
 
@@ -108,14 +108,14 @@ async function commonDirOf(gitDir: string): Promise<string> {
 }
 
 /** Returns the git folder of every submodule; names may contain slashes, and submodules may be nested. */
-async function modulesBelow(folder: string, deepest = 8): Promise<string[]> {
+async function listModulesBelow(folder: string, deepest = 8): Promise<string[]> {
   const entries = deepest === 0 ? [] : await readdir(folder, { withFileTypes: true }).catch(() => []);
   const found: string[] = [];
   for (const entry of entries.filter((each) => each.isDirectory())) {
     const here = join(folder, entry.name);
     if (await isFilled(join(here, 'HEAD')))
-      found.push(here, ...(await modulesBelow(join(here, 'modules'), deepest - 1)));
-    else found.push(...(await modulesBelow(here, deepest - 1)));
+      found.push(here, ...(await listModulesBelow(join(here, 'modules'), deepest - 1)));
+    else found.push(...(await listModulesBelow(here, deepest - 1)));
   }
   return found;
 }

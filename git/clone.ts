@@ -5,19 +5,19 @@ import { z } from 'zod';
 import { MembridgeError } from '../contract/errors.ts';
 import { CloneSpec, type CloneResult } from '../contract/projects/projects.ts';
 import { openAccess } from './access.ts';
-import { oddSettings, whyOdd } from './clone-config.ts';
+import { findOddSettings, oddSettingsSentence } from './clone-config.ts';
 import type { GitContext } from './context.ts';
-import { folderSize } from './folder-size.ts';
+import { measureFolder } from './folder-size.ts';
 import { openGit, type Git } from './git.ts';
 import { checkHost, refusePage, withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder } from './partials.ts';
 import { makeAsRemote } from './make-as-remote.ts';
-import { checkOrigin, fetchOrigin, fits, listBranches, noteDefault } from './remote.ts';
+import { checkOrigin, fetchOrigin, isForAddress, listBranches, noteDefault } from './remote.ts';
 import { readDrift, readState } from './state.ts';
 import { followSubmodules } from './submodules.ts';
 import { resolveTarget, type Target } from './target.ts';
-import { inTurn } from './turns.ts';
-import { moveForward, noBranch, type Moved } from './update.ts';
+import { runInTurn } from './turns.ts';
+import { moveForward, missingBranchError, type Moved } from './update.ts';
 
 /** The prepared work on one project. */
 interface Work {
@@ -34,7 +34,7 @@ interface Work {
  * signal's reason
  */
 export async function cloneRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
-  return await onTarget(given, context, async (work, target) => {
+  return await runOnTarget(given, context, async (work, target) => {
     await sweepFolder(dirname(work.path), await realpath(context.reposBase));
     const made = target.holds === 'nothing' ? await makeClone(work) : null;
     if (made !== null) {
@@ -54,15 +54,16 @@ export async function cloneRepository(given: CloneSpec, context: GitContext): Pr
  * @throws MembridgeError not_found when there is no clone; otherwise as cloneRepository
  */
 export async function fetchRepository(given: CloneSpec, context: GitContext): Promise<CloneResult> {
-  return await onTarget(given, context, async (work, target) => {
+  return await runOnTarget(given, context, async (work, target) => {
     const { git, path, spec } = work;
-    if (target.holds === 'nothing') throw noClone(work);
+    if (target.holds === 'nothing') throw missingCloneError(work);
     await checkOrigin(git, path, spec.repoUrl);
     const news = await fetchOrigin(git, path, spec, fittingCredential(work));
     const { branch } = spec.options;
-    if (branch !== null && news.branches.size > 0 && !news.branches.has(branch)) throw noBranch(branch, spec);
+    if (branch !== null && news.branches.size > 0 && !news.branches.has(branch))
+      throw missingBranchError(branch, spec);
     await noteDefault(git, news, (await readState(git)).branch);
-    return { outcome: 'fetched', detail: 'asked the remote; the clone was left as it is' };
+    return { outcome: 'fetched', detail: 'fetched from the remote; the clone did not change' };
   });
 }
 
@@ -75,9 +76,9 @@ export async function resetRepository(
   { expected, ...given }: CloneSpec & { expected: string },
   context: GitContext,
 ): Promise<CloneResult> {
-  return await onTarget(given, context, async (work, target) => {
+  return await runOnTarget(given, context, async (work, target) => {
     const { git, path, spec } = work;
-    if (target.holds === 'nothing') throw noClone(work);
+    if (target.holds === 'nothing') throw missingCloneError(work);
     await checkOrigin(git, path, spec.repoUrl);
     const news = await fetchOrigin(git, path, spec, fittingCredential(work));
     const moved = await makeAsRemote(git, spec, { news, expected, now: new Date() });
@@ -86,14 +87,14 @@ export async function resetRepository(
   });
 }
 
-function noClone({ spec, path }: Work): MembridgeError {
+function missingCloneError({ spec, path }: Work): MembridgeError {
   return new MembridgeError(
     'not_found',
     `There is no clone of ${spec.name} at ${path} on this node. Clone it first.`,
   );
 }
 
-async function onTarget(
+async function runOnTarget(
   given: CloneSpec,
   context: GitContext,
   act: (work: Work, target: Target) => Promise<Moved>,
@@ -101,25 +102,25 @@ async function onTarget(
   const began = Date.now();
   const spec = parseSpec(given);
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(tooLate(spec, context.timeoutMs)), context.timeoutMs);
+  const timer = setTimeout(() => late.abort(timeoutError(spec, context.timeoutMs)), context.timeoutMs);
   const signal = AbortSignal.any([context.signal, late.signal]);
   try {
     const { path } = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
     const onWait = (): void => context.progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
-    return await inTurn(path, signal, onWait, async () => {
+    return await runInTurn(path, signal, onWait, async () => {
       // The target may have changed during the wait.
       const target = await resolveTarget(context.reposBase, spec.name, spec.targetPath);
-      if (target.holds === 'other') throw inTheWay(target.path);
+      if (target.holds === 'other') throw occupiedPathError(target.path);
       const access = await openAccess(spec.repoUrl, context.credential, {
         workDir: context.workDir,
       });
       try {
         const git = openGit({ path: target.path, access, spec, context, signal });
-        const odd = target.holds === 'clone' ? await oddSettings(target.path) : [];
+        const odd = target.holds === 'clone' ? await findOddSettings(target.path) : [];
         if (odd.length > 0) {
           // With rewritten addresses git would report a different origin.
           if (!odd.some((key) => /^url\./i.test(key))) await checkOrigin(git, target.path, spec.repoUrl);
-          return await leaveAlone(git, target.path, whyOdd(target.path, odd), began);
+          return await leaveAlone(git, target.path, oddSettingsSentence(target.path, odd), began);
         }
         const moved = await withinHosts(git, spec.hosts ?? [], async (allowed) => {
           return await act({ spec, path: target.path, git: allowed, context }, target);
@@ -130,7 +131,7 @@ async function onTarget(
       }
     });
   } catch (error) {
-    throw fileFailure(error);
+    throw toFileError(error);
   } finally {
     clearTimeout(timer);
   }
@@ -141,7 +142,7 @@ async function leaveAlone(git: Git, path: string, detail: string, began: number)
   const [commit, branch, sizeBytes] = await Promise.all([
     git.look('rev-parse', '--verify', '--quiet', 'HEAD'),
     git.look('symbolic-ref', '--quiet', '--short', 'HEAD'),
-    folderSize(path),
+    measureFolder(path),
   ]);
   return {
     outcome: 'kept',
@@ -157,7 +158,7 @@ async function leaveAlone(git: Git, path: string, detail: string, began: number)
 
 async function describe(git: Git, path: string): Promise<Omit<CloneResult, 'outcome' | 'detail' | 'ms'>> {
   const state = await readState(git);
-  const [drift, sizeBytes] = await Promise.all([readDrift(git, state), folderSize(path)]);
+  const [drift, sizeBytes] = await Promise.all([readDrift(git, state), measureFolder(path)]);
   return { commit: state.commit, branch: state.branch, path, sizeBytes, drift };
 }
 
@@ -201,7 +202,9 @@ async function cloneInto(work: Work, repository: string, started: (group: number
       ...(depth === null ? [] : ['--depth', String(depth)]),
     ];
     const parent = dirname(repository);
-    await git.in(parent).overNetwork([...args, '--', spec.repoUrl, repository], { grows: parent, started });
+    await git
+      .in(parent)
+      .runOverNetwork([...args, '--', spec.repoUrl, repository], { grows: parent, started });
   };
   try {
     await clone(branch);
@@ -231,7 +234,7 @@ const limitsOf = ({ hosts = [], repoUrl }: CloneSpec): { checkAddress(address: s
 
 function fittingCredential({ context, spec }: Work): GitContext['credential']['credential'] {
   const { credential } = context.credential;
-  return fits(credential, spec.repoUrl) ? credential : null;
+  return isForAddress(credential, spec.repoUrl) ? credential : null;
 }
 
 /**
@@ -249,17 +252,17 @@ export function parseSpec(given: CloneSpec): CloneSpec {
   throw new MembridgeError('bad_request', text, { fields });
 }
 
-function tooLate(spec: CloneSpec, timeoutMs: number): MembridgeError {
+function timeoutError(spec: CloneSpec, timeoutMs: number): MembridgeError {
   return new MembridgeError(
     'clone_timeout',
     `git did not finish with ${spec.name} within ${Math.round(timeoutMs / 1_000)} s and was ended.`,
   );
 }
 
-function inTheWay(path: string): MembridgeError {
+function occupiedPathError(path: string): MembridgeError {
   return new MembridgeError(
     'clone_refused',
-    `At ${path} is something that is no git clone. Move it away, or give the project another target path.`,
+    `${path} exists and is not a git clone. Move it away, or give the project another target path.`,
   );
 }
 
@@ -277,7 +280,7 @@ async function removeMade(folder: string, firstMade: string | undefined): Promis
 }
 
 /** Converts an error of the file system to a MembridgeError. */
-export function fileFailure(error: unknown): unknown {
+export function toFileError(error: unknown): unknown {
   if (error instanceof MembridgeError || error instanceof z.ZodError || !(error instanceof Error))
     return error;
   const { code, path } = error as NodeJS.ErrnoException;

@@ -6,7 +6,7 @@
 /**
  * Facts about a clone and its remote after a fetch. Commits are counted against the remote's wanted branch.
  */
-export interface Facts {
+export interface CloneFacts {
   /** A person's unfinished operation, as the end of a sentence. */
   readonly busy: string | null;
   /** The checked-out branch; null when there is none. */
@@ -48,7 +48,7 @@ export type KeepReason =
   'busy' | 'detached' | 'other-branch' | 'own-commits' | 'rewritten' | 'made-again' | 'changed';
 
 /** Decides what happens to a clone. No decision ever loses work that exists only in the clone. */
-export function decideMove(facts: Facts): Move {
+export function decideMove(facts: CloneFacts): Move {
   const { busy, branch, wanted, isNamed, exists, isFormerDefault, ahead, own, behind, changed } = facts;
   if (wanted === null || !exists) return { act: 'missing' };
   if (busy !== null) return keep('busy', busy);
@@ -57,7 +57,7 @@ export function decideMove(facts: Facts): Move {
   if (isOther && (isNamed || !isFormerDefault))
     return keep('other-branch', `branch ${branch} is checked out, the project's is ${wanted}`);
   const renamed = isOther ? `the remote's default branch is ${wanted} now, no longer ${branch}, and ` : '';
-  if (own === 0 && ahead > 0) return rewritten(facts, renamed);
+  if (own === 0 && ahead > 0) return decideRewritten(facts, renamed);
   if (!isOther && behind === 0) return { act: 'unchanged' };
   if (ahead > 0) {
     const lacks = behind === 0 ? '' : ` and lacks ${behind} of the remote's`;
@@ -67,13 +67,13 @@ export function decideMove(facts: Facts): Move {
   if (changed > 0)
     return keep(
       'changed',
-      `${renamed}${count(changed, 'file')} differ from the last commit${lacking(behind)}`,
+      `${renamed}${count(changed, 'file')} differ from the last commit${behindClause(behind)}`,
     );
   return { act: isOther ? 'follow' : 'forward' };
 }
 
 /** Handles commits that the remote took back and that the clone still has. */
-function rewritten({ branch, ahead, behind, changed, isRelated }: Facts, renamed: string): Move {
+function decideRewritten({ branch, ahead, behind, changed, isRelated }: CloneFacts, renamed: string): Move {
   const files = changed > 0 ? `, and ${count(changed, 'file')} differ from the last commit` : '';
   if (!isRelated)
     return keep(
@@ -82,7 +82,7 @@ function rewritten({ branch, ahead, behind, changed, isRelated }: Facts, renamed
     );
   return keep(
     'rewritten',
-    `${renamed}the remote rewrote its history: ${count(ahead, 'commit')} of ${branch} ${ahead === 1 ? 'is' : 'are'} no longer in it, none made here${files}${lacking(behind)}`,
+    `${renamed}the remote rewrote its history: ${count(ahead, 'commit')} of ${branch} ${ahead === 1 ? 'is' : 'are'} no longer in it, none made here${files}${behindClause(behind)}`,
   );
 }
 
@@ -93,5 +93,5 @@ export const count = (number: number, thing: string): string =>
   `${number} ${thing}${number === 1 ? '' : 's'}`;
 
 /** Returns the end of a sentence about what a clone that is left alone lacks. */
-export const lacking = (behind: number): string =>
+export const behindClause = (behind: number): string =>
   behind === 0 ? '' : `; it lacks ${count(behind, 'commit')} of the remote`;

@@ -4,7 +4,7 @@ import { devNull } from 'node:os';
  * Variables that would point git at another repository, reveal its secrets, or ask a person: none of them is
  * passed to our git. (`git rev-parse --local-env-vars` lists the first ones.)
  */
-const LEFT_OUT =
+const REMOVED_VARIABLES =
   /^(?:GIT_(?:ALTERNATE_OBJECT_DIRECTORIES|CONFIG|CONFIG_PARAMETERS|CONFIG_COUNT|CONFIG_(?:KEY|VALUE)_\d+|OBJECT_DIRECTORY|DIR|WORK_TREE|IMPLICIT_WORK_TREE|GRAFT_FILE|INDEX_FILE|NO_REPLACE_OBJECTS|REPLACE_REF_BASE|PREFIX|SHALLOW_FILE|COMMON_DIR|INTERNAL_SUPER_PREFIX|NAMESPACE|ASKPASS|CURL_VERBOSE|TRACE.*|TRANSFER_TRACE|REDIRECT_.*|EDITOR|SEQUENCE_EDITOR|PAGER|PROGRESS_DELAY)|SSH_ASKPASS|SSH_ASKPASS_REQUIRE|DISPLAY|WAYLAND_DISPLAY|MEMBRIDGE_.*|LANG|LANGUAGE|LC_.*)$/;
 
 /**
@@ -12,7 +12,7 @@ const LEFT_OUT =
  * prompts.
  */
 export function gitEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
-  const kept = Object.entries(env).filter(([name]) => !LEFT_OUT.test(name));
+  const kept = Object.entries(env).filter(([name]) => !REMOVED_VARIABLES.test(name));
   return {
     ...Object.fromEntries(kept.map(([name, value]) => [name, value ?? ''])),
     LC_ALL: 'C',

@@ -13,7 +13,7 @@ export interface Attempt {
 }
 
 /** Messages of git, curl and ssh (in English: LC_ALL=C), and their error codes. The first match is taken. */
-const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
+const CODE_BY_MESSAGE: readonly (readonly [ErrorCode, RegExp])[] = [
   ['disk_full', /no space left on device|ENOSPC|disk quota exceeded/i],
   [
     'git_missing',
@@ -37,7 +37,7 @@ const MEANINGS: readonly (readonly [ErrorCode, RegExp])[] = [
 /** Returns the error code for git's stderr. */
 export function codeOf(stderr: string): ErrorCode {
   if (isLocked(stderr)) return 'git_busy';
-  return MEANINGS.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
+  return CODE_BY_MESSAGE.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'git_failed';
 }
 
 /**
@@ -51,7 +51,7 @@ export function gitFailure(stderr: string, attempt: Attempt): MembridgeError {
 
 function sentence(code: ErrorCode, stderr: string, attempt: Attempt): string {
   const address = withoutUserinfo(attempt.repoUrl);
-  const said = `git said: ${tellingLine(stderr, code)}`;
+  const said = `git said: ${findTellingLine(stderr, code)}`;
   switch (code) {
     case 'disk_full':
       return `The disk of this node is full; nothing of ${address} was kept. Make room and try again.`;
@@ -80,7 +80,7 @@ function hostKeySentence(stderr: string, repoUrl: string): string {
   const changed = /identification has changed/i.test(stderr);
   return (
     (changed
-      ? `The host key of ${host} is another one than is known: the server was set up anew, or something stands in between. `
+      ? `The host key of ${host} has changed: the server was reinstalled, or another machine intercepts the connection. `
       : `The host key of ${host} is not known on this node. `) +
     `Compare what "${scan}" prints with what the server's owner publishes, and set it as the project's known_hosts.`
   );
@@ -89,7 +89,7 @@ function hostKeySentence(stderr: string, repoUrl: string): string {
 function accessHint({ repoUrl, credential }: Attempt): string {
   const ssh = parseGitUrl(repoUrl).protocol === 'ssh';
   if (credential === null) {
-    return `The project has no credential, and what this node's user has set up does not do: set ${ssh ? 'an ssh key' : 'a token'} for the project.`;
+    return `The project has no credential, and this node's user has no working access: set ${ssh ? 'an ssh key' : 'a token'} for the project.`;
   }
   if (ssh !== (credential.kind === 'ssh-key')) {
     return `The project's credential is ${ssh ? 'a token, but an address by ssh needs an ssh key' : 'an ssh key, but an address by http needs a token'}.`;
@@ -105,7 +105,7 @@ function notFoundSentence(stderr: string, { repoUrl, branch }: Attempt, said: st
     return `There is no branch ${branch ?? ''} in ${address}. Correct the project's branch. ${said}`;
   }
   return (
-    `There is no repository at ${address}, or it may not be seen: servers such as GitHub say "not found" for want of access, too. ` +
+    `There is no repository at ${address}, or this credential has no access: servers such as GitHub answer "not found" in both cases. ` +
     `Check the address and the project's credential. ${said}`
   );
 }
@@ -118,13 +118,13 @@ const EMPTY_WORDS =
  * Returns the most informative line of stderr: the one that determined the code, else git's last `fatal:` or
  * `error:`, else the last.
  */
-export function tellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
+export function findTellingLine(stderr: string, code: ErrorCode = 'git_failed'): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !isProgress(line));
   const telling = lines.filter((each) => !EMPTY_WORDS.test(each));
-  const pattern = MEANINGS.find(([each]) => each === code)?.[1];
+  const pattern = CODE_BY_MESSAGE.find(([each]) => each === code)?.[1];
   const line =
     (pattern && lines.findLast((each) => pattern.test(each))) ??
     telling.findLast((each) => /^(?:fatal|error):/.test(each)) ??

@@ -17,7 +17,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { makeGitNode, makeSpec, type GitNode } from '../test/git/node.ts';
 import { git, startGitServers, type GitServers } from '../test/git/servers.ts';
 import { sweepFolder, sweepPartials } from './partials.ts';
-import { groupLives, startOf } from './processes.ts';
+import { isGroupAlive, startTimeOf } from './processes.ts';
 
 let servers: GitServers;
 let node: GitNode;
@@ -99,10 +99,10 @@ describe('a clone that fails', () => {
     const clone = node.clone(spec, { signal: stop.signal });
     await sending;
     const group = await groupIn(node.base);
-    expect(groupLives(group)).toBe(true);
+    expect(isGroupAlive(group)).toBe(true);
     stop.abort(new Error('somebody cancelled'));
     await expect(clone).rejects.toThrow('somebody cancelled');
-    expect(groupLives(group)).toBe(false);
+    expect(isGroupAlive(group)).toBe(false);
     expect(node.files()).toEqual([]);
     expect(readdirSync(node.work)).toEqual([]);
   });
@@ -133,7 +133,7 @@ describe('a clone that fails', () => {
         await sweepPartials(node.base);
         expect(readdirSync(node.base)).toEqual([]);
       }
-      expect(groupLives(group)).toBe(false);
+      expect(isGroupAlive(group)).toBe(false);
     }
   });
 
@@ -143,21 +143,24 @@ describe('a clone that fails', () => {
     const inside = join(node.base, 'app', '.x.membridge-0123456789ab.partial');
     mkdirSync(join(node.base, 'app', '.git'), { recursive: true });
     mkdirSync(inside);
-    const owner = { pid: 999_999_999, start: 'x', group: pid, groupStart: startOf(pid) };
+    const owner = { pid: 999_999_999, start: 'x', group: pid, groupStart: startTimeOf(pid) };
     writeFileSync(join(inside, 'owner.json'), JSON.stringify(owner));
     try {
       await sweepPartials(node.base);
       await sweepFolder(join(node.base, 'app'), node.base);
-      expect(groupLives(pid)).toBe(true);
+      expect(isGroupAlive(pid)).toBe(true);
       expect(existsSync(inside)).toBe(true);
       // An old folder of ours that names an unknown group is removed, and no process is ended.
       const ours = join(node.base, '.x.membridge-0123456789ab.partial');
       mkdirSync(ours);
-      writeFileSync(join(ours, 'owner.json'), JSON.stringify({ ...owner, group: 1, groupStart: startOf(1) }));
+      writeFileSync(
+        join(ours, 'owner.json'),
+        JSON.stringify({ ...owner, group: 1, groupStart: startTimeOf(1) }),
+      );
       utimesSync(ours, 1, 1);
       await sweepPartials(node.base);
       expect(existsSync(ours)).toBe(false);
-      expect(groupLives(pid)).toBe(true);
+      expect(isGroupAlive(pid)).toBe(true);
     } finally {
       victim.kill('SIGKILL');
       rmSync(join(node.base, 'app'), { recursive: true });

@@ -9,10 +9,10 @@ import { existsSync } from 'node:fs';
 import type { Git } from './git.ts';
 import { refusePage } from './hosts.ts';
 
-const ORIGIN = 'refs/remotes/origin/';
+const ORIGIN_PREFIX = 'refs/remotes/origin/';
 
 /** Where the bare repository stores the remote's default commit. The clone never gets this ref. */
-const HEAD_COPY = 'refs/membridge/HEAD';
+const HEAD_REF = 'refs/membridge/HEAD';
 
 /** The remote's refs, as far as the refspecs asked for them. */
 export interface Fetched {
@@ -54,16 +54,16 @@ export async function fetchApart(
   await fetch(apart, { source, refspecs, asksHead, grows: where.objects });
   const after = await readRefs(apart);
   // Must come before any branch is considered gone.
-  if (![...after.keys()].some((ref) => ref.startsWith(ORIGIN))) await refusePage(git, source);
+  if (![...after.keys()].some((ref) => ref.startsWith(ORIGIN_PREFIX))) await refusePage(git, source);
   const cut = await readFile(join(bare, 'shallow'), 'utf8').catch(() => null);
   // Before the branches, which must never lead to commits with missing parents.
   if (cut !== null && cut !== (await readFile(shallow, 'utf8').catch(() => null)))
     await writeFile(shallow, cut);
   await setRefs(git, before, after);
-  const branches = [...after].filter(([ref]) => ref.startsWith(ORIGIN));
+  const branches = [...after].filter(([ref]) => ref.startsWith(ORIGIN_PREFIX));
   return {
-    branches: new Map(branches.map(([ref, hash]) => [ref.slice(ORIGIN.length), hash])),
-    head: after.get(HEAD_COPY) ?? null,
+    branches: new Map(branches.map(([ref, hash]) => [ref.slice(ORIGIN_PREFIX.length), hash])),
+    head: after.get(HEAD_REF) ?? null,
   };
 }
 
@@ -78,7 +78,7 @@ async function fetch(
   let { asksHead } = of;
   let tags: string[] = [];
   for (;;) {
-    const head = asksHead ? [`+HEAD:${HEAD_COPY}`] : [];
+    const head = asksHead ? [`+HEAD:${HEAD_REF}`] : [];
     const options = ['--progress', '--prune', '--refmap=', '--no-recurse-submodules', ...tags];
     const args = ['fetch', ...options, '--', of.source, ...of.refspecs, ...head];
     const answer = await apart.tryNetwork(args, { grows: of.grows });
@@ -99,8 +99,10 @@ async function setRefs(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
 ): Promise<void> {
-  const gone = [...before.keys()].filter((ref) => ref.startsWith(ORIGIN) && !after.has(ref));
-  const changed = [...after].filter(([ref, hash]) => ref.startsWith(ORIGIN) && before.get(ref) !== hash);
+  const gone = [...before.keys()].filter((ref) => ref.startsWith(ORIGIN_PREFIX) && !after.has(ref));
+  const changed = [...after].filter(
+    ([ref, hash]) => ref.startsWith(ORIGIN_PREFIX) && before.get(ref) !== hash,
+  );
   const tags = [...after].filter(([ref]) => ref.startsWith('refs/tags/') && !before.has(ref));
   // The former values of a remote branch distinguish its rewritten commits from a person's own, so a log is
   // needed.

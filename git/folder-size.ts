@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * Returns the bytes of all files below a folder. Ignores files that disappear during the count; does not
  * follow links.
  */
-export async function folderSize(folder: string): Promise<number> {
+export async function measureFolder(folder: string): Promise<number> {
   let bytes = 0;
   const open = [folder];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

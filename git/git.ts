@@ -5,7 +5,7 @@ import type { Access } from './access.ts';
 import { STALL_MS, type GitContext } from './context.ts';
 import { GIT_SETTINGS } from './environment.ts';
 import { gitFailure, type Attempt } from './failures.ts';
-import { patiently } from './locks.ts';
+import { retryWhileLocked } from './locks.ts';
 import { withoutUserinfo } from './redact.ts';
 import { runGit, type GitAnswer } from './run.ts';
 
@@ -13,7 +13,7 @@ import { runGit, type GitAnswer } from './run.ts';
  * Time limit for a step that is never interrupted, in milliseconds, because it changes files of a person's
  * clone.
  */
-const UNBROKEN_MS = 600_000;
+const UNINTERRUPTED_MS = 600_000;
 
 /** Opens git for a project in a folder of this node, for the duration of one call. */
 export function openGit(of: {
@@ -106,7 +106,7 @@ export class Git {
    */
   async askWith(input: string, ...args: string[]): Promise<string> {
     const { access, signal } = this.#options;
-    const answer = await patiently(
+    const answer = await retryWhileLocked(
       async () => await this.#run(args, access.localEnv, { signal, input }),
       signal,
     );
@@ -115,10 +115,10 @@ export class Git {
   }
 
   /** Runs a step that a cancellation does not interrupt, because it changes a person's files. */
-  async unbroken(...args: string[]): Promise<GitAnswer> {
+  async runUninterrupted(...args: string[]): Promise<GitAnswer> {
     const { access } = this.#options;
-    return await patiently(
-      async () => await this.#run(args, access.localEnv, { signal: AbortSignal.timeout(UNBROKEN_MS) }),
+    return await retryWhileLocked(
+      async () => await this.#run(args, access.localEnv, { signal: AbortSignal.timeout(UNINTERRUPTED_MS) }),
       undefined,
     );
   }
@@ -128,7 +128,7 @@ export class Git {
    * @param where.grows the folder that receives what it fetches
    * @throws MembridgeError by git's message
    */
-  async overNetwork(
+  async runOverNetwork(
     args: string[],
     where: { grows: string; started?: (group: number) => void },
   ): Promise<string> {
@@ -137,7 +137,7 @@ export class Git {
     return answer.stdout;
   }
 
-  /** Runs git like `overNetwork`; the caller judges its exit code. */
+  /** Runs git like `runOverNetwork`; the caller judges its exit code. */
   async tryNetwork(
     args: string[],
     where: { grows: string; started?: (group: number) => void },

@@ -23,15 +23,15 @@ export function checkHost(address: string, hosts: readonly string[], what: strin
   try {
     host = parseGitUrl(/^[A-Za-z0-9.-]+:(?!\/\/)/.test(address) ? `git@${address}` : address).host;
   } catch (error) {
-    throw refused(`${what} ${withoutUserinfo(address)}, which ${errorMessage(error)}`);
+    throw refusedHost(`${what} ${withoutUserinfo(address)}, which ${errorMessage(error)}`);
   }
   if (!isAllowedHost(host, hosts))
-    throw refused(
+    throw refusedHost(
       `${what} ${withoutUserinfo(address)}; ${host} is not among the hosts of MEMBRIDGE_GIT_HOSTS (${hosts.join(', ')})`,
     );
 }
 
-const refused = (sentence: string): MembridgeError =>
+const refusedHost = (sentence: string): MembridgeError =>
   new MembridgeError('clone_refused', `${sentence}. Nothing was fetched from there.`);
 
 /**
@@ -55,17 +55,17 @@ export async function withinHosts<T>(
     try {
       return await work(current);
     } catch (error) {
-      const from = redirectedAddress(error);
+      const from = findRedirect(error);
       if (from === null || known.has(from)) throw error;
       known.add(from);
-      const to = await finalAddress(strict, from, hosts);
+      const to = await resolveAddress(strict, from, hosts);
       current = current.with({}, ['-c', `url.${to}.insteadOf=${from}`]);
     }
   }
 }
 
 /** Returns the address that git reported as redirected; null for any other failure. */
-function redirectedAddress(error: unknown): string | null {
+function findRedirect(error: unknown): string | null {
   if (!(error instanceof MembridgeError)) return null;
   const found = /unable to access '([^']+?)\/*': The requested URL returned error: 30[12378]\b/.exec(
     error.message,
@@ -77,24 +77,24 @@ function redirectedAddress(error: unknown): string | null {
  * Returns the final target of an address.
  * @throws MembridgeError clone_refused, git_failed
  */
-async function finalAddress(git: Git, address: string, hosts: readonly string[]): Promise<string> {
+async function resolveAddress(git: Git, address: string, hosts: readonly string[]): Promise<string> {
   let here = address;
   for (let hop = 0; hop < MAX_REDIRECTS; hop += 1) {
-    const next = await nextAddress(git, here);
+    const next = await askRedirect(git, here);
     if (next === null) return here;
     checkHost(next, hosts, `The server of ${withoutUserinfo(here)} sends git to`);
     if (!/^https?:/i.test(next) || next.includes('='))
-      throw refused(`The server of ${withoutUserinfo(here)} sends git to ${withoutUserinfo(next)}`);
+      throw refusedHost(`The server of ${withoutUserinfo(here)} sends git to ${withoutUserinfo(next)}`);
     here = next;
   }
   throw new MembridgeError(
     'git_failed',
-    `The server of ${withoutUserinfo(address)} sends git from one address to the next without an end (${MAX_REDIRECTS} redirects). Correct the project's address.`,
+    `The server of ${withoutUserinfo(address)} redirects git too often (more than ${MAX_REDIRECTS} times). Correct the project's address.`,
   );
 }
 
 /** Returns the redirect target that a server sends to git; null when there is none. */
-async function nextAddress(git: Git, address: string): Promise<string | null> {
+async function askRedirect(git: Git, address: string): Promise<string | null> {
   const location = await answerHeader(git, address, 'location');
   if (location === null) return null;
   return new URL(location, `${address}/info/refs`).href.replace(/\/info\/refs(?:\?.*)?$/, '');

@@ -74,7 +74,7 @@ const CASES: [string, () => void, Record<string, string>, RegExp][] = [
     'an untracked file in the way',
     () => write('new', 'mine'),
     { new: 'theirs' },
-    /what is new would overwrite new; it lacks 1 commit/,
+    /the update would overwrite new; it lacks 1 commit/,
   ],
   [
     'an ignored file in the way',

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * An interrupted git leaves its temporary packs behind, and gc removes them two weeks later at the earliest.
  */
-const UNFINISHED = /^tmp_(?:pack|idx|rev)_/;
+const TEMPORARY_PACK = /^tmp_(?:pack|idx|rev)_/;
 
 /**
  * A file that changed within this time, in milliseconds, belongs to another git that is working in the clone.
@@ -18,18 +18,18 @@ const QUIET_MS = 500;
  */
 export async function withoutLeftovers<T>(objects: string, work: () => Promise<T>): Promise<T> {
   const folder = join(objects, 'pack');
-  const before = new Set(await unfinished(folder));
+  const before = new Set(await listTemporaryPacks(folder));
   try {
     return await work();
   } catch (error) {
-    const left = (await unfinished(folder)).filter((name) => !before.has(name));
+    const left = (await listTemporaryPacks(folder)).filter((name) => !before.has(name));
     if (left.length > 0) await removeQuiet(left.map((name) => join(folder, name)));
     throw error;
   }
 }
 
-async function unfinished(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).filter((name) => UNFINISHED.test(name));
+async function listTemporaryPacks(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).filter((name) => TEMPORARY_PACK.test(name));
 }
 
 async function removeQuiet(files: readonly string[]): Promise<void> {

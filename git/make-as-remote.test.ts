@@ -45,7 +45,7 @@ describe('resetting a clone to its remote', () => {
       branch: 'main',
       drift: { behind: 0, ahead: 0, dirty: 0 },
       detail: expect.stringMatching(
-        /what was here is on branch kept\/\d{8}-\d{6} \(1 commit, 1 changed file, 1 untracked file, 2 ignored files\)/,
+        /the former contents are on branch kept\/\d{8}-\d{6} \(1 commit, 1 changed file, 1 untracked file, 2 ignored files\)/,
       ),
     });
     expect(git(app, 'rev-parse', `${kept()}~`)).toBe(before);
@@ -99,7 +99,7 @@ describe('resetting a clone to its remote', () => {
     const commit = repository.push({ new: '1' });
     expect(await made.node.reset(spec(), head())).toMatchObject({
       commit,
-      detail: expect.stringContaining('nothing was only in the clone'),
+      detail: expect.stringContaining('the clone contained nothing else'),
     });
     expect(kept()).toBe('');
   });
@@ -128,7 +128,7 @@ describe('a refused reset of a clone to its remote', () => {
     const mine = head();
     expect(await failure(seen)).toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/is at [0-9a-f]+ by now, not at .*Nothing was changed/),
+      message: expect.stringMatching(/is at [0-9a-f]+ now, no longer at .*Nothing was changed/),
     });
     write('.git/MERGE_HEAD', `${seen}\n`);
     expect(await failure(mine)).toMatchObject({

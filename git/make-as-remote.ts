@@ -10,17 +10,17 @@ import type { CloneSpec } from '../contract/projects/projects.ts';
 import { count } from './decide-move.ts';
 import type { Git } from './git.ts';
 import { noteDefault, type RemoteNews } from './remote.ts';
-import { readState, remoteRef, underWay, type CloneState } from './state.ts';
-import { noBranch, readFacts, type Moved } from './update.ts';
+import { readState, remoteRef, findOperation, type CloneState } from './state.ts';
+import { missingBranchError, readFacts, type Moved } from './update.ts';
 
 /**
  * Prefix of branches that hold the former contents of a clone. Every git program shows a branch, and neither
  * `gc` nor `stash drop` removes it.
  */
-const KEPT = 'kept/';
+const KEPT_PREFIX = 'kept/';
 
 /** The author of commits of uncommitted files. */
-const KEEPER = {
+const KEEP_AUTHOR = {
   GIT_AUTHOR_NAME: 'Membridge',
   GIT_AUTHOR_EMAIL: 'membridge@localhost',
   GIT_COMMITTER_NAME: 'Membridge',
@@ -28,7 +28,7 @@ const KEEPER = {
 };
 
 /** The parts of a clone that are kept before anything in it changes. */
-interface Kept {
+interface KeptParts {
   /** A commit with every file that is changed, untracked or in the way. */
   readonly commit: string;
   /** Its tree. */
@@ -55,47 +55,47 @@ export async function makeAsRemote(
   const { news, expected, now } = options;
   const state = await readState(git);
   const { wanted, exists, ahead } = await readFacts(git, spec, { state, news });
-  if (wanted === null || !exists) throw noBranch(wanted, spec);
+  if (wanted === null || !exists) throw missingBranchError(wanted, spec);
   // A repeated call after its answer was lost.
   const isDone = state.commit === news.branches.get(wanted) && state.branch === wanted && state.changed === 0;
   if (isDone && state.commit !== expected)
-    return { outcome: 'unchanged', detail: `${wanted} is what the remote has already` };
+    return { outcome: 'unchanged', detail: `${wanted} already equals the remote` };
   await refuseUnclear(git, state, expected);
   const target = remoteRef(wanted);
   const kept = await keepAll(git, target);
-  const name = `${KEPT}${now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`;
+  const name = `${KEPT_PREFIX}${now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}`;
   const isDirty = kept.commit !== expected;
   const branches = [
     ...(isDirty || ahead > 0 ? [[name, kept.commit] as const] : []),
-    ...(await ownOfTarget(git, { wanted, state, name })),
+    ...(await findOwnTarget(git, { wanted, state, name })),
   ];
   if ((await keepAll(git, target)).tree !== kept.tree)
-    throw conflict(
-      `Files in ${git.path} change while they are kept. End what writes there, and confirm again. Nothing was changed`,
+    throw conflictError(
+      `Files in ${git.path} changed while they were being kept. Stop the program that writes them, and confirm again. Nothing was changed`,
     );
   for (const [branch, commit] of branches)
     await git.feed(`create refs/heads/${branch} ${commit}\n`, 'update-ref', '--stdin');
   for (const file of [...kept.untracked, ...kept.inTheWay]) await removeFile(git.path, file);
   // Everything is kept now, so git may overwrite files, but never inside submodules.
   const checkout = ['checkout', '--quiet', '--force', '--no-recurse-submodules', '--no-track'];
-  const answer = await git.unbroken(...checkout, '-B', wanted, target);
+  const answer = await git.runUninterrupted(...checkout, '-B', wanted, target);
   if (answer.code !== 0) {
     const { code, message } = git.failure(answer);
-    throw new MembridgeError(code, message + whatIsKept(branches, { ahead, state, kept }));
+    throw new MembridgeError(code, message + describeKept(branches, { ahead, state, kept }));
   }
   await git.look('branch', `--set-upstream-to=origin/${wanted}`, wanted);
   await noteDefault(git, news, null);
   return {
     outcome: 'updated',
-    detail: `made as the remote: ${wanted} is what the remote has${whatIsKept(branches, { ahead, state, kept })}`,
+    detail: `made as the remote: ${wanted} equals the remote${describeKept(branches, { ahead, state, kept })}`,
   };
 }
 
-function whatIsKept(
+function describeKept(
   branches: readonly (readonly [string, string])[],
-  of: { ahead: number; state: CloneState; kept: Kept },
+  of: { ahead: number; state: CloneState; kept: KeptParts },
 ): string {
-  if (branches.length === 0) return '; nothing was only in the clone';
+  if (branches.length === 0) return '; the clone contained nothing else';
   const { ahead, state, kept } = of;
   const parts = [
     ...(ahead > 0 ? [count(ahead, 'commit')] : []),
@@ -104,24 +104,26 @@ function whatIsKept(
     ...(kept.inTheWay.length > 0 ? [count(kept.inTheWay.length, 'ignored file')] : []),
   ];
   const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-  return `; what was here is on branch ${branches.map(([name]) => name).join(' and ')}${what}`;
+  return `; the former contents are on branch ${branches.map(([name]) => name).join(' and ')}${what}`;
 }
 
-const conflict = (sentence: string): MembridgeError => new MembridgeError('conflict', `${sentence}.`);
+const conflictError = (sentence: string): MembridgeError => new MembridgeError('conflict', `${sentence}.`);
 
 async function refuseUnclear(git: Git, state: CloneState, expected: string): Promise<void> {
-  const busy = await underWay(git);
+  const busy = await findOperation(git);
   if (busy !== null)
-    throw conflict(`In ${git.path}, ${busy}. Finish or abort it, and confirm again. Nothing was changed`);
+    throw conflictError(
+      `In ${git.path}, ${busy}. Finish or abort it, and confirm again. Nothing was changed`,
+    );
   if (state.commit !== expected)
-    throw conflict(
-      `The clone at ${git.path} is at ${state.commit ?? 'no commit'} by now, not at ${expected}. Look at it again, and confirm again. Nothing was changed`,
+    throw conflictError(
+      `The clone at ${git.path} is at ${state.commit ?? 'no commit'} now, no longer at ${expected}. Review it again, and confirm again. Nothing was changed`,
     );
   const text = await git.ask('--no-optional-locks', 'status', '--porcelain=v2', '--no-renames', '-z');
   const modules = text.split('\0').flatMap((line) => /^1 \S+ S\S* (?:\S+ ){5}(.+)$/s.exec(line)?.[1] ?? []);
   const work = modules.find((path) => !state.behind.includes(path));
   if (work !== undefined)
-    throw conflict(
+    throw conflictError(
       `The submodule ${work} has work in it, which cannot be kept from outside. Commit and push it there. Nothing was changed`,
     );
 }
@@ -130,7 +132,7 @@ async function refuseUnclear(git: Git, state: CloneState, expected: string): Pro
  * Returns the clone's own branch of the wanted name if another branch is checked out and this one has commits
  * that the remote lacks.
  */
-async function ownOfTarget(
+async function findOwnTarget(
   git: Git,
   of: { wanted: string; state: CloneState; name: string },
 ): Promise<[string, string][]> {
@@ -146,12 +148,12 @@ async function ownOfTarget(
  * Commits everything in the folder through a separate index, so that neither files nor the clone's index
  * change.
  */
-async function keepAll(git: Git, target: string): Promise<Kept> {
+async function keepAll(git: Git, target: string): Promise<KeptParts> {
   const own = join(git.aside, 'kept-index');
   const real = await git.ask('rev-parse', '--path-format=absolute', '--git-path', 'index');
   await rm(own, { force: true });
   if (existsSync(real)) await copyFile(real, own);
-  const apart = git.with({ ...KEEPER, GIT_INDEX_FILE: own });
+  const apart = git.with({ ...KEEP_AUTHOR, GIT_INDEX_FILE: own });
   const staged = await apart.ask('write-tree');
   const list = async (...args: string[]): Promise<string[]> =>
     (await git.ask('ls-files', '-z', ...args)).split('\0').filter((path) => path !== '');
@@ -160,14 +162,14 @@ async function keepAll(git: Git, target: string): Promise<Kept> {
   const ignored = await list('--others', '--ignored', '--exclude-standard');
   const isRepository = (path: string): boolean => path.endsWith('/');
   const nested = [...others, ...ignored].filter(isRepository).map((path) => path.slice(0, -1));
-  const [blocked] = await inTheWayOf(git, target, nested);
+  const [blocked] = await listOverwritten(git, target, nested);
   if (blocked !== undefined)
-    throw conflict(
+    throw conflictError(
       `A repository of its own lies at ${blocked}, where the remote has files. Move it away. Nothing was changed`,
     );
   const untracked = others.filter((path) => !isRepository(path));
   const files = ignored.filter((path) => !isRepository(path));
-  const inTheWay = await inTheWayOf(git, target, files);
+  const inTheWay = await listOverwritten(git, target, files);
   await apart.ask('add', '--update');
   const added = [...untracked, ...inTheWay];
   if (added.length > 0)
@@ -184,10 +186,10 @@ async function keepAll(git: Git, target: string): Promise<Kept> {
   if (tree === headTree && staged === headTree) return { commit: head, tree, untracked, inTheWay };
   const parents = ['-p', head];
   if (staged !== headTree && staged !== tree) {
-    const index = await apart.ask('commit-tree', staged, '-p', head, '-m', 'What was staged');
+    const index = await apart.ask('commit-tree', staged, '-p', head, '-m', 'Staged changes');
     parents.push('-p', index);
   }
-  const message = 'What was in the clone before it was made as the remote';
+  const message = 'The clone before it was made as the remote';
   return {
     commit: await apart.ask('commit-tree', tree, ...parents, '-m', message),
     tree,
@@ -197,7 +199,7 @@ async function keepAll(git: Git, target: string): Promise<Kept> {
 }
 
 /** Returns the paths that a checkout would overwrite: at, below or above a file of the remote. */
-async function inTheWayOf(git: Git, target: string, paths: readonly string[]): Promise<string[]> {
+async function listOverwritten(git: Git, target: string, paths: readonly string[]): Promise<string[]> {
   if (paths.length === 0) return [];
   const coming = (await git.ask('ls-tree', '-r', '-z', '--name-only', target)).split('\0');
   const places = new Set(coming);

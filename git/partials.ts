@@ -7,8 +7,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { z } from 'zod';
-import { endGroup, startOf } from './processes.ts';
-import { foldersBelow } from './walk.ts';
+import { endGroup, startTimeOf } from './processes.ts';
+import { walkFolders } from './walk.ts';
 
 /** A clone in progress. */
 export interface Partial {
@@ -32,10 +32,10 @@ const Owner = z.strictObject({
 });
 type Owner = z.infer<typeof Owner>;
 
-const NAME = /^\..+\.membridge-[0-9a-f]{12}\.partial$/;
+const PARTIAL_NAME = /^\..+\.membridge-[0-9a-f]{12}\.partial$/;
 
 /** File names have at most 255 bytes, and ours adds some. */
-const LONGEST_NAME = 100;
+const MAX_NAME_CHARS = 100;
 
 /**
  * A partial clone without an owner that is older than this, in milliseconds, was left by a process that died
@@ -43,39 +43,39 @@ const LONGEST_NAME = 100;
  */
 const OWNERLESS_MS = 10_000;
 
-const OWNER = 'owner.json';
+const OWNER_FILE = 'owner.json';
 
 /** Partial clones that this process is using. */
-const inUse = new Set<string>();
+const partialsInUse = new Set<string>();
 
 /** Returns whether a name is that of a partial clone's folder. */
 export function isPartialName(name: string): boolean {
-  return NAME.test(name);
+  return PARTIAL_NAME.test(name);
 }
 
 /** Creates the folder beside the target. */
 export function makePartial(target: string): Partial {
-  const name = basename(target).slice(0, LONGEST_NAME);
+  const name = basename(target).slice(0, MAX_NAME_CHARS);
   const folder = join(dirname(target), `.${name}.membridge-${randomBytes(6).toString('hex')}.partial`);
-  const owner: Owner = { pid: process.pid, start: startOf(process.pid) };
-  const write = (said: Owner): void => writeFileSync(join(folder, OWNER), JSON.stringify(said));
+  const owner: Owner = { pid: process.pid, start: startTimeOf(process.pid) };
+  const write = (said: Owner): void => writeFileSync(join(folder, OWNER_FILE), JSON.stringify(said));
   mkdirSync(folder, { mode: 0o700 });
-  inUse.add(folder);
+  partialsInUse.add(folder);
   try {
     write(owner);
   } catch (error) {
-    inUse.delete(folder);
+    partialsInUse.delete(folder);
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
   return {
     repository: join(folder, 'repository'),
-    started: (group) => write({ ...owner, group, groupStart: startOf(group) }),
+    started: (group) => write({ ...owner, group, groupStart: startTimeOf(group) }),
     remove: async () => {
       try {
         await removeFolder(folder);
       } finally {
-        inUse.delete(folder);
+        partialsInUse.delete(folder);
       }
     },
   };
@@ -83,7 +83,7 @@ export function makePartial(target: string): Partial {
 
 /** Removes partial clones of killed processes anywhere below the folder of repositories. */
 export async function sweepPartials(reposBase: string): Promise<void> {
-  for await (const folder of foldersBelow(reposBase)) await sweepFolder(folder, reposBase);
+  for await (const folder of walkFolders(reposBase)) await sweepFolder(folder, reposBase);
 }
 
 /**
@@ -112,15 +112,16 @@ function isInsideClone(folder: string, reposBase: string): boolean {
 async function isAbandoned(folder: string): Promise<boolean> {
   let owner: Owner;
   try {
-    owner = Owner.parse(JSON.parse(readFileSync(join(folder, OWNER), 'utf8')));
+    owner = Owner.parse(JSON.parse(readFileSync(join(folder, OWNER_FILE), 'utf8')));
   } catch {
     return Date.now() - (statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0) > OWNERLESS_MS;
   }
-  if (owner.pid === process.pid && owner.start === startOf(process.pid)) return !inUse.has(folder);
-  if (owner.start !== null && owner.start === startOf(owner.pid)) return false;
+  if (owner.pid === process.pid && owner.start === startTimeOf(process.pid))
+    return !partialsInUse.has(folder);
+  if (owner.start !== null && owner.start === startTimeOf(owner.pid)) return false;
   // git may continue for a while after the process that started it was killed.
   const { group, groupStart } = owner;
-  if (group !== undefined && groupStart != null && startOf(group) === groupStart) await endGroup(group);
+  if (group !== undefined && groupStart != null && startTimeOf(group) === groupStart) await endGroup(group);
   return true;
 }
 

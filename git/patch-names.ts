@@ -63,7 +63,7 @@ function sectionsOf(patch: string): (Section | string)[] {
       sections.push((current = { header: null, minus: pathOf(line) }));
     } else if (current !== null) {
       if (line.startsWith('GIT binary patch'))
-        sections.push('it holds a binary patch, which nobody could read before approving');
+        sections.push('it contains a binary patch, which cannot be reviewed');
       else readHeader(current, line);
     }
   }
@@ -95,19 +95,19 @@ function namesOf(section: Section): string[] | string {
   const now = to ?? after ?? before;
   if (header === null) return old === undefined || now === undefined ? 'a header names no file' : [old, now];
   if (old === undefined || now === undefined) {
-    const same = splits(header).find(([a, b]) => a === b);
+    const same = listSplits(header).find(([a, b]) => a === b);
     return same === undefined
-      ? `the names in "diff --git ${header}" differ, and no other line says which is meant`
+      ? `the names in "diff --git ${header}" differ, and no other line names the file`
       : [same[0]];
   }
-  const agrees = splits(header).some(([a, b]) => a === old && b === now);
+  const agrees = listSplits(header).some(([a, b]) => a === old && b === now);
   return agrees ? [old, now] : disagree(`diff --git ${header}`, old === now ? old : `${old} → ${now}`);
 }
 
 /**
  * Returns every way to split the two names after `diff --git `, because unquoted names may contain blanks.
  */
-function splits(header: string): [string, string][] {
+function listSplits(header: string): [string, string][] {
   const found: [string, string][] = [];
   for (let at = header.indexOf(' '); at !== -1; at = header.indexOf(' ', at + 1)) {
     const [a, b] = [unquoted(header.slice(0, at)), unquoted(header.slice(at + 1))];

@@ -12,7 +12,7 @@ export const TERM_MS = 2_000;
 const KILL_MS = 5_000;
 
 /** Interval between two checks whether a group is alive, in milliseconds. */
-export const LOOK_MS = 20;
+export const CHECK_MS = 20;
 
 /** One process as the system lists it. */
 interface Listed {
@@ -23,7 +23,7 @@ interface Listed {
 }
 
 /** Returns whether any process of the group runs; ignores zombies. */
-export function groupLives(group: number): boolean {
+export function isGroupAlive(group: number): boolean {
   try {
     process.kill(-group, 0);
   } catch (error) {
@@ -52,14 +52,14 @@ export async function endGroup(group: number): Promise<void> {
     }
     const deadline = Date.now() + ms;
     while (Date.now() < deadline) {
-      if (!groupLives(group)) return;
-      await sleep(LOOK_MS);
+      if (!isGroupAlive(group)) return;
+      await sleep(CHECK_MS);
     }
   }
 }
 
 /** Returns a process's start time as the system writes it; null when it does not run. */
-export function startOf(pid: number): string | null {
+export function startTimeOf(pid: number): string | null {
   const listed = look(pid);
   return listed === null || listed.dead ? null : listed.started;
 }

@@ -10,20 +10,20 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { CloneSpec } from '../contract/projects/projects.ts';
 import type { ApplySpec } from '../contract/projects/proposals.ts';
 import { openAccess, type Access } from './access.ts';
-import { fileFailure, parseSpec } from './clone.ts';
+import { toFileError, parseSpec } from './clone.ts';
 import type { GitContext } from './context.ts';
 import { openGit, type Git } from './git.ts';
 import { withinHosts } from './hosts.ts';
 import { makePartial, sweepFolder, type Partial } from './partials.ts';
 
 /** Number of commits to fetch, and to search for one that an earlier try has pushed. */
-export const NEWEST = 200;
+export const MAX_COMMITS = 200;
 
 /** Ref of the branch in the temporary clone. */
-export const BASE = 'refs/membridge/base';
+export const BASE_REF = 'refs/membridge/base';
 
 /** Settings of every git here, so that the user's own do not change what is committed. */
-const SETTINGS = [
+const GIT_OPTIONS = [
   'core.autocrlf=false',
   'core.safecrlf=false',
   'core.protectHFS=true',
@@ -38,7 +38,7 @@ const SETTINGS = [
 ].flatMap((setting) => ['-c', setting]);
 
 /** The environment of steps that need no server. */
-const APART = {
+const ISOLATED_ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: devNull,
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_ATTR_NOSYSTEM: '1',
@@ -70,14 +70,14 @@ export interface ProposalClone {
  * @throws MembridgeError the git_… codes, clone_stalled, clone_timeout, disk_full; the signal's reason;
  * errors of the work
  */
-export async function inProposalClone<T>(
+export async function withProposalClone<T>(
   work: ProposalWork,
   context: GitContext,
   act: (clone: ProposalClone) => Promise<T>,
 ): Promise<T> {
   const spec = parseSpec(work.spec);
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(tooLate(spec, context.timeoutMs)), context.timeoutMs);
+  const timer = setTimeout(() => late.abort(timeoutError(spec, context.timeoutMs)), context.timeoutMs);
   const signal = AbortSignal.any([context.signal, late.signal]);
   try {
     await mkdir(context.reposBase, { recursive: true });
@@ -98,7 +98,7 @@ export async function inProposalClone<T>(
           signal,
         });
         return await withinHosts(opened, spec.hosts ?? [], async (git) => {
-          const local = git.with(APART);
+          const local = git.with(ISOLATED_ENVIRONMENT);
           const branch = await cloneBranch(git, local, spec, partial);
           return await act({ git, local, partial, spec, branch });
         });
@@ -109,7 +109,7 @@ export async function inProposalClone<T>(
       await partial.remove();
     }
   } catch (error) {
-    throw fileFailure(error);
+    throw toFileError(error);
   } finally {
     clearTimeout(timer);
   }
@@ -132,7 +132,7 @@ function asCommitter(access: Access, { agentSlug }: ApplySpec): Access {
     Reflect.deleteProperty(env, each);
     Reflect.deleteProperty(localEnv, each);
   }
-  return { ...access, env, localEnv, settings: [...access.settings, ...SETTINGS] };
+  return { ...access, env, localEnv, settings: [...access.settings, ...GIT_OPTIONS] };
 }
 
 /**
@@ -145,7 +145,7 @@ async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Parti
   const where = join(partial.repository, '..');
   await git
     .in(where)
-    .overNetwork(
+    .runOverNetwork(
       [
         'clone',
         '--progress',
@@ -153,7 +153,7 @@ async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Parti
         '--no-tags',
         '--single-branch',
         '--template=',
-        `--depth=${NEWEST}`,
+        `--depth=${MAX_COMMITS}`,
         ...named,
         '--',
         spec.repoUrl,
@@ -163,7 +163,7 @@ async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Parti
     );
   const head = await local.look('symbolic-ref', '--quiet', '--short', 'HEAD');
   const name = head.stdout.trim();
-  const found = await local.look('update-ref', BASE, 'HEAD');
+  const found = await local.look('update-ref', BASE_REF, 'HEAD');
   if (found.code === 0 && head.code === 0) return name;
   throw new MembridgeError(
     'git_not_found',
@@ -175,22 +175,22 @@ async function cloneBranch(git: Git, local: Git, spec: CloneSpec, partial: Parti
 
 /** Fetches the branch again after a concurrent push. */
 export async function fetchBranch({ git, spec, branch, partial }: ProposalClone): Promise<void> {
-  await git.overNetwork(
+  await git.runOverNetwork(
     [
       'fetch',
       '--progress',
       '--no-tags',
       '--refmap=',
-      `--depth=${NEWEST}`,
+      `--depth=${MAX_COMMITS}`,
       '--',
       spec.repoUrl,
-      `+refs/heads/${branch}:${BASE}`,
+      `+refs/heads/${branch}:${BASE_REF}`,
     ],
     { grows: partial.repository, started: (group) => partial.started(group) },
   );
 }
 
-function tooLate(spec: CloneSpec, timeoutMs: number): MembridgeError {
+function timeoutError(spec: CloneSpec, timeoutMs: number): MembridgeError {
   return new MembridgeError(
     'clone_timeout',
     `The proposal was not committed to ${spec.name} within ${Math.round(timeoutMs / 1_000)} s; git was ended.`,

@@ -4,7 +4,7 @@ import { MembridgeError } from '../contract/errors.ts';
 import type { PreviewResult } from '../contract/projects/proposals.ts';
 import type { GitContext } from './context.ts';
 import type { Git } from './git.ts';
-import { BASE, NEWEST, inProposalClone, type ProposalWork } from './proposal-clone.ts';
+import { BASE_REF, MAX_COMMITS, withProposalClone, type ProposalWork } from './proposal-clone.ts';
 import { stageFile, stagePatch } from './stage-proposal.ts';
 import { describeTree } from './tree-diff.ts';
 
@@ -28,9 +28,9 @@ interface EarlierCommit {
  * @throws MembridgeError as applyProposal
  */
 export async function previewProposal(work: ProposalWork, context: GitContext): Promise<PreviewResult> {
-  return await inProposalClone(work, context, async ({ local, branch }) => {
+  return await withProposalClone(work, context, async ({ local, branch }) => {
     const earlier = await findEarlier(local, work, branch);
-    const base = earlier?.base ?? (await local.ask('rev-parse', '--verify', `${BASE}^{commit}`));
+    const base = earlier?.base ?? (await local.ask('rev-parse', '--verify', `${BASE_REF}^{commit}`));
     const tree = earlier?.tree ?? (await makeTree(local, work, { branch, head: base }));
     const { files, diff } = await describeTree(local, base, tree);
     const packedDiff = gzipSync(diff).toString('base64');
@@ -80,7 +80,7 @@ export async function findEarlier(
 ): Promise<EarlierCommit | null> {
   const { approved, proposalId } = work.proposal;
   const format = `--format=%H %T %P%x00%(trailers:key=${TRAILER},valueonly,separator=%x20)`;
-  const text = await git.ask('log', '--no-show-signature', `--max-count=${NEWEST}`, format, BASE);
+  const text = await git.ask('log', '--no-show-signature', `--max-count=${MAX_COMMITS}`, format, BASE_REF);
   const commits = text.split('\n').flatMap((line) => {
     const [names = '', claims = ''] = line.split('\0');
     const [commit = '', tree = '', base = '', ...others] = names.split(' ');

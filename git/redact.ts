@@ -3,7 +3,7 @@ import type { NodeCredential } from '../contract/projects/projects.ts';
 /** Removes secrets from a text. */
 export type Redact = (text: string) => string;
 
-const HIDDEN = '[redacted]';
+const REDACTED = '[redacted]';
 
 /** A shorter line of a key is not a secret, and may well be an ordinary word. */
 const SHORTEST_KEY_LINE = 16;
@@ -17,10 +17,10 @@ export function withoutUserinfo(text: string): string {
  * Returns a function that removes a credential from a text, in every form that git, curl or ssh may print. It
  * also removes the userinfo of every address.
  */
-export function redactor({ credential }: NodeCredential): Redact {
+export function makeRedactor({ credential }: NodeCredential): Redact {
   const secrets = credential === null ? [] : secretsOf(credential);
   return (text) =>
-    withoutUserinfo(secrets.reduce((cleaned, secret) => cleaned.replaceAll(secret, HIDDEN), text));
+    withoutUserinfo(secrets.reduce((cleaned, secret) => cleaned.replaceAll(secret, REDACTED), text));
 }
 
 function secretsOf(credential: NonNullable<NodeCredential['credential']>): string[] {

@@ -21,7 +21,7 @@ export async function checkOrigin(git: Git, path: string, repoUrl: string): Prom
       : 'is damaged: git does not know it as a repository';
     throw new MembridgeError(
       'clone_refused',
-      `What is at ${path} ${why}. Move it away, or give the project another target path.`,
+      `The folder at ${path} ${why}. Move it away, or give the project another target path.`,
     );
   }
   const { code, stdout } = await git.look('config', '--local', '--get', 'remote.origin.url');
@@ -43,14 +43,14 @@ async function isSame(git: Git, origin: string, repoUrl: string): Promise<boolea
   const plain = (address: string): string =>
     asAddress(withoutUserinfo(address.trim()).replace(/[?#].*$/, ''));
   if (isSameRepository(plain(origin), plain(repoUrl))) return true;
-  const [one, other] = [await rewritten(git, origin), await rewritten(git, repoUrl)].map(plain);
+  const [one, other] = [await resolveAddress(git, origin), await resolveAddress(git, repoUrl)].map(plain);
   return [plain(origin), one].some((a) =>
     [plain(repoUrl), other].some((b) => isSameRepository(a ?? '', b ?? '')),
   );
 }
 
 /** Returns an address after the user's rewriting rules, without contacting any server. */
-async function rewritten(git: Git, address: string): Promise<string> {
+async function resolveAddress(git: Git, address: string): Promise<string> {
   const { code, stdout } = await git.in(git.aside).look('ls-remote', '--get-url', '--', address);
   return code === 0 ? stdout.trim() : address;
 }
@@ -60,7 +60,7 @@ const asAddress = (origin: string): string =>
   /^[A-Za-z0-9.-]+:(?!\/\/)/.test(origin) ? `git@${origin}` : origin;
 
 /** Returns the branches that a clone of only some branches keeps of the remote; null when it keeps all. */
-async function narrowedTo(git: Git, wanted: string | null): Promise<string[] | null> {
+async function readFetchedBranches(git: Git, wanted: string | null): Promise<string[] | null> {
   const { stdout } = await git.look('config', '--get-all', 'remote.origin.fetch');
   const kept = stdout.split('\n').map((line) => line.replace(/^\+/, ''));
   const named = kept.flatMap(
@@ -99,7 +99,7 @@ export async function fetchOrigin(
   // With a credential, use the address that it is for; without one, the clone's own address.
   const source = credential === null ? await originAddress(git) : spec.repoUrl;
   const { branch } = spec.options;
-  const narrowed = await narrowedTo(git, branch);
+  const narrowed = await readFetchedBranches(git, branch);
   // In a linked worktree they are in another folder.
   const objects = resolve(path, await git.ask('rev-parse', '--git-path', 'objects'));
   const common = resolve(path, await git.ask('rev-parse', '--git-common-dir'));
@@ -164,7 +164,7 @@ export async function originAddress(git: Git): Promise<string> {
  * @throws MembridgeError when the remote cannot be asked
  */
 export async function listBranches(git: Git, source: string, cwd: string): Promise<string[]> {
-  const text = await git.in(cwd).overNetwork(['ls-remote', '--heads', '--', source], { grows: cwd });
+  const text = await git.in(cwd).runOverNetwork(['ls-remote', '--heads', '--', source], { grows: cwd });
   const names = [...text.matchAll(/^[0-9a-f]+\trefs\/heads\/(.+)$/gm)].map(([, name = '']) => name);
   if (names.length === 0) await refusePage(git, source);
   return names;
@@ -172,11 +172,13 @@ export async function listBranches(git: Git, source: string, cwd: string): Promi
 
 /** Asks the remote for its default branch; null while it has none. */
 export async function askDefault(git: Git, source: string, cwd: string): Promise<string | null> {
-  const text = await git.in(cwd).overNetwork(['ls-remote', '--symref', '--', source, 'HEAD'], { grows: cwd });
+  const text = await git
+    .in(cwd)
+    .runOverNetwork(['ls-remote', '--symref', '--', source, 'HEAD'], { grows: cwd });
   return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text)?.[1] ?? null;
 }
 
 /** Returns whether a credential may be used for this address. */
-export function fits(credential: NodeCredential['credential'], repoUrl: string): boolean {
+export function isForAddress(credential: NodeCredential['credential'], repoUrl: string): boolean {
   return credential !== null && (parseGitUrl(repoUrl).protocol === 'ssh') === (credential.kind === 'ssh-key');
 }

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GIT_SETTINGS, gitEnvironment } from './environment.ts';
 import { isPartialName } from './partials.ts';
-import { foldersBelow } from './walk.ts';
+import { walkFolders } from './walk.ts';
 
 /** A clone in the original's `GET /repos`. */
 export interface ListedRepository {
@@ -20,15 +20,15 @@ const ASK_MS = 10_000;
 /** Returns every clone below the folder of repositories, by path. */
 export async function listRepositories(reposBase: string): Promise<ListedRepository[]> {
   const found: ListedRepository[] = [];
-  for await (const path of foldersBelow(reposBase)) {
+  for await (const path of walkFolders(reposBase)) {
     if (path === reposBase || path.split('/').some(isPartialName) || !existsSync(join(path, '.git')))
       continue;
-    found.push({ name: basename(path), path, last_commit: await lastCommit(path) });
+    found.push({ name: basename(path), path, last_commit: await readLastCommit(path) });
   }
   return found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function lastCommit(path: string): Promise<string | null> {
+async function readLastCommit(path: string): Promise<string | null> {
   const args = [...GIT_SETTINGS, 'rev-parse', '--verify', '--quiet', 'HEAD'];
   const options = {
     cwd: path,

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MembridgeError } from '../contract/errors.ts';
 import type { CloneProgress } from '../contract/projects/projects.ts';
-import { folderSize } from './folder-size.ts';
-import { endGroup, groupLives } from './processes.ts';
+import { measureFolder } from './folder-size.ts';
+import { endGroup, isGroupAlive } from './processes.ts';
 import { ProgressReader } from './progress.ts';
 
 /** One call of git, in its own process group. */
@@ -41,14 +41,14 @@ export interface GitAnswer {
 }
 
 /** Maximum number of characters kept of git's messages. */
-const KEPT_STDERR = 64_000;
-const KEPT_STDOUT = 64_000_000;
+const MAX_STDERR_CHARS = 64_000;
+const MAX_STDOUT_CHARS = 64_000_000;
 
 /** How long streams may stay open after git itself has ended, in milliseconds. */
 const DRAIN_MS = 1_000;
 
 /** Maximum interval between two stall checks, in milliseconds. */
-const LOOK_MS = 5_000;
+const STALL_CHECK_MS = 5_000;
 
 /**
  * Runs git to its end; any exit code is returned.
@@ -78,7 +78,7 @@ export async function runGit(call: GitCall): Promise<GitAnswer> {
   } finally {
     watch.stop();
     // Even after a normal end, nothing that git started may continue.
-    if (child.pid !== undefined && groupLives(child.pid)) await endGroup(child.pid);
+    if (child.pid !== undefined && isGroupAlive(child.pid)) await endGroup(child.pid);
     child.stdout.destroy();
     child.stderr.destroy();
   }
@@ -94,22 +94,22 @@ function startFailure(error: NodeJS.ErrnoException, cwd: string): Error {
   );
 }
 
-interface Heard {
+interface CollectedOutput {
   stdout: string;
   stderr: string;
   lastAt: number;
 }
 
-function listen(child: ChildProcess, call: GitCall): Heard {
-  const heard: Heard = { stdout: '', stderr: '', lastAt: Date.now() };
+function listen(child: ChildProcess, call: GitCall): CollectedOutput {
+  const heard: CollectedOutput = { stdout: '', stderr: '', lastAt: Date.now() };
   const reader = new ProgressReader((progress) => call.progress?.(progress));
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     heard.lastAt = Date.now();
-    if (heard.stdout.length < KEPT_STDOUT) heard.stdout += text;
+    if (heard.stdout.length < MAX_STDOUT_CHARS) heard.stdout += text;
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     heard.lastAt = Date.now();
-    heard.stderr = (heard.stderr + text).slice(-KEPT_STDERR);
+    heard.stderr = (heard.stderr + text).slice(-MAX_STDERR_CHARS);
     reader.take(text);
   });
   return heard;
@@ -142,9 +142,9 @@ class Watch {
     let size = 0;
     let grewAt = Date.now();
     while (!this.#end.signal.aborted) {
-      await sleep(Math.min(LOOK_MS, stall.ms / 4), null, this.#end).catch(() => undefined);
+      await sleep(Math.min(STALL_CHECK_MS, stall.ms / 4), null, this.#end).catch(() => undefined);
       if (Date.now() - lastHeard() < stall.ms / 4) continue;
-      const now = await folderSize(stall.folder);
+      const now = await measureFolder(stall.folder);
       if (now !== size) grewAt = Date.now();
       size = now;
       if (Date.now() - Math.max(grewAt, lastHeard()) < stall.ms) continue;

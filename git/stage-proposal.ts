@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MembridgeError } from '../contract/errors.ts';
 import { pathProblem } from '../contract/projects/proposal-content.ts';
-import { tellingLine } from './failures.ts';
+import { findTellingLine } from './failures.ts';
 import type { Git } from './git.ts';
 import { readPatchNames } from './patch-names.ts';
 
@@ -18,7 +18,7 @@ interface Stage {
 const [SYMLINK, SUBMODULE, FOLDER, EXECUTABLE] = ['120000', '160000', '040000', '100755'] as const;
 
 /** Name of a temporary file in the temporary clone's git folder. */
-const CONTENT = 'membridge-content';
+const CONTENT_FILE = 'membridge-content';
 
 /**
  * Applies a patch to the index: unchanged, else by merging with the versions that it names.
@@ -26,7 +26,7 @@ const CONTENT = 'membridge-content';
  */
 export async function stagePatch(git: Git, { branch, head, content }: Stage): Promise<void> {
   const named = readPatchNames(content.toString('utf8'));
-  if ('problem' in named) throw rejected(branch, head, named.problem);
+  if ('problem' in named) throw rejectedPatch(branch, head, named.problem);
   const file = await keep(git, content);
   // Merge only when necessary: older versions of git cannot merge in the index alone.
   const plain = await git.look('apply', '--cached', '--', file);
@@ -35,14 +35,14 @@ export async function stagePatch(git: Git, { branch, head, content }: Stage): Pr
     const merged = await git.look('apply', '--cached', '--3way', '--', file);
     const unmerged = await git.look('ls-files', '--unmerged');
     if (merged.code !== 0 || unmerged.stdout !== '') {
-      throw rejected(branch, head, whyNot(plain.stderr));
+      throw rejectedPatch(branch, head, readConflicts(plain.stderr));
     }
   }
   const touched = await refuseOddEntries(git, branch, head);
   // However git read the headers, nothing else may change than they name.
   const unnamed = touched.find((path) => !named.names.has(path));
   if (unnamed !== undefined) {
-    throw rejected(
+    throw rejectedPatch(
       branch,
       head,
       `git would change ${JSON.stringify(unnamed)}, which no header of the patch names`,
@@ -58,8 +58,8 @@ export async function stageFile(git: Git, stage: Stage & { path: string | null }
   const { branch, head, content } = stage;
   const path = stage.path ?? '';
   const wrong = path === '' ? 'is missing' : pathProblem(path);
-  if (wrong !== null) throw rejected(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
-  if (content.includes(0)) throw rejected(branch, head, `the text of ${path} has a NUL in it`);
+  if (wrong !== null) throw rejectedPatch(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
+  if (content.includes(0)) throw rejectedPatch(branch, head, `the text of ${path} has a NUL in it`);
   const parts = path.split('/');
   let mode = '100644';
   for (let length = 1; length <= parts.length; length += 1) {
@@ -68,10 +68,10 @@ export async function stageFile(git: Git, stage: Stage & { path: string | null }
     if (found === null) break;
     const isLast = length === parts.length;
     if (found === SYMLINK || found === SUBMODULE) {
-      throw rejected(branch, head, `${here} is a ${found === SYMLINK ? 'symbolic link' : 'submodule'}`);
+      throw rejectedPatch(branch, head, `${here} is a ${found === SYMLINK ? 'symbolic link' : 'submodule'}`);
     }
     if (isLast === (found === FOLDER)) {
-      throw rejected(branch, head, `${here} is a ${isLast ? 'folder' : 'file'}`);
+      throw rejectedPatch(branch, head, `${here} is a ${isLast ? 'folder' : 'file'}`);
     }
     if (isLast && found === EXECUTABLE) mode = EXECUTABLE;
   }
@@ -81,7 +81,7 @@ export async function stageFile(git: Git, stage: Stage & { path: string | null }
 }
 
 async function keep(git: Git, content: Buffer): Promise<string> {
-  const file = join(await git.ask('rev-parse', '--absolute-git-dir'), CONTENT);
+  const file = join(await git.ask('rev-parse', '--absolute-git-dir'), CONTENT_FILE);
   await writeFile(file, content);
   return file;
 }
@@ -104,23 +104,23 @@ async function refuseOddEntries(git: Git, branch: string, head: string): Promise
     const [oldMode = '', newMode = ''] = (fields[at] ?? '').slice(1).split(' ');
     const path = fields[at + 1] ?? '';
     if (oldMode === SUBMODULE || newMode === SUBMODULE) {
-      throw rejected(branch, head, `${path} is a submodule, which is not proposed`);
+      throw rejectedPatch(branch, head, `${path} is a submodule, which is not proposed`);
     }
-    if (newMode === SYMLINK) throw rejected(branch, head, `${path} would be a symbolic link`);
+    if (newMode === SYMLINK) throw rejectedPatch(branch, head, `${path} would be a symbolic link`);
     const wrong = path.includes('\uFFFD') ? 'is not UTF-8' : pathProblem(path);
-    if (wrong !== null) throw rejected(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
+    if (wrong !== null) throw rejectedPatch(branch, head, `the path ${JSON.stringify(path)} ${wrong}`);
     touched.push(path);
   }
   return touched;
 }
 
 /** Returns git's messages about a patch that does not apply, by file. */
-function whyNot(stderr: string): string {
+function readConflicts(stderr: string): string {
   const errors = [...stderr.matchAll(/^error: (.+)$/gm)].map(([, text = '']) => text);
-  return errors.length === 0 ? tellingLine(stderr) : errors.slice(0, 3).join('; ');
+  return errors.length === 0 ? findTellingLine(stderr) : errors.slice(0, 3).join('; ');
 }
 
-function rejected(branch: string, head: string, why: string): MembridgeError {
+function rejectedPatch(branch: string, head: string, why: string): MembridgeError {
   return new MembridgeError(
     'patch_rejected',
     `The proposal cannot be applied to ${branch} at ${head.slice(0, 8)}: ${why.slice(0, 1_000)}.`,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Drift } from '../contract/projects/projects.ts';
-import { checkoutNoise } from './checkout-noise.ts';
+import { findCheckoutNoise } from './checkout-noise.ts';
 import type { Git } from './git.ts';
 
 /** The state of a clone. */
@@ -24,7 +24,7 @@ export interface CloneState {
 }
 
 /** Maximum depth of nested submodules that are examined. */
-const DEEPEST = 8;
+const MAX_SUBMODULE_DEPTH = 8;
 
 /** Reads the state of the clone, without taking any of its locks. */
 export async function readState(git: Git, depth = 0): Promise<CloneState> {
@@ -47,11 +47,11 @@ export async function readState(git: Git, depth = 0): Promise<CloneState> {
   const changes = lines.filter((line) => /^[12u] /.test(line)).map(readChange);
   const inFolder = changes.filter(({ xy }) => xy === '.M');
   const files = inFolder.filter(({ submodule }) => submodule === null).map(({ path }) => path);
-  const noise = await checkoutNoise(git, files);
+  const noise = await findCheckoutNoise(git, files);
   const behind: string[] = [];
   let left = 0;
   for (const { path, submodule } of inFolder) {
-    if (submodule === null || commit === null || depth >= DEEPEST) continue;
+    if (submodule === null || commit === null || depth >= MAX_SUBMODULE_DEPTH) continue;
     const standing = await submoduleStanding(git, { path, submodule, depth });
     if (standing === 'behind') behind.push(path);
     if (standing === 'untracked') left += 1;
@@ -152,7 +152,7 @@ export async function remoteDefault(git: Git): Promise<string | null> {
 export async function readDrift(git: Git, state: CloneState): Promise<Drift> {
   const dirty = state.changed + state.untracked;
   const branch = state.branch ?? (await remoteDefault(git));
-  const { behind, ahead } = await distance(git, state, branch);
+  const { behind, ahead } = await countDistance(git, state, branch);
   return { behind, ahead, dirty };
 }
 
@@ -160,7 +160,7 @@ export async function readDrift(git: Git, state: CloneState): Promise<Drift> {
  * Counts commits that only the remote's branch has, and that only the clone has; null when the remote has no
  * such branch.
  */
-export async function distance(
+export async function countDistance(
   git: Git,
   state: CloneState,
   branch: string | null,
@@ -194,7 +194,7 @@ export async function countOwn(git: Git, branches: readonly string[]): Promise<n
 }
 
 /** Unfinished operations, by the files that git keeps during them. */
-const UNDER_WAY = [
+const OPERATION_FILES = [
   ['index.lock', 'another git works in it (if none does, remove its index.lock)'],
   ['rebase-merge', 'a rebase is in progress'],
   ['rebase-apply', 'a rebase is in progress'],
@@ -207,7 +207,7 @@ const UNDER_WAY = [
 /**
  * Returns a person's unfinished operation in the clone, as the end of a sentence; null when there is none.
  */
-export async function underWay(git: Git): Promise<string | null> {
+export async function findOperation(git: Git): Promise<string | null> {
   const folder = await git.ask('rev-parse', '--absolute-git-dir');
-  return UNDER_WAY.find(([file]) => existsSync(join(folder, file)))?.[1] ?? null;
+  return OPERATION_FILES.find(([file]) => existsSync(join(folder, file)))?.[1] ?? null;
 }

@@ -24,7 +24,7 @@ interface Followed {
 }
 
 /** Maximum depth of nested submodules that are updated. */
-const DEEPEST = 8;
+const MAX_SUBMODULE_DEPTH = 8;
 
 /** Messages of servers and git about a commit that was not pushed. */
 const NOT_PUSHED = /not our ref|did not contain|unable to find current|reference is not a tree/i;
@@ -55,7 +55,7 @@ async function followBelow(
   git: Git,
   of: { checkAddress(address: string): void; followed: Followed; prefix: string; depth: number },
 ): Promise<void> {
-  if (of.depth >= DEEPEST) return;
+  if (of.depth >= MAX_SUBMODULE_DEPTH) return;
   for (const submodule of await listSubmodules(git)) {
     const inside = git.in(join(git.path, submodule.path));
     const isThere = existsSync(join(inside.path, '.git'));
@@ -84,20 +84,20 @@ async function followOne(
     if (!(await isOwnSubmodule(git, path))) return 'it is a repository of its own';
     const state = await readState(inside);
     if (state.commit === commit) return null;
-    if (state.commit !== null && !(await isUntouched(git, path, state))) return 'somebody works in it';
+    if (state.commit !== null && !(await isUntouched(git, path, state))) return 'it contains local work';
   }
   const address = await settleAddress(git, submodule);
   of.checkAddress(address);
   const isFetched = isThere && (await inside.look('cat-file', '-e', `${commit}^{commit}`)).code === 0;
   // Not interrupted when it needs no server: a half-finished update would look like a person's work.
   const answer = isFetched
-    ? await git.unbroken('submodule', 'update', '--checkout', '--no-fetch', '--quiet', '--', path)
+    ? await git.runUninterrupted('submodule', 'update', '--checkout', '--no-fetch', '--quiet', '--', path)
     : await git.tryNetwork(['submodule', 'update', '--init', '--checkout', '--progress', '--', path], {
         grows: join(git.path, '.git'),
       });
   if (answer.code === 0) return null;
   // Without a checkout it would look like one that a person emptied.
-  if (!isThere) await git.unbroken('submodule', '--quiet', 'deinit', '--force', '--', path);
+  if (!isThere) await git.runUninterrupted('submodule', '--quiet', 'deinit', '--force', '--', path);
   if (NOT_PUSHED.test(answer.stderr))
     return `its commit ${commit.slice(0, 8)} is not on its server yet; it follows with a later update`;
   of.followed.failure ??= git.failure(answer);
@@ -115,7 +115,7 @@ async function settleAddress(git: Git, { name, path, address }: Submodule): Prom
     const { code, stdout } = await git.look('config', '--local', '--get', key);
     return code === 0 ? stdout.trim() : null;
   };
-  await git.unbroken('submodule', '--quiet', 'init', '--', path);
+  await git.runUninterrupted('submodule', '--quiet', 'init', '--', path);
   // The update method in `.gitmodules` is not copied: it may be a command, and the agent refuses a clone with
   // that setting.
   await git.look('config', '--local', '--unset-all', `submodule.${name}.update`);
@@ -124,7 +124,7 @@ async function settleAddress(git: Git, { name, path, address }: Submodule): Prom
   const isRelative = /^\.\.?\//.test(address);
   const past = await git.look('log', '-1', '--format=%H', `-S${configured}`, 'HEAD', '--', '.gitmodules');
   if (isRelative || past.stdout.trim() !== '') {
-    await git.unbroken('submodule', '--quiet', 'sync', '--', path);
+    await git.runUninterrupted('submodule', '--quiet', 'sync', '--', path);
   }
   return (await read()) ?? address;
 }

@@ -30,17 +30,17 @@ export async function resolveTarget(
   const path = await realPathOf(full, wanted);
   const inside = relative(base, path);
   if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
-    throw refused(
+    throw refusedTarget(
       `"${wanted}" is ${inside === '' ? 'the folder of repositories itself' : `not inside the folder of repositories of this node, ${reposBase}`}. ` +
         `Give a target path inside of it, or set MEMBRIDGE_REPOS_BASE on the node.`,
     );
   }
   if (inside.split(sep).some((part) => part === '.git' || isPartialName(part))) {
-    throw refused(
+    throw refusedTarget(
       `"${wanted}" is inside a folder that belongs to git or to Membridge. Give another target path.`,
     );
   }
-  return { path, holds: await holds(path) };
+  return { path, holds: await inspectTarget(path) };
 }
 
 async function realBase(reposBase: string): Promise<string> {
@@ -55,17 +55,17 @@ async function realPathOf(full: string, wanted: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOTDIR' || code === 'ELOOP')
-      throw refused(`"${wanted}" leads through something that is no folder.`);
+      throw refusedTarget(`"${wanted}" leads through something that is no folder.`);
     if (code !== 'ENOENT') throw error;
   }
   // A dangling link exists, and its target may be outside.
   if ((await lstat(full).catch(() => null)) !== null)
-    throw refused(`"${wanted}" is a link that leads nowhere.`);
+    throw refusedTarget(`"${wanted}" is a link that leads nowhere.`);
   const parent = dirname(full);
   return parent === full ? full : join(await realPathOf(parent, wanted), basename(full));
 }
 
-async function holds(path: string): Promise<Target['holds']> {
+async function inspectTarget(path: string): Promise<Target['holds']> {
   try {
     const names = await readdir(path);
     if (names.length === 0) return 'nothing';
@@ -78,4 +78,4 @@ async function holds(path: string): Promise<Target['holds']> {
   }
 }
 
-const refused = (sentence: string): MembridgeError => new MembridgeError('clone_refused', sentence);
+const refusedTarget = (sentence: string): MembridgeError => new MembridgeError('clone_refused', sentence);

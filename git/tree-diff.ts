@@ -20,17 +20,17 @@ export interface TreeDiff {
 const MAX_DIFF_BYTES = 4 * 1_048_576;
 
 /** Later settings win over those of every git here. */
-const SETTINGS = [
+const GIT_OPTIONS = [
   `core.attributesFile=${devNull}`,
   'core.quotePath=true',
   'diff.suppressBlankEmpty=false',
   'diff.orderFile=',
 ].flatMap((setting) => ['-c', setting]);
 
-const STATUS = { A: 'added', D: 'deleted', M: 'modified', T: 'type_changed' } as const;
+const STATUS_BY_LETTER = { A: 'added', D: 'deleted', M: 'modified', T: 'type_changed' } as const;
 
 /** Options of every `diff-tree` here. */
-const OPTIONS = ['-r', '--no-renames', '--no-abbrev', '--no-relative', '--ignore-submodules=none'];
+const DIFF_OPTIONS = ['-r', '--no-renames', '--no-abbrev', '--no-relative', '--ignore-submodules=none'];
 
 /**
  * Returns the changes of a tree against a commit.
@@ -40,10 +40,10 @@ export async function describeTree(git: Git, base: string, tree: string): Promis
   // A missing index, because git would read attributes from the repository's files in it, and could hide
   // their text as binary.
   const index = join(await git.ask('rev-parse', '--absolute-git-dir'), 'membridge-no-index');
-  const apart = git.with({ GIT_INDEX_FILE: index, GIT_ATTR_NOSYSTEM: '1' }, SETTINGS);
+  const apart = git.with({ GIT_INDEX_FILE: index, GIT_ATTR_NOSYSTEM: '1' }, GIT_OPTIONS);
   const tell = async (...args: string[]): Promise<string> => {
     // Not trimmed: the last line of a diff may end with blanks.
-    const answer = await apart.look('diff-tree', ...OPTIONS, ...args, base, tree);
+    const answer = await apart.look('diff-tree', ...DIFF_OPTIONS, ...args, base, tree);
     if (answer.code !== 0) throw git.failure(answer);
     return answer.stdout;
   };
@@ -63,7 +63,7 @@ export async function describeTree(git: Git, base: string, tree: string): Promis
   if (Buffer.byteLength(diff) > MAX_DIFF_BYTES) {
     throw new MembridgeError(
       'patch_rejected',
-      `The change has more than ${MAX_DIFF_BYTES / 1_048_576} MiB as a diff, so that nobody could read it before approving. Split it, or commit it without a proposal.`,
+      `The change has more than ${MAX_DIFF_BYTES / 1_048_576} MiB as a diff, too large to review. Split it, or commit it without a proposal.`,
     );
   }
   return { files: markFiles(filesIn(raw), diff), diff };
@@ -73,7 +73,7 @@ function filesIn(fields: readonly string[]): Omit<ProposedFile, 'marks'>[] {
   const files: Omit<ProposedFile, 'marks'>[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const [before = '', after = '', , , letter = ''] = (fields[at] ?? '').slice(1).split(' ');
-    const status = STATUS[letter.charAt(0) as keyof typeof STATUS];
+    const status = STATUS_BY_LETTER[letter.charAt(0) as keyof typeof STATUS_BY_LETTER];
     const path = fields[at + 1] ?? '';
     if (status === undefined) throw new Error(`git reports an unknown change "${letter}" of ${path}`);
     files.push({ path, status, old_mode: modeIn(before), new_mode: modeIn(after) });

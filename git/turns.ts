@@ -53,27 +53,27 @@ export class Gate {
 }
 
 /** The single slot of each target, while any work on it runs or waits. */
-const targets = new Map<string, { gate: Gate; users: number }>();
+const gates = new Map<string, { gate: Gate; users: number }>();
 
 /**
  * Waits for other work on the key in this process, then does the work.
  * @param onWait called once when other work uses it
  * @throws the signal's reason when it is aborted while waiting; errors of the work
  */
-export async function inTurn<T>(
+export async function runInTurn<T>(
   key: string,
   signal: AbortSignal,
   onWait: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  const target = targets.get(key) ?? { gate: new Gate(1), users: 0 };
-  targets.set(key, target);
+  const target = gates.get(key) ?? { gate: new Gate(1), users: 0 };
+  gates.set(key, target);
   target.users += 1;
   try {
     return await target.gate.pass(signal, onWait, work);
   } finally {
     target.users -= 1;
-    if (target.users === 0) targets.delete(key);
+    if (target.users === 0) gates.delete(key);
   }
 }
 

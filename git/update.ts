@@ -4,18 +4,18 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CloneResult, CloneSpec } from '../contract/projects/projects.ts';
 import { MembridgeError } from '../contract/errors.ts';
-import { count, decideMove, lacking, type Facts } from './decide-move.ts';
-import { codeOf, tellingLine } from './failures.ts';
+import { count, decideMove, behindClause, type CloneFacts } from './decide-move.ts';
+import { codeOf, findTellingLine } from './failures.ts';
 import type { Git } from './git.ts';
 import type { GitAnswer } from './run.ts';
 import { noteDefault, type RemoteNews } from './remote.ts';
 import {
   countOwn,
-  distance,
+  countDistance,
   readState,
   remoteDefault,
   remoteRef,
-  underWay,
+  findOperation,
   type CloneState,
 } from './state.ts';
 
@@ -34,16 +34,16 @@ export async function moveForward(git: Git, path: string, spec: CloneSpec, news:
   const move = decideMove(facts);
   const { wanted, branch, behind, ahead } = facts;
   if (move.act === 'missing' || wanted === null || branch === null) {
-    if (move.act === 'keep') return kept(move.why);
-    throw noBranch(wanted, spec);
+    if (move.act === 'keep') return keptMove(move.why);
+    throw missingBranchError(wanted, spec);
   }
   switch (move.act) {
     case 'keep':
       await noteDefault(git, news, branch);
-      return kept(move.why);
+      return keptMove(move.why);
     case 'unchanged':
       await noteDefault(git, news, null);
-      return { outcome: 'unchanged', detail: standing(state, wanted, ahead) };
+      return { outcome: 'unchanged', detail: describeStanding(state, wanted, ahead) };
     case 'forward': {
       const moved = await fastForward(git, wanted, { behind, noise: state.noise });
       await noteDefault(git, news, moved.outcome === 'updated' ? null : branch);
@@ -62,7 +62,7 @@ export async function readFacts(
   git: Git,
   spec: Pick<CloneSpec, 'options'>,
   of: { state: CloneState; news: RemoteNews },
-): Promise<Facts> {
+): Promise<CloneFacts> {
   const { state, news } = of;
   const { branch } = state;
   const isThere = (name: string | null): boolean => name !== null && news.branches.has(name);
@@ -70,7 +70,7 @@ export async function readFacts(
   // If the remote has no default, the clone stays on its branch as long as that exists.
   const usual = [noted, branch].find(isThere) ?? noted ?? branch;
   const wanted = spec.options.branch ?? news.defaultBranch ?? usual;
-  const { behind, ahead } = await distance(git, state, wanted);
+  const { behind, ahead } = await countDistance(git, state, wanted);
   const known = [...new Set([wanted, branch, noted])].filter((each) => each !== null);
   const isShallow = (await git.ask('rev-parse', '--is-shallow-repository')) === 'true';
   const isRelated =
@@ -79,7 +79,7 @@ export async function readFacts(
     isShallow ||
     (await git.look('merge-base', 'HEAD', remoteRef(wanted ?? ''))).code === 0;
   return {
-    busy: await underWay(git),
+    busy: await findOperation(git),
     branch,
     wanted,
     isNamed: spec.options.branch !== null,
@@ -103,15 +103,15 @@ async function followDefault(
   const isThere = (await git.look('show-ref', '--verify', '--quiet', local)).code === 0;
   const isOld = isThere && (await git.look('merge-base', '--is-ancestor', local, remoteRef(to))).code === 0;
   if (isThere && !isOld)
-    return kept(
-      `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote has not`,
+    return keptMove(
+      `the remote's default branch is ${to} now, no longer ${from}, and the clone's own ${to} has commits that the remote lacks`,
     );
   const answer = await withoutNoise(git, { to: remoteRef(to), noise: of.noise }, async () => {
     // By default git overwrites ignored files that are in its way, such as an .env.
     const options = ['--quiet', '--no-overwrite-ignore', '--no-recurse-submodules'];
-    return await git.unbroken('checkout', ...options, '--no-track', '-B', to, remoteRef(to));
+    return await git.runUninterrupted('checkout', ...options, '--no-track', '-B', to, remoteRef(to));
   });
-  if (answer.code !== 0) return notMoved(git, answer, of.behind);
+  if (answer.code !== 0) return explainNotMoved(git, answer, of.behind);
   // A clone of one branch must ask for the new one from now on; a clone of all branches needs no change.
   const key = 'remote.origin.fetch';
   const old = `^\\+?refs/heads/${from.replaceAll(/[.+]/g, '\\$&')}:`;
@@ -159,26 +159,28 @@ async function fastForward(
   const answer = await withoutNoise(git, { to: remoteRef(branch), noise }, async () => {
     // By default git overwrites ignored files that are in its way, such as an .env.
     const merge = ['merge', '--ff-only', '--no-overwrite-ignore', '--no-stat', '--quiet', remoteRef(branch)];
-    return await git.unbroken(...merge);
+    return await git.runUninterrupted(...merge);
   });
-  if (answer.code !== 0) return notMoved(git, answer, behind);
+  if (answer.code !== 0) return explainNotMoved(git, answer, behind);
   return { outcome: 'updated', detail: `${branch} moved forward by ${count(behind, 'commit')}` };
 }
 
-function notMoved(git: Git, answer: GitAnswer, behind: number): Moved {
+function explainNotMoved(git: Git, answer: GitAnswer, behind: number): Moved {
   if (['disk_full', 'git_busy', 'git_missing'].includes(codeOf(answer.stderr))) throw git.failure(answer);
-  return kept(whyNotMerged(answer.stderr) + lacking(behind));
+  return keptMove(readMergeConflicts(answer.stderr) + behindClause(behind));
 }
 
 /** Extracts the conflicting files from git's message, which lists each on its own line after a tab. */
-function whyNotMerged(stderr: string): string {
+function readMergeConflicts(stderr: string): string {
   const files = [...stderr.matchAll(/^\t(.+)$/gm)].map(([, file = '']) => file);
-  return files.length === 0 ? `git did not move it forward: ${tellingLine(stderr)}` : overwrites(files);
+  return files.length === 0
+    ? `git did not move it forward: ${findTellingLine(stderr)}`
+    : overwriteSentence(files);
 }
 
-function overwrites(files: readonly string[]): string {
+function overwriteSentence(files: readonly string[]): string {
   const more = files.length > 3 ? ` and ${files.length - 3} more` : '';
-  return `what is new would overwrite ${files.slice(0, 3).join(', ')}${more}`;
+  return `the update would overwrite ${files.slice(0, 3).join(', ')}${more}`;
 }
 
 /** Gives a clone of a formerly empty repository its first commits, on the branch that the remote now has. */
@@ -188,20 +190,20 @@ async function fillEmpty(
   spec: CloneSpec,
   { state, news }: { state: CloneState; news: RemoteNews },
 ): Promise<Moved> {
-  const busy = await underWay(git);
-  if (busy !== null) return kept(busy);
+  const busy = await findOperation(git);
+  if (busy !== null) return keptMove(busy);
   const wanted = spec.options.branch ?? news.defaultBranch ?? state.branch;
-  const { behind } = await distance(git, state, wanted);
+  const { behind } = await countDistance(git, state, wanted);
   if (wanted === null || behind === null)
     return { outcome: 'unchanged', detail: 'the repository is still empty' };
   if (state.changed > 0)
-    return kept(`${count(state.changed, 'file')} are staged for a first commit${lacking(behind)}`);
+    return keptMove(`${count(state.changed, 'file')} are staged for a first commit${behindClause(behind)}`);
   // A first merge may overwrite ignored files, so none of the incoming names may exist.
   const names = (await git.ask('ls-tree', '--name-only', '-z', remoteRef(wanted))).split('\0');
   const present = names.filter(
     (name) => name !== '' && lstatSync(join(path, name), { throwIfNoEntry: false }),
   );
-  if (present.length > 0) return kept(overwrites(present) + lacking(behind));
+  if (present.length > 0) return keptMove(overwriteSentence(present) + behindClause(behind));
   if (wanted !== state.branch) await git.ask('symbolic-ref', 'HEAD', `refs/heads/${wanted}`);
   const moved = await fastForward(git, wanted, { behind, noise: [] });
   if (moved.outcome === 'updated') {
@@ -211,7 +213,7 @@ async function fillEmpty(
   return moved;
 }
 
-function standing(state: CloneState, branch: string, ahead: number): string {
+function describeStanding(state: CloneState, branch: string, ahead: number): string {
   const own = [
     ...(ahead > 0 ? [`${count(ahead, 'commit')} of its own`] : []),
     ...(state.changed > 0 ? [count(state.changed, 'changed file')] : []),
@@ -220,10 +222,10 @@ function standing(state: CloneState, branch: string, ahead: number): string {
   return `${branch} has all that the remote has${own.length === 0 ? '' : `, and ${own.join(', ')}`}`;
 }
 
-const kept = (why: string): Moved => ({ outcome: 'kept', detail: `left as it is: ${why}` });
+const keptMove = (why: string): Moved => ({ outcome: 'kept', detail: `left as it is: ${why}` });
 
 /** Returns the error for a branch that the remote does not have. */
-export function noBranch(branch: string | null, spec: Pick<CloneSpec, 'repoUrl'>): MembridgeError {
+export function missingBranchError(branch: string | null, spec: Pick<CloneSpec, 'repoUrl'>): MembridgeError {
   return new MembridgeError(
     'git_not_found',
     branch === null

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CloneProgress } from '../contract/projects/projects.ts';
 import { codeOf, gitFailure } from './failures.ts';
 import { ProgressReader } from './progress.ts';
-import { redactor, withoutUserinfo } from './redact.ts';
+import { makeRedactor, withoutUserinfo } from './redact.ts';
 
 describe('git’s output', () => {
   it('is parsed as progress, in arbitrary chunks', () => {
@@ -84,7 +84,7 @@ describe('git’s output', () => {
 
 describe('redaction of git’s output', () => {
   it('removes a token as written, in an address, and in a header', () => {
-    const redact = redactor({
+    const redact = makeRedactor({
       credential: { kind: 'token', username: 'me', token: 'a/b+c@d' },
       known_hosts: null,
     });
@@ -96,7 +96,10 @@ describe('redaction of git’s output', () => {
   it('removes any line of a key, and the user of any address', () => {
     const privateKey =
       '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nshort\n-----END OPENSSH PRIVATE KEY-----\n';
-    const redact = redactor({ credential: { kind: 'ssh-key', private_key: privateKey }, known_hosts: null });
+    const redact = makeRedactor({
+      credential: { kind: 'ssh-key', private_key: privateKey },
+      known_hosts: null,
+    });
     expect(redact('see b3BlbnNzaC1rZXktdjEAAAAA')).toBe('see [redacted]');
     expect(
       withoutUserinfo("'https://user@host/a' ssh://git:pw@h/b http://a@b@host/c git@host:d e@f.test"),

@@ -14,13 +14,13 @@ import { explainError } from './claude-mem/failures.ts';
 import { countRows } from './detect/canonical-hash.ts';
 import { collectOwn, type Collected, type CollectOptions } from './snapshot/collect.ts';
 import { hasUnsent } from './push/emit.ts';
-import { REOPEN, STATES } from './error-effects.ts';
+import { REOPENING_CODES, STATE_BY_CODE } from './error-effects.ts';
 import { fetchSegments } from './pull/fetch.ts';
 import {
   approveDeletions,
   checkDeletions,
-  heldDeletions,
-  isLetThrough,
+  countHeldDeletions,
+  isAllowedByMembership,
   refuseWhileHeld,
 } from './detect/guard.ts';
 import type { Kind } from './format/kinds.ts';
@@ -37,7 +37,7 @@ import { withMerging } from './merge/batches.ts';
 import { sendUnsent } from './push/push.ts';
 import { OpenFiles } from './open-files.ts';
 import { Outcomes } from './outcomes.ts';
-import { tellNewNames } from './space/rename-projects.ts';
+import { queueRenamed } from './space/rename-projects.ts';
 import { revoke, undoRevocation, type RevokeResult } from './provenance/revoke.ts';
 import { scanNewRows } from './detect/scan.ts';
 import { settleSessionNames } from './merge/session-names.ts';
@@ -46,7 +46,7 @@ import {
   announceRestore,
   beginRestore,
   buildRestored,
-  builtPath,
+  buildPath,
   publishFile,
   refuseExisting,
   settleRestore,
@@ -86,9 +86,9 @@ export class MemoryEngine {
   readonly #members: Members;
   #turn: Promise<unknown> = Promise.resolve();
   /** Database stamp at the last notice; null forces the next `notice` to look again. */
-  #told: string | null = null;
+  #noticedStamp: string | null = null;
   /** Database stamp when new and changed rows were last looked for. */
-  #looked: string | null = null;
+  #scannedStamp: string | null = null;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -97,7 +97,7 @@ export class MemoryEngine {
     this.#members = new Members(options.identity.controlPublicKey);
     this.#outcomes = new Outcomes({
       now: this.#now,
-      explain: (error) => this.#explained(error),
+      explain: (error) => this.#explain(error),
       open: () => this.#files.open().ledger,
     });
   }
@@ -108,19 +108,19 @@ export class MemoryEngine {
    * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async push(config: SpaceConfig, call: SyncCall): Promise<PushResult> {
-    return await this.#tracked('push', config, call, async () => {
+    return await this.#runTracked('push', config, call, async () => {
       const began = performance.now();
       const session = this.#session(call);
       const { store, ledger } = session;
       store.takeTraffic();
       await settleRestore(session, () => this.#scan(session));
       await this.#look(session);
-      if (isLetThrough(session)) {
+      if (isAllowedByMembership(session)) {
         approveDeletions(ledger);
         await auditAll(session, call.signal);
       }
       refuseWhileHeld(session, session.path);
-      const first = ledger.spaces.configure(config).epoch === null;
+      const first = ledger.spaces.configure(config).incarnation === null;
       const unmerged = await this.#outcomes.mergeApart(config, async () => {
         await adoptColumns(session);
         if (first) await this.#fetchAndApply(session, config, true, call);
@@ -129,10 +129,10 @@ export class MemoryEngine {
             applyStaged(session, config, call.progress, merging),
           );
       });
-      tellNewNames(session, config);
+      queueRenamed(session, config);
       const pushed = await sendUnsent(session, config, call.progress);
       session.scanned.clear();
-      const { epoch, seq } = ledger.spaces.get(config.cid);
+      const { incarnation: epoch, seq } = ledger.spaces.get(config.cid);
       const uncovered = pushed.rows === 0 ? findUncovered(session, config) : null;
       return {
         rows: pushed.rows,
@@ -153,7 +153,7 @@ export class MemoryEngine {
    * @throws MembridgeError memory_*, ledger_failed, disk_full, store_*; safe to call again
    */
   async pull(config: SpaceConfig, full: boolean, call: SyncCall): Promise<PullResult> {
-    return await this.#tracked('pull', config, call, async () => {
+    return await this.#runTracked('pull', config, call, async () => {
       const began = performance.now();
       const session = this.#session(call);
       const { store, ledger } = session;
@@ -165,7 +165,7 @@ export class MemoryEngine {
       await adoptColumns(session);
       const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
       const damaged = ledger.inbox
-        .damaged(space.id)
+        .listDamaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
       if (due) await healDamaged(session, config);
       await this.#acknowledge(session, config.cid, false);
@@ -178,7 +178,7 @@ export class MemoryEngine {
           ...applied.problems,
           ...fetched.problems,
           ...damaged.filter(({ node }) => !told.has(node)),
-          ...ledger.inbox.guarded(space.id).map(({ node, problem }) => ({ node, problem })),
+          ...ledger.inbox.listGuarded(space.id).map(({ node, problem }) => ({ node, problem })),
         ],
         ...(uncovered === null ? {} : { uncovered }),
         traffic: store.takeTraffic(),
@@ -193,13 +193,13 @@ export class MemoryEngine {
    * @throws MembridgeError memory_* as for a push
    */
   async notice(configs: readonly SpaceConfig[], signal: AbortSignal): Promise<string[]> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const call = { signal, progress: () => undefined };
       const session = this.#session(call);
       const stamp = this.#files.stamp(session);
-      if (stamp === this.#told) return [];
+      if (stamp === this.#noticedStamp) return [];
       await this.#look(session);
-      this.#told = stamp;
+      this.#noticedStamp = stamp;
       return configs
         .filter((config) => hasUnsent(session.ledger, session.ledger.spaces.configure(config)))
         .map((config) => config.cid);
@@ -212,7 +212,7 @@ export class MemoryEngine {
    * @throws MembridgeError memory_* as for a push
    */
   async audit(call: SyncCall, options: { deep: boolean }): Promise<Audited> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const session = this.#session(call);
       await this.#look(session);
       return options.deep ? await auditAll(session, call.signal) : auditRecent(session);
@@ -224,10 +224,10 @@ export class MemoryEngine {
    * @returns whether it finished a round over the whole database
    */
   async auditFor(ms: number): Promise<boolean> {
-    return await this.#exclusively(() => {
+    return await this.#runExclusively(() => {
       const session = this.#session({ signal: new AbortController().signal, progress: () => undefined });
       const { ended, found } = auditFor(session, { ms, limit: AUDIT_SLICE_ROWS });
-      if (found.changed + found.deleted > 0) this.#told = null;
+      if (found.changed + found.deleted > 0) this.#noticedStamp = null;
       return Promise.resolve(ended);
     });
   }
@@ -237,20 +237,20 @@ export class MemoryEngine {
    * @param answer approve: send the deletions to the fleet; restore: fetch the memories back from the fleet
    */
   async resolveDeletes(answer: 'approve' | 'restore', call: SyncCall): Promise<{ deletes: number }> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const session = this.#session(call);
       const { ledger } = session;
       checkDeletions(session);
-      const deletes = heldDeletions(ledger);
+      const deletes = countHeldDeletions(ledger);
       if (answer === 'restore') {
         // A new incarnation starts with an empty ledger, so the next pull brings in everything that the fleet has.
         ledger.reset();
-        this.#looked = null;
+        this.#scannedStamp = null;
       } else if (deletes > 0) {
         approveDeletions(ledger);
         await auditAll(session, call.signal);
       }
-      this.#told = null;
+      this.#noticedStamp = null;
       return { deletes };
     });
   }
@@ -263,9 +263,9 @@ export class MemoryEngine {
    * @param epoch the leadership epoch in which this node acts as primary; absent when a person asked
    */
   async snapshot(config: SpaceConfig, call: SyncCall, epoch?: number): Promise<SnapshotResult> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const session = this.#session(call);
-      const mayFinish = this.#asPrimary(session, config, epoch);
+      const mayFinish = this.#primaryCheck(session, config, epoch);
       await mayFinish();
       session.ledger.spaces.configure(config);
       await this.#look(session);
@@ -285,7 +285,7 @@ export class MemoryEngine {
    * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
    */
   async collect(config: SpaceConfig, call: SyncCall, options: CollectOptions = {}): Promise<Collected> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
       return await collectOwn(session, config, options);
@@ -299,13 +299,13 @@ export class MemoryEngine {
    * needs collected segments; segment_invalid in place when something of that time cannot be read; memory_*, store_*
    */
   async restoreTo(options: RestoreOptions, call: SyncCall): Promise<RestoreResult> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const { config, out } = options;
       const { ledgerPath, lockDirectory } = this.#options;
       const inPlace = out === 'in place';
       const session = this.#session(call);
       const real = realpathSync(session.path);
-      const built = builtPath(inPlace ? real : out.path);
+      const built = buildPath(inPlace ? real : out.path);
       if (inPlace) refuseWhileUsed(real);
       else refuseExisting(out.path);
       session.ledger.spaces.configure(config);
@@ -345,7 +345,7 @@ export class MemoryEngine {
    * @throws MembridgeError memory_* as for a push
    */
   async uncovered(configs: readonly SpaceConfig[]): Promise<Map<string, Uncovered>> {
-    return await this.#exclusively(() => {
+    return await this.#runExclusively(() => {
       const files = this.#files.open();
       const found = configs.map((config) => [config.cid, findUncovered(files, config)] as const);
       return Promise.resolve(new Map(found.flatMap(([cid, each]) => (each === null ? [] : [[cid, each]]))));
@@ -354,7 +354,7 @@ export class MemoryEngine {
 
   /** Returns where the memory in a claude-mem row came from. */
   async blame(kind: Kind, row: number): Promise<Blame[]> {
-    return await this.#exclusively(() => Promise.resolve(blame(this.#files.open().ledger, kind, row)));
+    return await this.#runExclusively(() => Promise.resolve(blame(this.#files.open().ledger, kind, row)));
   }
 
   /**
@@ -366,22 +366,22 @@ export class MemoryEngine {
     target: { node: string; since: number; dryRun: boolean },
     call: SyncCall,
   ): Promise<RevokeResult> {
-    return await this.#exclusively(async () => {
+    return await this.#runExclusively(async () => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
       await this.#look(session);
       await this.#fetchAndApply(session, config, true, call);
-      this.#told = null;
+      this.#noticedStamp = null;
       return revoke(session, config, target);
     });
   }
 
   /** Undoes a revocation that was made on this node. @throws MembridgeError not_found, conflict, memory_* */
   async undoRevocation(config: SpaceConfig, id: string, call: SyncCall): Promise<RevokeResult> {
-    return await this.#exclusively(() => {
+    return await this.#runExclusively(() => {
       const session = this.#session(call);
       session.ledger.spaces.configure(config);
-      this.#told = null;
+      this.#noticedStamp = null;
       return Promise.resolve(undoRevocation(session, config, id));
     });
   }
@@ -391,7 +391,7 @@ export class MemoryEngine {
    * @throws MembridgeError not_found, segment_invalid, memory_*, store_*; safe to call again
    */
   async importLegacy(config: SpaceConfig, source: LegacySource, call: SyncCall): Promise<LegacyImport> {
-    return await this.#exclusively(() => importSnapshots(this.#forLegacy(config, call), source));
+    return await this.#runExclusively(() => importSnapshots(this.#forLegacy(config, call), source));
   }
 
   /**
@@ -405,27 +405,27 @@ export class MemoryEngine {
     call: SyncCall,
     epoch?: number,
   ): Promise<LegacyPublication> {
-    return await this.#exclusively(async () => {
-      const mayUpload = this.#asPrimary(this.#session(call), config, epoch);
+    return await this.#runExclusively(async () => {
+      const mayUpload = this.#primaryCheck(this.#session(call), config, epoch);
       await mayUpload();
       return await publishSnapshot(this.#forLegacy(config, call), { ...target, mayUpload });
     });
   }
 
   /** Returns a check that this node is still primary. Writers repeat it right before their result becomes visible. */
-  #asPrimary({ store, identity }: SyncSession, { cid }: SpaceConfig, epoch?: number): () => Promise<void> {
+  #primaryCheck({ store, identity }: SyncSession, { cid }: SpaceConfig, epoch?: number): () => Promise<void> {
     if (epoch === undefined) return () => Promise.resolve();
     return () => refuseDeposed(store, cid, { node: identity.node, epoch });
   }
 
   /** Returns every revocation made on this node, newest first. */
   async revocations(): Promise<Revocation[]> {
-    return await this.#exclusively(() => Promise.resolve(this.#files.open().ledger.revocations.all()));
+    return await this.#runExclusively(() => Promise.resolve(this.#files.open().ledger.revocations.all()));
   }
 
   /** Makes the next `notice` look again even without a new commit, because the last notice was not delivered. */
   forgetNotice(): void {
-    this.#told = null;
+    this.#noticedStamp = null;
   }
 
   /**
@@ -437,9 +437,9 @@ export class MemoryEngine {
     const now = this.#now();
     const told = { path, checkedAt: now };
     try {
-      return await this.#exclusively(() => {
+      return await this.#runExclusively(() => {
         const { db, schema, ledger } = this.#files.open();
-        const heldDeletes = heldDeletions(ledger);
+        const heldDeletes = countHeldDeletions(ledger);
         const syncs = this.#outcomes.describe(ledger, spaces);
         const database = { state: 'ready' as const, detail: null, checkedAt: now, heldDeletes };
         return Promise.resolve({
@@ -449,12 +449,12 @@ export class MemoryEngine {
           rows: countRows(db),
           bytes: statSync(path).size,
           heldDeletes,
-          heldSegments: ledger.inbox.heldSegments(),
+          heldSegments: ledger.inbox.countHeldSegments(),
           syncs,
         });
       });
     } catch (error) {
-      const state = error instanceof MembridgeError ? (STATES[error.code] ?? 'failing') : 'failing';
+      const state = error instanceof MembridgeError ? (STATE_BY_CODE[error.code] ?? 'failing') : 'failing';
       const syncs = this.#outcomes.describe(null, spaces);
       return { ...told, state, detail: errorMessage(error), schema: null, rows: null, bytes: null, syncs };
     }
@@ -529,10 +529,10 @@ export class MemoryEngine {
   /** Examines what was committed since the last look: first changed and deleted rows, then new ones. */
   async #look(session: SyncSession): Promise<void> {
     const stamp = this.#files.stamp(session);
-    if (stamp === this.#looked) return;
+    if (stamp === this.#scannedStamp) return;
     await auditChanged(session, session.signal);
     await this.#scan(session);
-    this.#looked = stamp;
+    this.#scannedStamp = stamp;
   }
 
   #session(call: SyncCall): SyncSession {
@@ -550,29 +550,29 @@ export class MemoryEngine {
   }
 
   /** Runs a push or pull exclusively and records its outcome for `status`. */
-  async #tracked<T extends PushResult | PullResult>(
+  async #runTracked<T extends PushResult | PullResult>(
     work: 'push' | 'pull',
     config: SpaceConfig,
     { signal }: SyncCall,
     run: () => Promise<T>,
   ): Promise<T> {
-    return await this.#exclusively(() => this.#outcomes.track(config, work, signal, run));
+    return await this.#runExclusively(() => this.#outcomes.track(config, work, signal, run));
   }
 
-  #explained(error: unknown): unknown {
+  #explain(error: unknown): unknown {
     const { databasePath, ledgerPath, lockDirectory } = this.#options;
     return explainError(databasePath, error, { ledgerPath, lockDirectory });
   }
 
   /** Runs one call at a time. Translates SQLite and file errors, and closes a failed file so that the next call reopens it. */
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+  async #runExclusively<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#turn.catch(() => undefined).then(work);
     this.#turn = mine;
     try {
       return await mine;
     } catch (error) {
-      const meaning = this.#explained(error);
-      if (meaning instanceof MembridgeError && REOPEN.test(meaning.code)) this.#closeFiles();
+      const meaning = this.#explain(error);
+      if (meaning instanceof MembridgeError && REOPENING_CODES.test(meaning.code)) this.#closeFiles();
       throw meaning;
     }
   }

@@ -11,10 +11,10 @@ export const MERGE_ONLY: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Error codes after which the files are reopened, because another file may have replaced them. */
-export const REOPEN = /^(memory_(?!index_damaged|guarded)|ledger_failed|disk_full)/;
+export const REOPENING_CODES = /^(memory_(?!index_damaged|guarded)|ledger_failed|disk_full)/;
 
 /** The status that follows from a failure to open or read the files. */
-export const STATES: Partial<Record<ErrorCode, MemoryStatus['state']>> = {
+export const STATE_BY_CODE: Partial<Record<ErrorCode, MemoryStatus['state']>> = {
   memory_missing: 'missing',
   memory_schema_unknown: 'unknown-schema',
   memory_corrupt: 'corrupt',

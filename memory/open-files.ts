@@ -8,17 +8,17 @@ import { RowWatch } from './claude-mem/row-watch.ts';
 import { detectSchema } from './claude-mem/schema.ts';
 import type { EngineOptions } from './engine-options.ts';
 import type { Opened } from './session.ts';
-import { ledgerFits } from './ledger/fits.ts';
+import { matchesDatabase } from './ledger/matches-database.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { lockDatabase } from './ledger/open.ts';
-import { READS } from './format/operation.ts';
+import { FORMAT_VERSION } from './format/operation.ts';
 import { isRestored } from './restore/restore.ts';
-import { fileAt } from './restore/swap.ts';
+import { fileIdOf } from './restore/swap.ts';
 import { ScannedRows } from './detect/scanned-rows.ts';
 import { HybridClock } from './format/versions.ts';
 
 /** Ledger entry for the file that the ledger was last used with. */
-const FILE = 'file';
+const FILE_ENTRY = 'file';
 
 /** Keeps a claude-mem database and its ledger open, and notices when the file or its content was replaced. */
 export class OpenFiles {
@@ -44,7 +44,7 @@ export class OpenFiles {
     const inode = existsSync(databasePath) ? statSync(databasePath).ino : -1;
     if (this.#opened !== null && this.#opened.inode === inode) {
       const { db, schemaVersion } = this.#opened;
-      if (schemaVersionOf(db) === schemaVersion) return this.#verified(this.#opened);
+      if (schemaVersionOf(db) === schemaVersion) return this.#verify(this.#opened);
     }
     this.close();
     const db = openForReading(databasePath);
@@ -53,7 +53,7 @@ export class OpenFiles {
       const schema = detectSchema(db, databasePath);
       lock = lockDatabase(databasePath, lockDirectory);
       const ledger = new Ledger(ledgerPath, ruleSet);
-      ledger.atomically(() => ledger.inbox.fetchAgainSince(READS));
+      ledger.atomically(() => ledger.inbox.fetchAgainSince(FORMAT_VERSION));
       const reader = new RowReader(db, schema);
       const clock = new HybridClock(Number(ledger.meta('hlc') ?? 0), this.#now);
       this.#generation += 1;
@@ -72,7 +72,7 @@ export class OpenFiles {
         schemaVersion: schemaVersionOf(db),
         lock,
       };
-      return this.#verified(this.#opened);
+      return this.#verify(this.#opened);
     } catch (error) {
       lock?.release();
       db.close();
@@ -102,21 +102,21 @@ export class OpenFiles {
    * Checks, after every commit of others, that the ledger still belongs to this database; resets the ledger
    * if not.
    */
-  #verified(opened: Opened): Opened {
+  #verify(opened: Opened): Opened {
     const { db, ledger } = opened;
     const version = dataVersionOf(db);
     if (version === this.#verifiedVersion) return opened;
     const path = this.#options.databasePath;
     const depth = this.#verifiedVersion === -1 ? 'opened' : 'running';
-    const file = fileAt(path);
-    const before = ledger.meta(FILE);
+    const file = fileIdOf(path);
+    const before = ledger.meta(FILE_ENTRY);
     const isAnother = before !== null && before !== file && !isRestored(ledger, file);
-    if (!ledgerFits(opened, depth, isAnother)) {
+    if (!matchesDatabase(opened, depth, isAnother)) {
       this.#options.log?.(`${path} is not the database of its ledger (restored?); the ledger is reset`);
       ledger.reset();
       this.#generation += 1;
     }
-    if (before !== file) ledger.setMeta(FILE, file);
+    if (before !== file) ledger.setMeta(FILE_ENTRY, file);
     this.#verifiedVersion = version;
     return opened;
   }

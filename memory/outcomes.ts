@@ -13,7 +13,7 @@ import type { Ledger } from './ledger/ledger.ts';
 type Work = 'push' | 'merge' | 'pull';
 
 /** Longest failure message that is kept, in characters. */
-const MAX_MESSAGE = 1_000;
+const MAX_MESSAGE_CHARS = 1_000;
 
 /**
  * Rows that wait for this reason are not a problem: the worker is still in the session, and its own end of it
@@ -30,7 +30,7 @@ const Kept = z.object({
 });
 type Kept = z.infer<typeof Kept>;
 
-const NOTHING = { ok_at: null, failure: null };
+const NO_OUTCOME = { ok_at: null, failure: null };
 
 /**
  * Remembers how each space's pushes, merges and pulls ended, so that the status never reports success while
@@ -95,7 +95,7 @@ export class Outcomes {
     const { kept } = this.#of(config);
     kept[work] = { ok_at: this.#now(), failure: null };
     if (problems === undefined) return;
-    kept.problems = problems.map(({ node, problem }) => storable(`${node}: ${problem}`));
+    kept.problems = problems.map(({ node, problem }) => toStorableText(`${node}: ${problem}`));
     // A pull also merges everything that a push could not.
     kept.merge = { ok_at: this.#now(), failure: null };
   }
@@ -104,7 +104,7 @@ export class Outcomes {
   #failed(config: SpaceConfig, work: Work, error: unknown): { code: string; message: string } {
     const { kept } = this.#of(config);
     const code = error instanceof MembridgeError ? error.code : 'internal';
-    const message = storable(errorMessage(error));
+    const message = toStorableText(errorMessage(error));
     const at = this.#now();
     kept[work] = {
       ok_at: kept[work].ok_at,
@@ -121,7 +121,7 @@ export class Outcomes {
     try {
       const ledger = this.#open();
       this.#recall(ledger, config.cid);
-      ledger.setMeta(metaName(config.cid), JSON.stringify(this.#of(config).kept));
+      ledger.setMeta(outcomesEntry(config.cid), JSON.stringify(this.#of(config).kept));
     } catch {
       return;
     }
@@ -144,7 +144,7 @@ export class Outcomes {
           space: config.cid,
           name: config.projectId,
           ...kept,
-          ...(ledger === null ? NOTHING_HELD : heldIn(ledger, config.cid)),
+          ...(ledger === null ? NOTHING_HELD : countHeldIn(ledger, config.cid)),
         };
       });
   }
@@ -152,7 +152,13 @@ export class Outcomes {
   #of(config: SpaceConfig): { config: SpaceConfig; kept: Kept; isRead: boolean } {
     let space = this.#spaces.get(config.cid);
     if (space === undefined) {
-      const kept: Kept = { since: this.#now(), push: NOTHING, merge: NOTHING, pull: NOTHING, problems: [] };
+      const kept: Kept = {
+        since: this.#now(),
+        push: NO_OUTCOME,
+        merge: NO_OUTCOME,
+        pull: NO_OUTCOME,
+        problems: [],
+      };
       space = { config, kept, isRead: false };
       this.#spaces.set(config.cid, space);
     }
@@ -165,8 +171,8 @@ export class Outcomes {
     const space = this.#spaces.get(cid);
     if (space === undefined || space.isRead) return;
     space.isRead = true;
-    const text = ledger.meta(metaName(cid));
-    const read = Kept.safeParse(typeof text === 'string' ? parsed(text) : null);
+    const text = ledger.meta(outcomesEntry(cid));
+    const read = Kept.safeParse(typeof text === 'string' ? parseOrNull(text) : null);
     if (!read.success) return;
     const { kept } = space;
     for (const work of ['push', 'merge', 'pull'] as const) {
@@ -178,15 +184,15 @@ export class Outcomes {
   }
 }
 
-const metaName = (cid: string): string => `outcomes:${cid}`;
+const outcomesEntry = (cid: string): string => `outcomes:${cid}`;
 
 /**
  * Removes NUL and lone surrogates, which PostgreSQL rejects; a message may contain project names with them.
  */
-const storable = (text: string): string =>
-  text.replaceAll('\0', '\uFFFD').slice(0, MAX_MESSAGE).toWellFormed();
+const toStorableText = (text: string): string =>
+  text.replaceAll('\0', '\uFFFD').slice(0, MAX_MESSAGE_CHARS).toWellFormed();
 
-function parsed(text: string): unknown {
+function parseOrNull(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -197,7 +203,7 @@ function parsed(text: string): unknown {
 const NOTHING_HELD = { staged: 0, held: 0, waiting: 0, waiting_since: null, waiting_reason: null };
 
 /** Returns what the ledger holds of a space that could not be merged. */
-function heldIn(
+function countHeldIn(
   ledger: Ledger,
   cid: string,
 ): typeof NOTHING_HELD | Omit<SpaceSync, keyof Kept | 'space' | 'name'> {
@@ -213,7 +219,7 @@ function heldIn(
     .get(space, IN_USE) as Pick<SpaceSync, 'waiting' | 'waiting_since' | 'waiting_reason'>;
   return {
     ...waiting,
-    waiting_reason: waiting.waiting_reason === null ? null : storable(waiting.waiting_reason),
+    waiting_reason: waiting.waiting_reason === null ? null : toStorableText(waiting.waiting_reason),
     staged: inState.get(space, 'staged') as number,
     held: inState.get(space, 'held') as number,
   };

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { NO_USAGE, type RunError, type Usage } from '../contract/tasks/runs.ts';
-import { failure, type FailureCode } from './failures.ts';
+import { runFailure, type FailureCode } from './failures.ts';
 import { LineReader, shorten } from './lines.ts';
 
 /** Maximum length of a parsed line; an answer is one line. */
-const LONGEST_LINE = 8 * 2 ** 20;
+const MAX_LINE_CHARS = 8 * 2 ** 20;
 
 /** Maximum number of characters shown of a tool's input. */
 const SHOWN_INPUT = 200;
@@ -70,7 +70,7 @@ export class ClaudeOutput {
   /** @param show receives text for people, including line ends */
   constructor(show: (text: string) => void) {
     this.#show = show;
-    this.#lines = new LineReader(LONGEST_LINE, (line) => this.#read(line));
+    this.#lines = new LineReader(MAX_LINE_CHARS, (line) => this.#read(line));
   }
 
   /** The id of this conversation; null when the program did not report it. */
@@ -139,24 +139,33 @@ export class ClaudeOutput {
   #showBlock(block: z.infer<typeof Block>): void {
     if (block.type === 'text' && typeof block['text'] === 'string') this.#show(`${block['text']}\n`);
     if (block.type === 'tool_use' && typeof block['name'] === 'string') {
-      this.#show(`→ ${block['name']} ${shortInput(block['input'])}\n`);
+      this.#show(`→ ${block['name']} ${shortenInput(block['input'])}\n`);
     }
   }
 }
 
 /** The fields of a tool's input that are most informative for people. */
-const TELLING = ['command', 'file_path', 'path', 'pattern', 'url', 'query', 'description', 'prompt'];
+const INFORMATIVE_FIELDS = [
+  'command',
+  'file_path',
+  'path',
+  'pattern',
+  'url',
+  'query',
+  'description',
+  'prompt',
+];
 
-function shortInput(input: unknown): string {
+function shortenInput(input: unknown): string {
   const fields = (typeof input === 'object' && input !== null ? input : {}) as Record<string, unknown>;
-  const telling = TELLING.map((name) => fields[name]).find((value) => typeof value === 'string');
+  const telling = INFORMATIVE_FIELDS.map((name) => fields[name]).find((value) => typeof value === 'string');
   const shown = typeof telling === 'string' ? telling : (JSON.stringify(input) ?? '');
   return shorten(shown.replaceAll(/\s+/g, ' '), SHOWN_INPUT);
 }
 
 /** Parses the single JSON object that a program wrote, if it is a result in Claude Code's format. */
 export function readResult(stdout: string): ResultLine | null {
-  if (stdout.length > LONGEST_LINE) return null;
+  if (stdout.length > MAX_LINE_CHARS) return null;
   return ResultLine.safeParse(parseObject(stdout)).data ?? null;
 }
 
@@ -194,12 +203,12 @@ export function errorOf(line: ResultLine, serviceError: string | null): RunError
   const said = [line.result ?? '', ...line.errors].filter((part) => part !== '').join('; ');
   const message = shorten(said === '' ? `The program reported ${line.subtype}.` : said, MESSAGE_LENGTH);
   if (line.subtype === 'error_max_turns') {
-    return failure('turns_exceeded', said === '' ? 'The program reached its limit of turns.' : message);
+    return runFailure('turns_exceeded', said === '' ? 'The program reached its limit of turns.' : message);
   }
   if (line.subtype === 'error_max_budget_usd') {
-    return failure('budget_exceeded', said === '' ? 'The program reached its budget.' : message);
+    return runFailure('budget_exceeded', said === '' ? 'The program reached its budget.' : message);
   }
-  return failure(codeOf(line.api_error_status, serviceError, said), message);
+  return runFailure(codeOf(line.api_error_status, serviceError, said), message);
 }
 
 /** Returns the kind of failure in a message of the program, if there is no status. */
@@ -208,10 +217,10 @@ export function codeOf(status: number | null, serviceError: string | null, messa
   if (status !== null && (status === 429 || status >= 500)) return 'runner_busy';
   if (/^(?:authentication|billing|oauth)/.test(serviceError ?? '')) return 'runner_refused';
   if (/^(?:rate_limit|overloaded|server_error)/.test(serviceError ?? '')) return 'runner_busy';
-  if (REFUSED.test(message)) return 'runner_refused';
-  return BUSY.test(message) ? 'runner_busy' : 'program_failed';
+  if (REFUSED_MESSAGE.test(message)) return 'runner_refused';
+  return BUSY_MESSAGE.test(message) ? 'runner_busy' : 'program_failed';
 }
 
-const REFUSED =
+const REFUSED_MESSAGE =
   /invalid (?:x-)?api[ -]?key|not logged in|please run \/login|credit balance|authentication_error|oauth token|billing/i;
-const BUSY = /rate.?limit|overloaded|usage limit|hit your limit|too many requests|\b(?:429|529)\b/i;
+const BUSY_MESSAGE = /rate.?limit|overloaded|usage limit|hit your limit|too many requests|\b(?:429|529)\b/i;

@@ -1,13 +1,13 @@
 import type { OutputChunk, RunError, RunLimits, RunSpec, Usage } from '../contract/tasks/runs.ts';
 import { ClaudeOutput, MESSAGE_LENGTH, codeOf } from './claude-output.ts';
 import { claudeArguments, type ClaudeOptions, type RunnerCommand } from './command.ts';
-import { failure } from './failures.ts';
-import { pieces, shorten } from './lines.ts';
+import { runFailure } from './failures.ts';
+import { splitPieces, shorten } from './lines.ts';
 import { runToEnd, type ProgramCall, type ProgramEnd } from './process.ts';
 import { recall, type Session } from './sessions.ts';
 
 /** One task for one program, completely prepared. */
-export interface Work {
+export interface ClaudeWork {
   readonly spec: RunSpec;
   /** Context, then prompt. */
   readonly prompt: string;
@@ -18,7 +18,7 @@ export interface Work {
 }
 
 /** The outcome. */
-export interface Done {
+export interface ClaudeEnd {
   readonly exitCode: number | null;
   readonly usage: Usage;
   readonly answer: string | null;
@@ -31,10 +31,10 @@ export interface Done {
 }
 
 /** Maximum UTF-16 units per chunk of output. */
-const PIECE = 16_384;
+const PIECE_CHARS = 16_384;
 
 /** Number of characters kept of standard error, to explain the end of the program. */
-const KEPT_STDERR = 16_384;
+const MAX_STDERR_CHARS = 16_384;
 
 /** Conversations that a run is continuing now. */
 const busy = new Set<string>();
@@ -45,8 +45,8 @@ const busy = new Set<string>();
  */
 export async function runClaude(
   command: Extract<RunnerCommand, { kind: 'claude' }>,
-  work: Work,
-): Promise<Done> {
+  work: ClaudeWork,
+): Promise<ClaudeEnd> {
   const { session, spec } = work;
   const notes: string[] = [];
   const known = session?.cwd === work.process.cwd ? session.claude_session_id : null;
@@ -56,9 +56,7 @@ export async function runClaude(
     const left = Math.max(1, Math.ceil(deadline - performance.now()));
     const tried = await tryOnce(command, work, options, { ...work.process.limits, timeoutMs: left });
     if (options.resume !== null && tried.conversationGone) {
-      notes.push(
-        'Claude Code does not know the conversation any more; the last messages were put before the prompt.',
-      );
+      notes.push('Claude Code no longer knows the conversation; the prompt starts with its last messages.');
       options = { ...options, resume: null };
     } else if (options.budgetUsd !== null && tried.budgetUnknown) {
       notes.push(
@@ -72,14 +70,14 @@ export async function runClaude(
 }
 
 interface Tried {
-  readonly done: Done;
+  readonly done: ClaudeEnd;
   readonly conversationGone: boolean;
   readonly budgetUnknown: boolean;
 }
 
 async function tryOnce(
   command: Extract<RunnerCommand, { kind: 'claude' }>,
-  work: Work,
+  work: ClaudeWork,
   wanted: ClaudeOptions,
   limits: Pick<RunLimits, 'timeoutMs' | 'memoryMb' | 'outputBytes'>,
 ): Promise<Tried> {
@@ -87,7 +85,7 @@ async function tryOnce(
   const fork = resume !== null && busy.has(resume);
   if (resume !== null && !fork) busy.add(resume);
   const reader = new ClaudeOutput((text) => {
-    for (const piece of pieces(text.toWellFormed(), PIECE)) work.output('stdout', piece);
+    for (const piece of splitPieces(text.toWellFormed(), PIECE_CHARS)) work.output('stdout', piece);
   });
   let stderr = '';
   try {
@@ -102,7 +100,7 @@ async function tryOnce(
           reader.take(text);
           return;
         }
-        stderr = (stderr + text).slice(-KEPT_STDERR);
+        stderr = (stderr + text).slice(-MAX_STDERR_CHARS);
         work.output('stderr', text);
       },
     });
@@ -110,7 +108,7 @@ async function tryOnce(
     const said = `${stderr}\n${reader.result?.errors.join('\n') ?? ''}`;
     return {
       done: judge(work.spec, reader, end, stderr),
-      conversationGone: end.error === null && reader.error !== null && GONE.test(said),
+      conversationGone: end.error === null && reader.error !== null && SESSION_GONE.test(said),
       budgetUnknown: reader.result === null && /unknown option.*--max-budget-usd/.test(stderr),
     };
   } finally {
@@ -118,11 +116,11 @@ async function tryOnce(
   }
 }
 
-const GONE = /No conversation found|--resume requires a valid session/i;
+const SESSION_GONE = /No conversation found|--resume requires a valid session/i;
 
-function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: string): Done {
+function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: string): ClaudeEnd {
   const notes: string[] = [];
-  if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to be understood.`);
+  if (reader.leftOut > 0) notes.push(`${reader.leftOut} lines of output were too long to parse.`);
   const { result, usage } = reader;
   let limit = end.error;
   // The program answered in time; an unfinished part after that (usually a hook) does not undo the answer.
@@ -131,7 +129,10 @@ function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: str
     limit = null;
   }
   const error =
-    limit ?? reader.error ?? overBudget(spec, usage) ?? (result === null ? silence(end, stderr) : null);
+    limit ??
+    reader.error ??
+    checkBudget(spec, usage) ??
+    (result === null ? explainSilence(end, stderr) : null);
   const answered = result !== null && reader.error === null && limit === null;
   const words = answered ? result.result : null;
   return {
@@ -146,10 +147,10 @@ function judge(spec: RunSpec, reader: ClaudeOutput, end: ProgramEnd, stderr: str
 }
 
 /** Returns the failure of a program that ended without a result. */
-function silence(end: ProgramEnd, stderr: string): RunError {
+function explainSilence(end: ProgramEnd, stderr: string): RunError {
   const failed = exitFailure(end, stderr);
-  if (failed === null) return failure('no_answer', 'Claude Code ended without a result.');
-  return failure(codeOf(null, null, failed.message), failed.message);
+  if (failed === null) return runFailure('no_answer', 'Claude Code ended without a result.');
+  return runFailure(codeOf(null, null, failed.message), failed.message);
 }
 
 /** Returns the failure of a program's end, with the last thing that it printed; null when it ended well. */
@@ -159,17 +160,17 @@ export function exitFailure(end: ProgramEnd, stderr: string): RunError | null {
     end.exitCode === null ? `was ended by ${end.killedBy ?? 'the system'}` : `exit code ${end.exitCode}`;
   const last = stderr.trimEnd().split('\n').at(-1)?.trim() ?? '';
   const message = last === '' ? `The program ${end.exitCode === null ? how : `ended with ${how}`}.` : last;
-  return failure('program_failed', shorten(message, MESSAGE_LENGTH));
+  return runFailure('program_failed', shorten(message, MESSAGE_LENGTH));
 }
 
 /**
  * Returns a failure when the run cost more than its budget. The cost is known only at the end, so it can only
  * be reported.
  */
-export function overBudget(spec: RunSpec, usage: Usage): RunError | null {
+export function checkBudget(spec: RunSpec, usage: Usage): RunError | null {
   const { budgetUsd } = spec.limits;
   if (budgetUsd === null || usage.costUsd === null || usage.costUsd <= budgetUsd) return null;
-  return failure(
+  return runFailure(
     'budget_exceeded',
     `The task cost ${usage.costUsd.toFixed(4)} US dollars; its budget is ${budgetUsd}.`,
   );

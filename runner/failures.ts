@@ -1,7 +1,7 @@
 import type { RunError } from '../contract/tasks/runs.ts';
 
 /** Every way in which a run can fail, and whether another attempt may help. */
-const RETRYABLE = {
+const RETRYABLE_BY_CODE = {
   /** The time limit was reached. */
   task_timeout: true,
   memory_exceeded: false,
@@ -26,9 +26,9 @@ const RETRYABLE = {
   no_answer: true,
 } as const;
 
-export type FailureCode = keyof typeof RETRYABLE;
+export type FailureCode = keyof typeof RETRYABLE_BY_CODE;
 
 /** Builds a failure of this kind, with a sentence for people. */
-export function failure(code: FailureCode, message: string): RunError {
-  return { code, message, retryable: RETRYABLE[code] };
+export function runFailure(code: FailureCode, message: string): RunError {
+  return { code, message, retryable: RETRYABLE_BY_CODE[code] };
 }

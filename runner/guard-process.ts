@@ -3,7 +3,7 @@
  * closes, which happens when the agent dies or closes it. Lines are `+<group> <start time>` and `-<group>`.
  */
 import { createInterface } from 'node:readline';
-import { startOf } from '../git/processes.ts';
+import { startTimeOf } from '../git/processes.ts';
 
 const groups = new Map<number, string>();
 
@@ -19,7 +19,7 @@ lines.on('close', () => {
   for (const [group, start] of groups) {
     // A number reused by another program is not our group. While a group has members, the number of its ended
     // first process is not reused.
-    const now = startOf(group);
+    const now = startTimeOf(group);
     if (group < 2 || (now !== null && now !== start)) continue;
     try {
       process.kill(-group, 'SIGKILL');

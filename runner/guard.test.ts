@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { groupLives, startOf } from '../git/processes.ts';
+import { isGroupAlive, startTimeOf } from '../git/processes.ts';
 import { openGuard, sweepGroups, type Guard } from './guard.ts';
 import { inspectTree } from './process-tree.ts';
 
@@ -95,10 +95,10 @@ describe('a guard', () => {
   it('kills running groups when the agent is killed, except removed ones', async () => {
     const { agent, guarded, removed } = await startAgent();
     try {
-      expect(groupLives(guarded)).toBe(true);
+      expect(isGroupAlive(guarded)).toBe(true);
       agent.kill('SIGKILL');
-      await until(() => !groupLives(guarded));
-      expect(groupLives(removed)).toBe(true);
+      await until(() => !isGroupAlive(guarded));
+      expect(isGroupAlive(removed)).toBe(true);
     } finally {
       killGroup(removed);
       killGroup(guarded);
@@ -119,9 +119,9 @@ describe('a guard', () => {
     expect((await inspectTree(pid)).groups).toEqual(new Set([pid]));
     await guard.close();
     await guard.close();
-    expect(startOf(pid)).toBeNull();
-    await until(() => !groupLives(kept));
-    expect(groupLives(removed)).toBe(true);
+    expect(startTimeOf(pid)).toBeNull();
+    await until(() => !isGroupAlive(kept));
+    expect(isGroupAlive(removed)).toBe(true);
   });
 
   it('is replaced when it dies, and the new one knows every group', async () => {
@@ -131,15 +131,15 @@ describe('a guard', () => {
     guard.add(one);
     guard.add(gone);
     process.kill(first, 'SIGKILL');
-    await until(() => startOf(first) === null);
+    await until(() => startTimeOf(first) === null);
     guard.remove(gone);
     const second = await guardPid((pid) => pid !== first);
     const two = await idleGroup();
     guard.add(two);
     await guard.close();
-    expect(startOf(second)).toBeNull();
-    await until(() => !groupLives(one) && !groupLives(two));
-    expect(groupLives(gone)).toBe(true);
+    expect(startTimeOf(second)).toBeNull();
+    await until(() => !isGroupAlive(one) && !isGroupAlive(two));
+    expect(isGroupAlive(gone)).toBe(true);
   });
 
   it('writes the running groups to a file that only its owner can read', async () => {
@@ -151,7 +151,7 @@ describe('a guard', () => {
     guard.add(2 ** 30);
     const path = join(dir, 'running-groups.json');
     expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
-      groups: [{ group: two, start: startOf(two) }],
+      groups: [{ group: two, start: startTimeOf(two) }],
     });
     expect(statSync(path).mode & 0o777).toBe(0o600);
     guard.remove(two);
@@ -165,9 +165,9 @@ describe('a guard', () => {
     const one = await idleGroup();
     guard.add(one);
     process.kill(pid, 'SIGKILL');
-    await until(() => startOf(pid) === null);
+    await until(() => startTimeOf(pid) === null);
     await guard.close();
-    expect(groupLives(one)).toBe(false);
+    expect(isGroupAlive(one)).toBe(false);
   });
 });
 
@@ -191,14 +191,14 @@ describe('a sweep at an agent’s start', () => {
     }));
     writeFileSync(path, JSON.stringify({ ...written, groups }));
     expect(await sweepGroups(dir)).toEqual([left]);
-    expect(groupLives(left)).toBe(false);
-    expect(groupLives(stranger)).toBe(true);
+    expect(isGroupAlive(left)).toBe(false);
+    expect(isGroupAlive(stranger)).toBe(true);
     expect(existsSync(path)).toBe(false);
     // From another boot of the machine: no group is ours.
-    const again = { boot: 'another', groups: [{ group: stranger, start: startOf(stranger) }] };
+    const again = { boot: 'another', groups: [{ group: stranger, start: startTimeOf(stranger) }] };
     writeFileSync(path, JSON.stringify(again));
     expect(await sweepGroups(dir)).toEqual([]);
-    expect(groupLives(stranger)).toBe(true);
+    expect(isGroupAlive(stranger)).toBe(true);
   });
 
   it('does nothing without a readable file', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { endGroup, startOf } from '../git/processes.ts';
+import { endGroup, startTimeOf } from '../git/processes.ts';
 
 /** Ensures that no process group of a run outlives the agent, however the agent ends. */
 export interface Guard {
@@ -60,7 +60,7 @@ export async function sweepGroups(dir: string): Promise<number[]> {
  * @returns whether it existed
  */
 async function endStarted(group: number, start: string): Promise<boolean> {
-  if (startOf(group) !== start) return false;
+  if (startTimeOf(group) !== start) return false;
   await endGroup(group);
   return true;
 }
@@ -79,7 +79,7 @@ class ProcessGuard implements Guard {
   }
 
   add(group: number): void {
-    const start = startOf(group);
+    const start = startTimeOf(group);
     if (start === null || group < 2) return;
     this.#groups.set(group, start);
     this.#say(`+${group} ${start}`);
@@ -144,7 +144,7 @@ class ProcessGuard implements Guard {
     const draft = `${listPath(this.#dir)}.new`;
     try {
       mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
-      writeFileSync(draft, JSON.stringify({ boot: bootOf(), groups }), { mode: 0o600 });
+      writeFileSync(draft, JSON.stringify({ boot: readBootId(), groups }), { mode: 0o600 });
       renameSync(draft, listPath(this.#dir));
     } catch {
       // The file is only for the case that the guard dies too; a full disk must not stop a run.
@@ -157,14 +157,14 @@ const listPath = (dir: string): string => join(dir, 'running-groups.json');
 function readListed(dir: string): z.infer<typeof Listed>['groups'] {
   try {
     const listed = Listed.parse(JSON.parse(readFileSync(listPath(dir), 'utf8')));
-    return listed.boot === bootOf() ? listed.groups : [];
+    return listed.boot === readBootId() ? listed.groups : [];
   } catch {
     return [];
   }
 }
 
 /** Returns an id of this boot. On systems other than Linux, start times are dates and need none. */
-function bootOf(): string {
+function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {

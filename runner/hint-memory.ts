@@ -4,7 +4,7 @@ import { projectCondition } from '../memory/claude-mem/project-names.ts';
 import type { Resolved } from './hint.ts';
 
 /** Maximum number of memories in the hint. */
-const MOST = 20;
+const MAX_MEMORIES = 20;
 
 /**
  * A memory dated further ahead than this (a day, in milliseconds) has a wrong date and does not count as
@@ -30,9 +30,12 @@ export function readRecentMemory(databasePath: string, project: string | null): 
   if (project === null) return { pieces: [], notes: ['the task names no project.'] };
   const db = openForReading(databasePath);
   try {
-    const newest = [...newestOf(db, 'observations', project), ...newestOf(db, 'session_summaries', project)]
+    const newest = [
+      ...readNewest(db, 'observations', project),
+      ...readNewest(db, 'session_summaries', project),
+    ]
       .sort((one, other) => other.at - one.at)
-      .slice(0, MOST);
+      .slice(0, MAX_MEMORIES);
     if (newest.length === 0)
       return { pieces: [], notes: [`there are no memories of the project ${project}.`] };
     return {
@@ -44,12 +47,12 @@ export function readRecentMemory(databasePath: string, project: string | null): 
   }
 }
 
-function newestOf(db: Database.Database, table: Table, project: string): { at: number; text: string }[] {
+function readNewest(db: Database.Database, table: Table, project: string): { at: number; text: string }[] {
   const columns = new Set((db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name));
   const rows = db
     .prepare(
       `SELECT * FROM ${table} WHERE (${projectCondition(columns)}) AND typeof(created_at_epoch) IN ('integer', 'real')
-         AND created_at_epoch <= :latest ORDER BY created_at_epoch DESC, id DESC LIMIT ${MOST}`,
+         AND created_at_epoch <= :latest ORDER BY created_at_epoch DESC, id DESC LIMIT ${MAX_MEMORIES}`,
     )
     .all({ project, latest: Date.now() + DAY_MS }) as Row[];
   return rows.map((row) => {

@@ -18,7 +18,7 @@ export interface HintsCall {
 }
 
 const CHARACTERS_PER_TOKEN = 4;
-const CUT = '\n[cut here: the context is full]';
+const CUT_NOTE = '\n[cut here: the context is full]';
 const PROMPT_FOLLOWS = '\n';
 
 /**
@@ -34,7 +34,7 @@ export async function resolveHints(call: HintsCall): Promise<{ text: string; not
   for (const hint of call.hints) {
     call.signal.throwIfAborted();
     if (full) {
-      notes.push(`${shown(hint)}: did not fit into the ${call.tokens} tokens of context.`);
+      notes.push(`${shortenHint(hint)}: did not fit into the ${call.tokens} tokens of context.`);
       continue;
     }
     try {
@@ -46,19 +46,19 @@ export async function resolveHints(call: HintsCall): Promise<{ text: string; not
         if (block.text !== '') blocks.push(block.text);
         room -= block.text.length;
         if (!full) continue;
-        notes.push(`${shown(hint)}: was cut, to stay within the ${call.tokens} tokens of context.`);
+        notes.push(`${shortenHint(hint)}: was cut, to stay within the ${call.tokens} tokens of context.`);
         break;
       }
-      notes.push(...resolved.notes.map((note) => `${shown(hint)}: ${note}`));
+      notes.push(...resolved.notes.map((note) => `${shortenHint(hint)}: ${note}`));
     } catch (error) {
       call.signal.throwIfAborted();
-      notes.push(`${shown(hint)}: ${errorMessage(error)}`);
+      notes.push(`${shortenHint(hint)}: ${errorMessage(error)}`);
     }
   }
   return { text: blocks.length === 0 ? '' : blocks.join('') + PROMPT_FOLLOWS, notes };
 }
 
-const shown = (hint: string): string => shorten(hint, 200);
+const shortenHint = (hint: string): string => shorten(hint, 200);
 
 function resolveHint(hint: string, call: HintsCall, room: () => number): Resolved {
   if (hint === '@memory/recent') return readRecentMemory(call.databasePath, call.project);
@@ -74,6 +74,6 @@ function toBlock(piece: Piece, room: number): { text: string; cut: boolean } {
   const text = piece.text.replaceAll(/<(\/?context\b)/gi, '‹$1').toWellFormed();
   const left = room - open.length - close.length;
   if (text.length <= left) return { text: open + text + close, cut: false };
-  const cut = shorten(text, left, CUT);
+  const cut = shorten(text, left, CUT_NOTE);
   return { text: cut === '' ? '' : open + cut + close, cut: true };
 }

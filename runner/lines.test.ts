@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LineReader, pieces, shorten } from './lines.ts';
+import { LineReader, splitPieces, shorten } from './lines.ts';
 
 /** Generates a text in arbitrary chunks. */
 const chunked = fc
@@ -60,7 +60,7 @@ describe('a shortened text', () => {
     );
     fc.assert(
       fc.property(text, fc.integer({ min: 2, max: 60 }), (text, length) => {
-        const all = [...pieces(text, length)];
+        const all = [...splitPieces(text, length)];
         expect(all.join('')).toBe(text);
         expect(all.every((piece) => piece.length <= length && piece !== '' && piece.isWellFormed())).toBe(
           true,

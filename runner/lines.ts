@@ -5,7 +5,7 @@ export class LineReader {
   #pieces: string[] = [];
   #length = 0;
   #leftOut = 0;
-  #tooLong = false;
+  #isTooLong = false;
 
   /**
    * @param longest maximum number of characters per line; longer lines are left out
@@ -33,24 +33,24 @@ export class LineReader {
 
   /** Ends the text; the last line may have no line end. */
   end(): void {
-    if (this.#length > 0 || this.#tooLong) this.#finish();
+    if (this.#length > 0 || this.#isTooLong) this.#finish();
   }
 
   #add(piece: string): void {
-    if (this.#tooLong || piece === '') return;
+    if (this.#isTooLong || piece === '') return;
     this.#pieces.push(piece);
     this.#length += piece.length;
     if (this.#length <= this.#longest) return;
-    this.#tooLong = true;
+    this.#isTooLong = true;
     this.#pieces = [];
   }
 
   #finish(): void {
     const line = this.#pieces.join('').replace(/\r$/, '');
-    const tooLong = this.#tooLong;
+    const tooLong = this.#isTooLong;
     this.#pieces = [];
     this.#length = 0;
-    this.#tooLong = false;
+    this.#isTooLong = false;
     if (tooLong) this.#leftOut += 1;
     else this.#take(line);
   }
@@ -70,7 +70,7 @@ function beginning(text: string, length: number): string {
 }
 
 /** Splits a text into pieces of at most `length` (two or more) UTF-16 units, without splitting characters. */
-export function* pieces(text: string, length: number): Generator<string> {
+export function* splitPieces(text: string, length: number): Generator<string> {
   for (let rest = text; rest !== '';) {
     const piece = rest.length <= length ? rest : beginning(rest, length);
     yield piece;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LOOK_MS, TERM_MS, endGroup, groupLives, startOf } from '../git/processes.ts';
+import { CHECK_MS, TERM_MS, endGroup, isGroupAlive, startTimeOf } from '../git/processes.ts';
 import { inspectTree, terminateEnclosed } from './process-tree.ts';
 
 /** Receives process groups as they start and end. */
@@ -29,7 +29,7 @@ export class Groups {
   readonly #own: number;
   readonly #listener: GroupListener;
   readonly #sandbox: EnclosedGroup | null;
-  readonly #told = new Set<number>();
+  readonly #reported = new Set<number>();
   #over = false;
 
   /** @param sandbox the sandbox, if `own` is its group */
@@ -37,7 +37,7 @@ export class Groups {
     this.#own = own;
     this.#listener = listener;
     this.#sandbox = sandbox;
-    this.#tell(new Set([own]));
+    this.#report(new Set([own]));
   }
 
   /**
@@ -46,7 +46,7 @@ export class Groups {
    */
   async look(how: 'shared' | 'fresh'): Promise<number> {
     const { groups, rssBytes } = await inspectTree(this.#own, how);
-    this.#tell(groups);
+    this.#report(groups);
     return rssBytes;
   }
 
@@ -56,7 +56,7 @@ export class Groups {
     await this.look('fresh').catch(() => 0);
     // A signal to its group would end the sandbox first, and the programs inside could not clean up.
     if (this.#sandbox !== null) await this.#askEnclosed();
-    await Promise.all([...this.#told].map((group) => endGroup(group)));
+    await Promise.all([...this.#reported].map((group) => endGroup(group)));
   }
 
   /**
@@ -64,11 +64,11 @@ export class Groups {
    * @returns whether anything was left
    */
   async endOwn(): Promise<boolean> {
-    const left = !(await this.#sandboxIsGone()) && groupLives(this.#own);
+    const left = !(await this.#waitForSandbox()) && isGroupAlive(this.#own);
     if (left) await endGroup(this.#own);
     this.#over = true;
-    for (const group of this.#told) this.#listener.ended?.(group);
-    this.#told.clear();
+    for (const group of this.#reported) this.#listener.ended?.(group);
+    this.#reported.clear();
     return left;
   }
 
@@ -76,11 +76,11 @@ export class Groups {
    * Waits for the kernel to end the processes in a sandbox.
    * @returns whether it has
    */
-  async #sandboxIsGone(): Promise<boolean> {
+  async #waitForSandbox(): Promise<boolean> {
     const first = this.#sandbox?.first ?? null;
     if (first === null) return false;
     const deadline = Date.now() + TEARDOWN_MS;
-    while (startOf(first) !== null) {
+    while (startTimeOf(first) !== null) {
       if (Date.now() > deadline) return false;
       await sleep(1);
     }
@@ -91,20 +91,20 @@ export class Groups {
   async #askEnclosed(): Promise<void> {
     const asked = await terminateEnclosed(this.#own).catch(() => 0);
     const deadline = Date.now() + (asked === 0 ? 0 : TERM_MS);
-    while (Date.now() < deadline && groupLives(this.#own)) await sleep(LOOK_MS);
+    while (Date.now() < deadline && isGroupAlive(this.#own)) await sleep(CHECK_MS);
   }
 
-  #tell(groups: ReadonlySet<number>): void {
+  #report(groups: ReadonlySet<number>): void {
     // A look may finish after everything has ended.
     if (this.#over) return;
     for (const group of groups) {
-      if (this.#told.has(group)) continue;
-      this.#told.add(group);
+      if (this.#reported.has(group)) continue;
+      this.#reported.add(group);
       this.#listener.started?.(group);
     }
-    for (const group of this.#told) {
+    for (const group of this.#reported) {
       if (groups.has(group) || group === this.#own) continue;
-      this.#told.delete(group);
+      this.#reported.delete(group);
       this.#listener.ended?.(group);
     }
   }

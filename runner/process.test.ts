@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { groupLives, startOf } from '../git/processes.ts';
+import { isGroupAlive, startTimeOf } from '../git/processes.ts';
 import { makeRunnerNode, type RunnerNode } from '../test/tasks/runner-node.ts';
 import { runToEnd, type ProgramCall, type ProgramEnd } from './process.ts';
 import { listFromProc, listFromPs, inspectTree } from './process-tree.ts';
@@ -56,7 +56,7 @@ const pids = (): number[] => readFileSync(join(node.cwd, 'pids'), 'utf8').trimEn
 
 function expectNothingLeft(): void {
   expect(pids()).toHaveLength(3);
-  expect(pids().filter((pid) => startOf(pid) !== null)).toEqual([]);
+  expect(pids().filter((pid) => startTimeOf(pid) !== null)).toEqual([]);
   expect(new Set(node.groups.ended)).toEqual(new Set(node.groups.started));
 }
 
@@ -126,7 +126,7 @@ describe('a limit of a program', () => {
     );
     expect(end.error).toMatchObject({ code: 'memory_exceeded', retryable: false });
     expect(end.error?.message).toMatch(/^The program used 3\d\d|4\d\d MiB/);
-    expect(node.groups.started.filter((group) => groupLives(group))).toEqual([]);
+    expect(node.groups.started.filter((group) => isGroupAlive(group))).toEqual([]);
   });
 
   it('counts the output of both streams, and keeps what was printed before', async () => {
@@ -182,7 +182,7 @@ describe('a program that ends', () => {
        child.stdout.once('data', () => { console.log(child.pid); process.exit(0); });`,
     );
     expect(end).toEqual({ exitCode: 0, killedBy: null, error: null });
-    expect(startOf(Number(said('stdout')))).toBeNull();
+    expect(startTimeOf(Number(said('stdout')))).toBeNull();
   });
 
   it('leaves a daemon alone that serves others, even if it holds the streams', async () => {
@@ -196,7 +196,7 @@ describe('a program that ends', () => {
     const daemon = Number(said('stdout'));
     try {
       expect(end.exitCode).toBe(0);
-      expect(startOf(daemon)).not.toBeNull();
+      expect(startTimeOf(daemon)).not.toBeNull();
     } finally {
       process.kill(daemon, 'SIGKILL');
     }
@@ -229,7 +229,7 @@ describe('an output listener that throws', () => {
       },
     });
     await expect(failing).rejects.toThrow('no room');
-    expect(node.groups.started.map((group) => groupLives(group))).toEqual([false]);
+    expect(node.groups.started.map((group) => isGroupAlive(group))).toEqual([false]);
   });
 });
 

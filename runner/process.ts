@@ -6,10 +6,10 @@ import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunLimits } from '../contract/tasks/runs.ts';
-import { failure } from './failures.ts';
+import { runFailure } from './failures.ts';
 import { Groups, type EnclosedGroup, type GroupListener } from './process-groups.ts';
 import { locateProgram } from './sandbox/program.ts';
-import { firstProcess, sandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
+import { readFirstProcess, findSandboxFailure, type Sandbox } from './sandbox/sandbox.ts';
 
 /** One program in its own process group. */
 export interface ProgramCall extends GroupListener {
@@ -51,10 +51,10 @@ interface Started {
 const DRAIN_MS = 1_000;
 
 /** Interval between two looks at memory and process groups, in milliseconds. */
-const LOOK_MS = 500;
+const CHECK_MS = 500;
 
 /** The longest delay of a Node.js timer, in milliseconds. */
-const LONGEST_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Runs a program to its end or to its first limit.
@@ -89,7 +89,7 @@ export async function runToEnd(call: ProgramCall): Promise<ProgramEnd> {
     exited,
     pause(DRAIN_MS).then(() => [null, null] as const),
   ]);
-  const error = watch.met ?? (enclosed !== null ? sandboxFailure(exitCode, watch.firstError) : null);
+  const error = watch.met ?? (enclosed !== null ? findSandboxFailure(exitCode, watch.firstError) : null);
   return { exitCode, killedBy, error };
 }
 
@@ -105,12 +105,15 @@ async function startProgram(call: ProgramCall): Promise<Started | RunError> {
   const { program, args, cwd, env, sandbox } = call;
   // The system reports a missing folder and a missing program with the same error.
   if (!isFolder(cwd)) {
-    return failure('folder_missing', `The working directory ${cwd} is not there. Clone the project again.`);
+    return runFailure(
+      'folder_missing',
+      `The working directory ${cwd} is not there. Clone the project again.`,
+    );
   }
   let files: readonly number[] = [];
   try {
     // For a missing program, the sandbox would only report a sentence.
-    if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalled(program);
+    if (sandbox && locateProgram(program, env['PATH'] ?? '') === null) return notInstalledError(program);
     const start = sandbox?.enclose(call) ?? { program, args, env, files };
     ({ files } = start);
     const child = spawn(start.program, start.args, {
@@ -127,7 +130,7 @@ async function startProgram(call: ProgramCall): Promise<Started | RunError> {
     // A program need not read its input.
     child.stdin.on('error', () => undefined);
     child.stdin.end(call.input);
-    const enclosed = sandbox ? firstProcess(child.stdio[3 + files.length] as Readable) : null;
+    const enclosed = sandbox ? readFirstProcess(child.stdio[3 + files.length] as Readable) : null;
     return { child, group: child.pid, enclosed };
   } catch (error) {
     return startFailure(program, error);
@@ -140,8 +143,8 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function notInstalled(program: string): RunError {
-  return failure(
+function notInstalledError(program: string): RunError {
+  return runFailure(
     'runner_missing',
     `${program} is not installed on this node, or not on the PATH of its agent. Install it, or set MEMBRIDGE_RUNNER.`,
   );
@@ -150,18 +153,18 @@ function notInstalled(program: string): RunError {
 function startFailure(program: string, error: unknown): RunError {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return notInstalled(program);
+      return notInstalledError(program);
     case 'EACCES':
     case 'ENOEXEC':
-      return failure('runner_missing', `${program} may not be run by the agent: ${errorMessage(error)}.`);
+      return runFailure('runner_missing', `${program} may not be run by the agent: ${errorMessage(error)}.`);
     case 'E2BIG':
     case 'ERR_INVALID_ARG_VALUE':
-      return failure(
+      return runFailure(
         'prompt_too_long',
         `The prompt cannot be an argument of ${program}: it is too long for one, or holds NUL. Leave {prompt} out of MEMBRIDGE_RUNNER; it then goes by standard input.`,
       );
     default:
-      return failure('program_failed', `${program} could not be started: ${errorMessage(error)}.`);
+      return runFailure('program_failed', `${program} could not be started: ${errorMessage(error)}.`);
   }
 }
 
@@ -211,7 +214,7 @@ class Watch {
     this.#stop.abort();
   }
 
-  #meet(error: RunError): void {
+  #recordError(error: RunError): void {
     this.#met ??= error;
     this.#cut();
   }
@@ -244,7 +247,9 @@ class Watch {
       // automatically.)
       stream.pause();
       const { outputBytes } = this.#call.limits;
-      this.#meet(failure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`));
+      this.#recordError(
+        runFailure('output_exceeded', `The program wrote more than the ${outputBytes} bytes it may.`),
+      );
     });
     stream.on('end', () => {
       // Half of a character at the limit is not the program's fault.
@@ -255,12 +260,12 @@ class Watch {
   async #awaitTime(): Promise<void> {
     const { timeoutMs } = this.#call.limits;
     try {
-      await sleep(Math.min(timeoutMs, LONGEST_MS), undefined, { signal: this.#stop.signal });
+      await sleep(Math.min(timeoutMs, MAX_TIMER_MS), undefined, { signal: this.#stop.signal });
     } catch {
       return;
     }
-    this.#meet(
-      failure(
+    this.#recordError(
+      runFailure(
         'task_timeout',
         `The program took longer than the ${timeoutMs / 1_000} s it may, and was ended.`,
       ),
@@ -274,11 +279,14 @@ class Watch {
       const bytes = await groups.look('shared').catch(() => 0);
       if (memoryMb !== null && bytes > memoryMb * 2 ** 20) {
         const used = Math.round(bytes / 2 ** 20);
-        this.#meet(
-          failure('memory_exceeded', `The program used ${used} MiB of memory; it may use ${memoryMb} MiB.`),
+        this.#recordError(
+          runFailure(
+            'memory_exceeded',
+            `The program used ${used} MiB of memory; it may use ${memoryMb} MiB.`,
+          ),
         );
       }
-      await sleep(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      await sleep(CHECK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }
 }

@@ -1,12 +1,12 @@
 import { NO_USAGE, type RunError } from '../contract/tasks/runs.ts';
 import { errorOf, readResult, usageOf } from './claude-output.ts';
-import { exitFailure, overBudget, type Done, type Work } from './claude.ts';
+import { exitFailure, checkBudget, type ClaudeEnd, type ClaudeWork } from './claude.ts';
 import { otherArguments, type RunnerCommand } from './command.ts';
 import { runToEnd } from './process.ts';
 import { recall } from './sessions.ts';
 
 /** Number of characters kept of standard error, to explain the end of the program. */
-const KEPT_STDERR = 16_384;
+const MAX_STDERR_CHARS = 16_384;
 
 /**
  * Runs a program other than Claude Code: it receives the prompt, preceded by the last messages of the
@@ -15,8 +15,8 @@ const KEPT_STDERR = 16_384;
  */
 export async function runOther(
   command: Extract<RunnerCommand, { kind: 'other' }>,
-  work: Work,
-): Promise<Done> {
+  work: ClaudeWork,
+): Promise<ClaudeEnd> {
   const written: string[] = [];
   let stderr = '';
   const end = await runToEnd({
@@ -25,7 +25,7 @@ export async function runOther(
     ...otherArguments(command.args, work.spec, recall(work.session) + work.prompt),
     heard: (stream, text) => {
       if (stream === 'stdout') written.push(text);
-      else stderr = (stderr + text).slice(-KEPT_STDERR);
+      else stderr = (stderr + text).slice(-MAX_STDERR_CHARS);
       work.output(stream, text);
     },
   });
@@ -34,7 +34,7 @@ export async function runOther(
   const usage = result === null ? NO_USAGE : usageOf(result, null);
   const reported = result === null ? null : errorOf(result, null);
   const error: RunError | null =
-    end.error ?? reported ?? overBudget(work.spec, usage) ?? exitFailure(end, stderr);
+    end.error ?? reported ?? checkBudget(work.spec, usage) ?? exitFailure(end, stderr);
   return {
     exitCode: end.exitCode,
     usage,

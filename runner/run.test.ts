@@ -65,7 +65,7 @@ describe('a run of Claude Code', () => {
     rmSync(join(node.folder, 'conversations'), { recursive: true });
     const outcome = await node.run('two');
     expect(outcome.error).toBeNull();
-    expect(outcome.notes).toEqual([expect.stringMatching(/does not know the conversation/)]);
+    expect(outcome.notes).toEqual([expect.stringMatching(/no longer knows the conversation/)]);
     const [, gone, anew] = node.starts();
     expect(gone?.args).toContain('--resume');
     expect(anew?.args).not.toContain('--resume');

@@ -1,6 +1,6 @@
 import { errorMessage } from '../contract/errors.ts';
 import type { OutputChunk, RunError, RunSpec, Usage } from '../contract/tasks/runs.ts';
-import { runClaude, type Done, type Work } from './claude.ts';
+import { runClaude, type ClaudeEnd, type ClaudeWork } from './claude.ts';
 import type { RunnerCommand } from './command.ts';
 import { runEnvironment } from './environment.ts';
 import { resolveHints } from './hints.ts';
@@ -67,10 +67,10 @@ export async function runProgram(call: RunCall): Promise<RunOutcome> {
     signal,
   });
   const notes = [...hints.notes];
-  const work: Work = {
+  const work: ClaudeWork = {
     spec,
     prompt: hints.text + call.prompt,
-    session: await sessionOf(call, notes),
+    session: await readSessionOf(call, notes),
     process: {
       cwd: call.cwd,
       env: runEnvironment(process.env, spec, call.variables ?? []),
@@ -84,13 +84,13 @@ export async function runProgram(call: RunCall): Promise<RunOutcome> {
   };
   const done = command.kind === 'claude' ? await runClaude(command, work) : await runOther(command, work);
   notes.push(...done.notes);
-  if (done.error === null) await remember(call, sessionsDir, done, notes);
+  if (done.error === null) await recordSession(call, sessionsDir, done, notes);
   const { exitCode, usage, answer, error } = done;
   return { exitCode, durationMs: performance.now() - startedAt, usage, answer, error, notes };
 }
 
 /** Reads the session. An unreadable one costs the run its history, but does not fail it. */
-async function sessionOf(call: RunCall, notes: string[]): Promise<Session | null> {
+async function readSessionOf(call: RunCall, notes: string[]): Promise<Session | null> {
   try {
     return await readSession(call.sessionsDir, call.spec.contextId);
   } catch (error) {
@@ -99,7 +99,12 @@ async function sessionOf(call: RunCall, notes: string[]): Promise<Session | null
   }
 }
 
-async function remember(call: RunCall, sessionsDir: string, done: Done, notes: string[]): Promise<void> {
+async function recordSession(
+  call: RunCall,
+  sessionsDir: string,
+  done: ClaudeEnd,
+  notes: string[],
+): Promise<void> {
   const { prompt, cwd, spec } = call;
   const { claudeSessionId } = done;
   try {

@@ -5,13 +5,13 @@ import { z } from 'zod';
 import { shorten } from './lines.ts';
 
 /** Maximum number of messages in a session, and of characters in each. */
-const KEPT_MESSAGES = 50;
-const KEPT_CHARACTERS = 2_000;
+const MAX_MESSAGES = 50;
+const MAX_MESSAGE_CHARS = 2_000;
 
 /** Maximum number of sessions on a node, and their lifetime after the last use, in milliseconds. */
-const KEPT_SESSIONS = 500;
+const MAX_SESSIONS = 500;
 const SWEEP_EVERY = 50;
-const KEPT_MS = 30 * 24 * 3_600_000;
+const SESSION_LIFETIME_MS = 30 * 24 * 3_600_000;
 
 /** Number of messages, and of characters in each, that precede a prompt, as in the original. */
 const RECALLED_MESSAGES = 10;
@@ -59,7 +59,7 @@ const turns = new Map<string, Promise<unknown>>();
 /** Returns the session of a context; null when there is none, or none used in the last 30 days. */
 export async function readSession(dir: string, contextId: string): Promise<Session | null> {
   const path = join(dir, fileName(contextId));
-  return await inTurn(path, () => load(path, contextId));
+  return await runInTurn(path, () => load(path, contextId));
 }
 
 /** Returns every session, the last used first. */
@@ -68,10 +68,10 @@ export async function listSessions(dir: string): Promise<Session[]> {
   const sessions: Session[] = [];
   for (const name of names) {
     const path = join(dir, name);
-    const session = await inTurn(path, () => load(path, null));
+    const session = await runInTurn(path, () => load(path, null));
     if (session !== null) sessions.push(session);
   }
-  return sessions.sort((one, other) => other.last_used - one.last_used).slice(0, KEPT_SESSIONS);
+  return sessions.sort((one, other) => other.last_used - one.last_used).slice(0, MAX_SESSIONS);
 }
 
 /**
@@ -81,12 +81,12 @@ export async function listSessions(dir: string): Promise<Session[]> {
  */
 export async function recordExchange(dir: string, contextId: string, exchange: Exchange): Promise<Session> {
   const path = join(dir, fileName(contextId));
-  return await inTurn(path, async () => {
+  return await runInTurn(path, async () => {
     const now = Date.now();
     const former = await load(path, contextId);
     const message = (role: string, content: string): z.infer<typeof Message> => ({
       role,
-      content: shorten(content, KEPT_CHARACTERS),
+      content: shorten(content, MAX_MESSAGE_CHARS),
       ts: now,
     });
     const session: Session = {
@@ -95,7 +95,7 @@ export async function recordExchange(dir: string, contextId: string, exchange: E
         ...(former?.messages ?? []),
         message('user', exchange.prompt),
         message('assistant', exchange.answer),
-      ].slice(-KEPT_MESSAGES),
+      ].slice(-MAX_MESSAGES),
       created_at: former?.created_at ?? now,
       last_used: now,
       total_tasks: (former?.total_tasks ?? 0) + 1,
@@ -141,7 +141,7 @@ async function load(path: string, contextId: string | null): Promise<Session | n
     await rename(path, `${path}.damaged`);
     return null;
   }
-  return session.last_used < Date.now() - KEPT_MS ? null : session;
+  return session.last_used < Date.now() - SESSION_LIFETIME_MS ? null : session;
 }
 
 function parse(text: string): Session | null {
@@ -194,8 +194,8 @@ async function removeOld(dir: string): Promise<void> {
     found.push({ path, usedAt, session: name.endsWith('.json') });
   }
   const sessions = found.filter(({ session }) => session).sort((one, other) => other.usedAt - one.usedAt);
-  const tooMany = new Set(sessions.slice(KEPT_SESSIONS));
-  const oldest = Date.now() - KEPT_MS;
+  const tooMany = new Set(sessions.slice(MAX_SESSIONS));
+  const oldest = Date.now() - SESSION_LIFETIME_MS;
   for (const file of found) {
     if (file.usedAt < oldest || tooMany.has(file)) await rm(file.path, { force: true });
   }
@@ -211,7 +211,7 @@ async function namesIn(dir: string): Promise<string[]> {
 }
 
 /** Does the work after all earlier work on the file. */
-async function inTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function runInTurn<T>(path: string, work: () => Promise<T>): Promise<T> {
   const before = turns.get(path) ?? Promise.resolve();
   const mine = before.then(work, work);
   turns.set(path, mine);

@@ -35,15 +35,15 @@ export async function getBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   if (bytes.length !== blob.bytes || sha256Of(bytes) !== blob.sha256) {
     throw new MembridgeError(
       'store_unavailable',
-      `The object store gave other bytes for ${key} than were stored there.`,
+      `The object store returned different bytes for ${key} than were stored.`,
     );
   }
   return bytes;
 }
 
 /** Where retention keeps removed bytes for a while. */
-const ASIDE = 'expired-blobs/';
-const asideKey = (sha256: string): string => `${ASIDE}${sha256}`;
+const EXPIRED_PREFIX = 'expired-blobs/';
+const asideKey = (sha256: string): string => `${EXPIRED_PREFIX}${sha256}`;
 
 /**
  * Moves bytes aside, where they stay for a while. Idempotent.
@@ -79,7 +79,7 @@ export async function restoreBlob(store: ObjectStore, sha256: string): Promise<b
  * @returns how many
  */
 export async function purgeAside(store: ObjectStore, before: number): Promise<number> {
-  const old = (await store.list(ASIDE)).filter(({ modified }) => modified < before);
+  const old = (await store.list(EXPIRED_PREFIX)).filter(({ modified }) => modified < before);
   for (const { key } of old) await store.remove(key);
   return old.length;
 }

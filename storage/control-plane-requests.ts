@@ -64,11 +64,11 @@ export class ControlPlaneRequests {
       if (status >= 200 && status < 300 && isOfControlPlane(answer)) return await read(answer);
       const said = call.method === 'HEAD' ? '' : await text(answer);
       if (status === 404 && answer.headers[NO_OBJECT_HEADER.toLowerCase()] !== undefined) return null;
-      throw this.#refusal(call, answer, said);
+      throw this.#toRefusal(call, answer, said);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
       const reason = call.signal.aborted ? errorMessage(call.signal.reason) : errorMessage(error);
-      throw this.#failure('store_unavailable', call, reason, error);
+      throw this.#toFailure('store_unavailable', call, reason, error);
     }
   }
 
@@ -104,7 +104,7 @@ export class ControlPlaneRequests {
     return await answered;
   }
 
-  #refusal(call: StoreCall, answer: IncomingMessage, said: string): MembridgeError {
+  #toRefusal(call: StoreCall, answer: IncomingMessage, said: string): MembridgeError {
     const { server_url: serverUrl } = this.#access;
     const status = answer.statusCode ?? 0;
     if (!isOfControlPlane(answer)) {
@@ -112,19 +112,19 @@ export class ControlPlaneRequests {
         status === 413
           ? 'a proxy in between takes no body of this size; raise its limit (nginx: client_max_body_size 0)'
           : `something else answered ${status}: a proxy, or a control plane that is older than this agent or still starts`;
-      return this.#failure('store_unavailable', call, reason);
+      return this.#toFailure('store_unavailable', call, reason);
     }
     const tooOld = refusalOfServer(readProtocol(protocolOf(answer)), serverUrl);
-    if (tooOld !== null) return this.#failure('store_unavailable', call, tooOld);
+    if (tooOld !== null) return this.#toFailure('store_unavailable', call, tooOld);
     const { code, detail } = problemOf(said);
     const isPassing = Object.hasOwn(ERRORS, code)
       ? ERRORS[code as keyof typeof ERRORS].retryable
       : status >= 500 || status === 429;
     const reason = detail === '' ? `it answered ${status}` : detail;
-    return this.#failure(isPassing ? 'store_unavailable' : 'store_refused', call, reason);
+    return this.#toFailure(isPassing ? 'store_unavailable' : 'store_refused', call, reason);
   }
 
-  #failure(
+  #toFailure(
     code: 'store_unavailable' | 'store_refused',
     { verb, target }: StoreCall,
     reason: string,

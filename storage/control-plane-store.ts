@@ -53,7 +53,7 @@ class ControlPlaneStore implements ObjectStore {
     if (held === null || !held.equals(bytes)) {
       throw new MembridgeError(
         'store_unavailable',
-        `The object store behind ${this.#serverUrl} holds other bytes than were sent as ${key}.`,
+        `The object store behind ${this.#serverUrl} stored different bytes than were sent as ${key}.`,
       );
     }
   }

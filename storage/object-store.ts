@@ -60,7 +60,7 @@ export async function ensureBucket(access: StoreAccess): Promise<void> {
     if (await client.bucketExists(access.bucket)) return;
     await client.makeBucket(access.bucket, access.region);
   } catch (error) {
-    if (codeOf(error) === 'BucketAlreadyOwnedByYou') return;
+    if (storeErrorCode(error) === 'BucketAlreadyOwnedByYou') return;
     throw storeError('create', target, error);
   } finally {
     agent.destroy();
@@ -127,7 +127,7 @@ class MinioStore implements ObjectStore {
     if (stored === null || !stored.equals(bytes)) {
       throw new MembridgeError(
         'store_unavailable',
-        `The object store at ${this.#access.endpoint} holds other bytes than were sent as ${key}.`,
+        `The object store at ${this.#access.endpoint} stored different bytes than were sent as ${key}.`,
       );
     }
   }
@@ -141,7 +141,7 @@ class MinioStore implements ObjectStore {
       this.#traffic.bytesDown += bytes.length;
       return bytes;
     } catch (error) {
-      if (error instanceof MembridgeError && codeOf(error.cause) === 'NoSuchKey') return null;
+      if (error instanceof MembridgeError && storeErrorCode(error.cause) === 'NoSuchKey') return null;
       throw error;
     }
   }
@@ -207,7 +207,7 @@ export async function readBounded(stream: AsyncIterable<Buffer>): Promise<Buffer
 }
 
 /** Codes of permanent refusals; anything else (network, 5xx, slow down) may be temporary. */
-const REFUSALS = new Set([
+const REFUSAL_CODES = new Set([
   'AccessDenied',
   'InvalidAccessKeyId',
   'SignatureDoesNotMatch',
@@ -219,16 +219,16 @@ const REFUSALS = new Set([
 ]);
 
 /** Returns the error code from the store or the network, or an empty text. */
-export function codeOf(error: unknown): string {
+export function storeErrorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return String(error.code);
 }
 
 /** Converts an error of the client: store_refused for a permanent refusal, else store_unavailable. */
 export function storeError(verb: string, target: string, cause: unknown): MembridgeError {
-  const code = codeOf(cause);
+  const code = storeErrorCode(cause);
   const reason = `${errorMessage(cause) || code}${code === 'RequestTimeTooSkewed' ? ' Set the clock of this machine.' : ''}`;
-  return REFUSALS.has(code)
+  return REFUSAL_CODES.has(code)
     ? new MembridgeError('store_refused', `The object store refused to ${verb} ${target}: ${reason}`, {
         cause,
       })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'minio';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { DEADLINE_MS, codeOf, connect, storeError } from './object-store.ts';
+import { DEADLINE_MS, storeErrorCode, connect, storeError } from './object-store.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /**
@@ -38,14 +38,14 @@ export interface ConditionalWrites {
  * As many as the client has connections. A store with several winners in 41 of 200 rounds showed it within
  * 100.
  */
-const WRITERS = 8;
+const CONCURRENT_WRITERS = 8;
 const ROUNDS = 100;
 
 /** Codes for an unmet condition; the second is AWS's code for two concurrent writes. */
-const LOST = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
+const UNMET_CODES = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
 
 /** Codes that a condition cannot have caused, so they say nothing about it. */
-const PASSING = new Set([
+const TEMPORARY_CODES = new Set([
   'SlowDown',
   'SlowDownWrite',
   'InternalError',
@@ -92,7 +92,7 @@ export async function probeConditionalWrites(
         return { 'If-Match': `"${before}"` };
       },
     });
-    return { ifNoneMatch, ifMatch, writers: WRITERS, ms: performance.now() - began };
+    return { ifNoneMatch, ifMatch, writers: CONCURRENT_WRITERS, ms: performance.now() - began };
   } finally {
     await store.removeAll().finally(() => agent.destroy());
   }
@@ -119,7 +119,7 @@ async function probe(store: ProbedKeys, rounds: number, setup: Setup): Promise<C
     const contested = store.newKey();
     const condition = await setup.begin(contested);
     const attempts = await Promise.all(
-      Array.from({ length: WRITERS }, async (_, writer) => ({
+      Array.from({ length: CONCURRENT_WRITERS }, async (_, writer) => ({
         writer,
         ...(await store.attempt(contested, `writer ${writer}`, condition)),
       })),
@@ -178,10 +178,10 @@ class ProbedKeys {
       await withDeadline(DEADLINE_MS, this.#put(key, text, condition));
       return { end: 'won' };
     } catch (error) {
-      const code = codeOf(error);
-      if (LOST.has(code)) return { end: 'lost' };
+      const code = storeErrorCode(error);
+      if (UNMET_CODES.has(code)) return { end: 'lost' };
       const isAnswer = error instanceof Error && error.name === 'S3Error' && code !== '';
-      if (isAnswer && !PASSING.has(code)) return { end: 'refused', code };
+      if (isAnswer && !TEMPORARY_CODES.has(code)) return { end: 'refused', code };
       throw storeError('put', this.#target(key), error);
     }
   }

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { MembridgeError } from '../contract/errors.ts';
 import type { StoreAccess } from '../contract/nodes/nodes.ts';
-import { DEADLINE_MS, codeOf, connect, storeError, type ListedObject } from './object-store.ts';
+import { DEADLINE_MS, storeErrorCode, connect, storeError, type ListedObject } from './object-store.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /** Metadata of an object. */
-interface ObjectFacts {
+interface ObjectInfo {
   readonly size: number;
   /** Without quotes. */
   readonly etag: string;
@@ -18,9 +18,9 @@ interface ObjectFacts {
  */
 export interface StreamedObjects {
   /** Starts reading an object; null when it does not exist. Destroy `body` to stop. */
-  read(key: string): Promise<(ObjectFacts & { readonly body: Readable }) | null>;
+  read(key: string): Promise<(ObjectInfo & { readonly body: Readable }) | null>;
   /** Returns the metadata of an object; null when it does not exist. */
-  stat(key: string): Promise<(ObjectFacts & { readonly body: null }) | null>;
+  stat(key: string): Promise<(ObjectInfo & { readonly body: null }) | null>;
   /**
    * Stores a whole object. The object appears once all bytes arrived; a body that ends early or fails leaves
    * the former object.
@@ -62,7 +62,7 @@ export function openStreamedObjects(access: StoreAccess): StreamedObjects {
       return await work;
     } catch (error) {
       // An answer without a body only says NotFound.
-      if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
+      if (['NoSuchKey', 'NotFound'].includes(storeErrorCode(error))) return null;
       throw error;
     }
   };

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendWebhook } from '../activities/control/send-webhook.ts';
-import { isPublicAddress, whyNoWebhook } from '../activities/control/webhook-address.ts';
+import { isPublicAddress, explainRefusedWebhook } from '../activities/control/webhook-address.ts';
 import { llmTaskId, webhookId } from '../contract/names.ts';
 import { startDelivery } from '../engine/webhook-workflows.ts';
 import { startTestPlane, type Answer, type TestPlane } from './support/control-plane.ts';
@@ -251,14 +251,14 @@ describe('where webhooks may go', () => {
       'http://0.0.0.0/',
       'http://[64:ff9b::7f00:1]/',
     ]) {
-      expect(whyNoWebhook(url, []), url).toMatch(/is not on the open internet/);
+      expect(explainRefusedWebhook(url, []), url).toMatch(/is not on the open internet/);
     }
-    expect(whyNoWebhook('ftp://example.org/', [])).toMatch(/http\(s\)/);
-    expect(whyNoWebhook('https://user:word@example.org/', [])).toMatch(/user name/);
+    expect(explainRefusedWebhook('ftp://example.org/', [])).toMatch(/http\(s\)/);
+    expect(explainRefusedWebhook('https://user:word@example.org/', [])).toMatch(/user name/);
     for (const url of ['https://example.org/x?y', 'http://8.8.8.8/', 'http://[2606:4700::1111]/']) {
-      expect(whyNoWebhook(url, []), url).toBeNull();
+      expect(explainRefusedWebhook(url, []), url).toBeNull();
     }
-    expect(whyNoWebhook('http://10.1.2.3/', ['10.1.2.3'])).toBeNull();
+    expect(explainRefusedWebhook('http://10.1.2.3/', ['10.1.2.3'])).toBeNull();
     expect(isPublicAddress('172.32.0.1')).toBe(true);
     expect(isPublicAddress('example.org')).toBe(false);
   });

@@ -29,7 +29,7 @@ import { control } from './control.ts';
 export const approveProposal = defineUpdate<ApprovalAnswer, [Approval]>(MESSAGES.approveProposal);
 
 /** Time limit for all tries together. */
-const OVERALL = '10 minutes';
+const OVERALL_TIMEOUT = '10 minutes';
 
 /**
  * Time limit for git per try, in milliseconds; shorter than the activity's, so that git's own error is
@@ -77,7 +77,7 @@ async function apply(proposalId: string, key: string): Promise<void> {
   };
   try {
     const plan = await control.beginProposal({ proposalId, key });
-    if ('code' in plan) return await fail(plan.code, plan.message, 'nobody can commit it');
+    if ('code' in plan) return await fail(plan.code, plan.message, 'it cannot be committed');
     const { node } = plan;
     setCurrentDetails(`${node} commits it`);
     let result: ApplyResult;
@@ -123,7 +123,7 @@ async function onNode({ node, spec, proposal, output }: ApplyPlan): Promise<Appl
   const activities = proxyActivities<ProposalActivities>({
     taskQueue: nodeQueue(node),
     scheduleToStartTimeout: TAKEN_WITHIN,
-    scheduleToCloseTimeout: OVERALL,
+    scheduleToCloseTimeout: OVERALL_TIMEOUT,
     ...GIT_ACTIVITY,
     summary: `commit ${proposal.proposalId} to ${spec.name} on ${node}`,
   });

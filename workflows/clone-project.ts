@@ -80,11 +80,11 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
     if (current === null || current.ended !== null) requests.push(request);
     // An update is requested because something is new, and the running one may have asked the remote before
     // that.
-    else if (request.action !== 'update' && isSame(current.request, request)) {
+    else if (request.action !== 'update' && isSameRequest(current.request, request)) {
       for (const listener of listeners) current.listeners.add(listener);
-      if (current.away) await tell(listeners, { node, status: 'pending', error: null });
+      if (current.away) await notifyListeners(listeners, { node, status: 'pending', error: null });
     } else if (current.away && request.action !== 'clone') {
-      await tell(listeners, { node, status: 'failed', error: `Node ${node} is not there.` });
+      await notifyListeners(listeners, { node, status: 'failed', error: `Node ${node} is not there.` });
     } else {
       requests.push(request);
       if (current.request.action === 'clone' && request.action === 'clone') {
@@ -113,8 +113,8 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
       return last;
     }
     // Equal requests that arrived since are served by this round.
-    const same = requests.filter((other) => isSame(other, request));
-    requests.splice(0, requests.length, ...requests.filter((other) => !isSame(other, request)));
+    const same = requests.filter((other) => isSameRequest(other, request));
+    requests.splice(0, requests.length, ...requests.filter((other) => !isSameRequest(other, request)));
     const listeners = listenersOf([request, ...same]);
     const round: Current = { request, listeners, scope: new CancellationScope(), away: false, ended: null };
     current = round;
@@ -122,10 +122,10 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
       last = await round.scope.run(() => serve(input, round, takeFetches));
     } catch (error) {
       if (!isCancellation(error)) {
-        await tell(listeners, { node, status: 'failed', error: String(error) });
+        await notifyListeners(listeners, { node, status: 'failed', error: String(error) });
         throw error;
       }
-      last = await CancellationScope.nonCancellable(() => afterCancel(input, round, requests));
+      last = await CancellationScope.nonCancellable(() => recordCancel(input, round, requests));
       // A person canceled the whole workflow, for example on Temporal's page.
       if (round.ended === null) {
         for (const listener of listenersOf(requests)) dropped.add(listener);
@@ -151,12 +151,12 @@ export async function cloneProject(input: CloneProjectInput): Promise<Settled | 
   async function tellDropped(): Promise<void> {
     const listeners = new Set(dropped);
     dropped.clear();
-    await tell(listeners, { node, status: 'cancelled', error: null });
+    await notifyListeners(listeners, { node, status: 'cancelled', error: null });
   }
 }
 
 /** Records that a round was canceled. A superseded round passes its listeners on to the newer request. */
-async function afterCancel(
+async function recordCancel(
   input: CloneProjectInput,
   { request, listeners, ended }: Current,
   requests: CloneRequest[],
@@ -172,11 +172,11 @@ async function afterCancel(
     action: request.action,
     outcome: { kind: 'cancelled' },
   });
-  await tell(listeners, { node: input.node, status: 'cancelled', error: null });
+  await notifyListeners(listeners, { node: input.node, status: 'cancelled', error: null });
   return cancelled;
 }
 
-const isSame = (a: CloneRequest, b: CloneRequest): boolean =>
+const isSameRequest = (a: CloneRequest, b: CloneRequest): boolean =>
   a.action === b.action && a.expected === b.expected && JSON.stringify(a.spec) === JSON.stringify(b.spec);
 
 const listenersOf = (requests: readonly CloneRequest[]): Set<string> =>
@@ -198,7 +198,7 @@ async function serve(
   const ref = refOf(input);
   const settle = async (status: CloneStatus, error: string | null, result: CloneResult | null) => {
     setCurrentDetails(error ?? result?.detail ?? status);
-    await tell(listeners, { node, status, error });
+    await notifyListeners(listeners, { node, status, error });
     return { status, error, result };
   };
   const present = await control.recordCloneWaiting({
@@ -213,14 +213,14 @@ async function serve(
       if (action !== 'clone') return false;
       round.away = true;
       await control.recordCloneWaiting({ ...ref, action, detail: `waits for node ${node} to come back` });
-      await tell(listeners, { node, status: 'pending', error: null });
-      await tell(takeFetches(), { node, status: 'failed', error: `Node ${node} is not there.` });
+      await notifyListeners(listeners, { node, status: 'pending', error: null });
+      await notifyListeners(takeFetches(), { node, status: 'failed', error: `Node ${node} is not there.` });
       return true;
     });
     round.ended ??= 'done';
   } catch (error) {
     // If its node died before the cancellation, Temporal's timeout comes first.
-    if (isCancellation(error) || isEnding(round))
+    if (isCancellation(error) || isRoundEnding(round))
       throw new CancelledFailure('cancelled', undefined, asError(error));
     round.ended = 'done';
     const failure = isNotTaken(error)
@@ -238,7 +238,7 @@ async function serve(
   });
 }
 
-const isEnding = ({ ended }: Current): boolean => ended === 'cancelled' || ended === 'superseded';
+const isRoundEnding = ({ ended }: Current): boolean => ended === 'cancelled' || ended === 'superseded';
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /**
@@ -280,7 +280,7 @@ async function onNode(
 }
 
 /** Notifies workflows that wait for this node. Ignores those that have ended. */
-async function tell(listeners: ReadonlySet<string>, settled: NodeSettled): Promise<void> {
+async function notifyListeners(listeners: ReadonlySet<string>, settled: NodeSettled): Promise<void> {
   for (const workflowId of listeners) {
     try {
       await getExternalWorkflowHandle(workflowId).signal<[NodeSettled]>(MESSAGES.nodeSettled, settled);

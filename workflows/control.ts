@@ -8,18 +8,18 @@ import {
 import type { ControlActivities } from '../activities/control/index.ts';
 
 /** Time limit per call. */
-const CALL = '20 seconds';
+const CALL_TIMEOUT = '20 seconds';
 /** Tries as a local activity before a regular activity takes over; together about seven seconds. */
-const TRIES = 4;
+const LOCAL_TRIES = 4;
 
 type Call = (...args: unknown[]) => Promise<unknown>;
 
 const beside = proxyLocalActivities({
-  startToCloseTimeout: CALL,
-  retry: { initialInterval: '500 milliseconds', maximumAttempts: TRIES },
+  startToCloseTimeout: CALL_TIMEOUT,
+  retry: { initialInterval: '500 milliseconds', maximumAttempts: LOCAL_TRIES },
 }) as Record<string, Call>;
 const byEngine = proxyActivities({
-  startToCloseTimeout: CALL,
+  startToCloseTimeout: CALL_TIMEOUT,
   retry: { maximumInterval: '1 minute' },
 }) as Record<string, Call>;
 

@@ -4,11 +4,11 @@ import type { DeliverWebhookInput } from '../contract/tasks/webhooks.ts';
 import { control } from './control.ts';
 
 /** How long delivery is retried: a receiver that is down for a day still gets the event. */
-const OVERALL = '24 hours';
+const OVERALL_TIMEOUT = '24 hours';
 
 const { postWebhook } = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 seconds',
-  scheduleToCloseTimeout: OVERALL,
+  scheduleToCloseTimeout: OVERALL_TIMEOUT,
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 hour' },
 });
 /**
@@ -24,17 +24,19 @@ export async function deliverWebhook(input: DeliverWebhookInput): Promise<void> 
     delivered = true;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    detail = lastAnswer(error);
+    detail = lastTryError(error);
   }
   setCurrentDetails(detail);
   await control.recordWebhook({ taskId, deliveryId, delivered, detail });
 }
 
 /** Returns the last try's own failure, which Temporal wraps when it gives up. */
-function lastAnswer(error: unknown): string {
+function lastTryError(error: unknown): string {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!(cause instanceof ApplicationFailure)) continue;
-    return cause.nonRetryable === true ? cause.message : `${cause.message}; given up after ${OVERALL}`;
+    return cause.nonRetryable === true
+      ? cause.message
+      : `${cause.message}; given up after ${OVERALL_TIMEOUT}`;
   }
-  return `no answer; given up after ${OVERALL}`;
+  return `no answer; given up after ${OVERALL_TIMEOUT}`;
 }

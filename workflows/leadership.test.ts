@@ -301,7 +301,7 @@ describe('a requested mirror publication', () => {
       .toMatchObject({
         status: 'failed',
         error_code: 'conflict',
-        detail: expect.stringContaining('Nobody is primary') as string,
+        detail: expect.stringContaining('No node is primary') as string,
       });
   });
 

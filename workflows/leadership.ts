@@ -30,7 +30,7 @@ const RENEW_PART = 3;
  * Retry interval for a renewal when the primary does not answer, and for writing the lease object, in
  * milliseconds.
  */
-const RENEW_AGAIN_MS = 10_000;
+const RENEW_RETRY_MS = 10_000;
 /** Snapshot interval of the primary, in milliseconds: a new node then reads at most a day of segments. */
 const SNAPSHOT_EVERY_MS = 24 * 3_600_000;
 /**
@@ -41,7 +41,7 @@ const MIRROR_EVERY_MS = 15 * 60_000;
 /** Shortest mirror interval, even if a node sets a shorter one. */
 const MIN_MIRROR_MS = 1_000;
 /** Retry interval for failed work. */
-const AGAIN_MS = 10 * 60_000;
+const RETRY_WORK_MS = 10 * 60_000;
 
 /** The workflow itself retries writing the lease object, because the store may be away for days. */
 const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
@@ -162,7 +162,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       const wakes = [
         ...(leaseOpen ? [writeAt] : []),
         ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
-        ...(state?.primary == null || leading !== null ? [] : [nextWork(work)]),
+        ...(state?.primary == null || leading !== null ? [] : [nextWorkAt(work)]),
       ];
       const wakeAt = wakes.length === 0 ? null : Math.min(...wakes);
       const wasLeading = leading !== null;
@@ -177,11 +177,15 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       if (closed) break;
       if (changes !== handled) continue;
       if (state?.primary == null)
-        await refuseAsked(state, work, 'Nobody is primary, who would publish the mirror.');
+        await refuseAsked(
+          state,
+          work,
+          'No node is primary, so none can publish the mirror. Select a primary.',
+        );
       if (Date.now() >= renewAt) renewAt = await alone(renew);
       if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
-      if (state?.primary != null && leading === null && Date.now() >= nextWork(work)) {
-        leading = lead(state, work).finally(() => {
+      if (state?.primary != null && leading === null && Date.now() >= nextWorkAt(work)) {
+        leading = doPrimaryWork(state, work).finally(() => {
           leading = null;
         });
       }
@@ -210,12 +214,12 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     const now = Date.now();
     if (isLive) {
       await adopt({ ...state, expiresAt: now + leaseSeconds * 1_000 }, null, 'engine');
-      setCurrentDetails(`${primary} is primary in epoch ${epoch}`);
+      setCurrentDetails(`${primary} is primary in leadership epoch ${epoch}`);
       return now + (leaseSeconds * 1_000) / RENEW_PART;
     }
-    if (now < state.expiresAt) return Math.min(now + RENEW_AGAIN_MS, state.expiresAt);
+    if (now < state.expiresAt) return Math.min(now + RENEW_RETRY_MS, state.expiresAt);
     await adopt({ ...state, primary: null }, 'expired', 'engine');
-    setCurrentDetails(`the lease of ${primary} (epoch ${epoch}) ran out; nobody is primary`);
+    setCurrentDetails(`the lease of ${primary} (leadership epoch ${epoch}) expired; no node is primary`);
     return Number.MAX_SAFE_INTEGER;
   }
 
@@ -235,7 +239,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       });
       setCurrentDetails(`the lease could not be written, and is tried again: ${message}`);
     }
-    return Date.now() + RENEW_AGAIN_MS;
+    return Date.now() + RENEW_RETRY_MS;
   }
 }
 
@@ -252,10 +256,10 @@ interface WorkPart {
 
 const dueAt = ({ every, doneAt, notBefore, asked }: WorkPart): number =>
   asked.length > 0 ? 0 : Math.max(doneAt + every, notBefore);
-const nextWork = (work: Work): number => Math.min(...Object.values(work).map(dueAt));
+const nextWorkAt = (work: Work): number => Math.min(...Object.values(work).map(dueAt));
 
 /** Does a primary's work: snapshots for new nodes, and the mirror for machines on the original's scripts. */
-async function lead(state: LeadershipState, work: Work): Promise<void> {
+async function doPrimaryWork(state: LeadershipState, work: Work): Promise<void> {
   const { cid, epoch } = state;
   const node = state.primary ?? '';
   let snapshotOf: SpaceConfig | null = null;
@@ -266,7 +270,7 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
     const request = part.asked.shift() ?? null;
     // Wait before the next try, in case this one fails or finds nothing to do. A new primary need not wait
     // for it.
-    part.notBefore = now + Math.min(AGAIN_MS, part.every);
+    part.notBefore = now + Math.min(RETRY_WORK_MS, part.every);
     const space = await control.spaceToLead({ cid, node, what });
     if (space === null && request !== null) {
       part.asked.unshift(request);
@@ -275,7 +279,7 @@ async function lead(state: LeadershipState, work: Work): Promise<void> {
     if (space === null) continue;
     const round = { cid, node, project: space.projectId, epoch, request, startedAt: now };
     try {
-      const does = onNode(node, `${what} of ${space.projectId} in epoch ${epoch}`);
+      const does = onNode(node, `${what} of ${space.projectId} in leadership epoch ${epoch}`);
       if (what === 'snapshot') await does.takeSnapshot({ space, epoch });
       else {
         const { fewer, force } = request ?? {};

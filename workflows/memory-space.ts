@@ -33,29 +33,29 @@ import { Waves, type Work } from './waves.ts';
  */
 const CATCH_UP_MS = 10 * 60_000;
 /** Catch-ups per day. Each node lists all segments at one of them; the nodes are spread over all of them. */
-const CATCH_UPS_A_DAY = 144;
+const CATCH_UPS_PER_DAY = 144;
 /** Maximum number of nodes working at the same time. */
-const AT_ONCE = 200;
+const MAX_CONCURRENT_NODES = 200;
 /** How long a failed node rests, unless its own workflow syncs it before. */
-const REST = '1 minute';
+const REST_AFTER_FAILURE = '1 minute';
 /**
  * Maximum number of results per call, and the age in milliseconds at which results are recorded while nodes
  * still work.
  */
-const RECORDED_AT_ONCE = 50;
-const RECORDED_AFTER_MS = 2_000;
+const MAX_RESULTS_PER_RECORD = 50;
+const RECORD_AFTER_MS = 2_000;
 /**
  * From this many events on no node begins new work, so that the workflow can continue as new. Temporal ends a
  * workflow at 51,200.
  */
-const MOST_EVENTS = 20_000;
+const MAX_HISTORY_EVENTS = 20_000;
 /**
  * Up to this many nodes, each push is passed on at once. With more, pushes are gathered for some milliseconds
  * per node, up to a maximum.
  */
-const FEW = 10;
-const GATHER_MS_A_NODE = 3;
-const GATHER_AT_MOST_MS = 5_000;
+const MAX_UNGATHERED_NODES = 10;
+const GATHER_MS_PER_NODE = 3;
+const MAX_GATHER_MS = 5_000;
 
 /**
  * One workflow per space. When claude-mem wrote something on a node, that node pushes and every other live
@@ -102,8 +102,8 @@ class MemorySpace {
     this.#catchUps = input.catchUps ?? 0;
     this.#waves = new Waves({
       serve: (node, work) => this.#serve(node, work),
-      rest: () => slept(REST),
-      atOnce: AT_ONCE,
+      rest: () => sleepUnlessCanceled(REST_AFTER_FAILURE),
+      atOnce: MAX_CONCURRENT_NODES,
     });
     setHandler(nodeNoticed, (node) => void this.#noticed.add(node));
     setHandler(nodePushed, ({ node }) => void this.#pushed.add(node));
@@ -126,15 +126,15 @@ class MemorySpace {
   }
 
   async run(): Promise<void> {
-    void this.#ring();
+    void this.#scheduleCatchUp();
     while (!this.#closed) {
-      await condition(() => this.#hasNews || this.#isToContinue);
+      await condition(() => this.#hasNews || this.#mustContinue);
       if (this.#closed) break;
       await this.#askWorkflows();
       await this.#askNoticed();
       await this.#askOthers();
-      if (this.#isToRecord) await this.#record();
-      if (this.#isToContinue) await this.#continue();
+      if (this.#mustRecord) await this.#record();
+      if (this.#mustContinue) await this.#continue();
     }
     this.#waves.stop();
   }
@@ -144,45 +144,45 @@ class MemorySpace {
       this.#closed ||
       this.#everybody ||
       this.#isCatchUpDue ||
-      this.#isToRecord ||
+      this.#mustRecord ||
       [this.#noticed, this.#pushed, this.#returned].some((nodes) => nodes.size > 0)
     );
   }
 
   /** Whether to continue as new: when no node works, or before the history becomes too long. */
-  get #isToContinue(): boolean {
+  get #mustContinue(): boolean {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
-    return continueAsNewSuggested && (this.#waves.isIdle || historyLength > MOST_EVENTS);
+    return continueAsNewSuggested && (this.#waves.isIdle || historyLength > MAX_HISTORY_EVENTS);
   }
 
   /** Whether to record results: when no node works, or when they are many or old. */
-  get #isToRecord(): boolean {
+  get #mustRecord(): boolean {
     const [first] = this.#results;
     if (first === undefined) return false;
-    const isOld = Date.now() - first.finishedAt > RECORDED_AFTER_MS;
-    return this.#waves.isIdle || isOld || this.#results.length >= RECORDED_AT_ONCE;
+    const isOld = Date.now() - first.finishedAt > RECORD_AFTER_MS;
+    return this.#waves.isIdle || isOld || this.#results.length >= MAX_RESULTS_PER_RECORD;
   }
 
   /** Marks the next catch-up as due after a pause. Random pauses spread the catch-ups of different spaces. */
-  async #ring(): Promise<void> {
-    const isOver = await slept(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
+  async #scheduleCatchUp(): Promise<void> {
+    const isOver = await sleepUnlessCanceled(Math.round(CATCH_UP_MS * (0.9 + 0.2 * Math.random())));
     if (isOver) this.#isCatchUpDue = true;
   }
 
   /** Makes nodes sync through their own workflows: all, or those that came back. */
   async #askWorkflows(): Promise<void> {
-    const nodes = take(this.#returned);
+    const nodes = emptySet(this.#returned);
     if (this.#everybody) {
       this.#everybody = false;
-      take(this.#noticed);
-      take(this.#pushed);
+      emptySet(this.#noticed);
+      emptySet(this.#pushed);
       await control.syncLiveNodes({ space: this.#space });
     } else if (nodes.length > 0) await control.syncNodes({ space: this.#space, nodes });
   }
 
   /** Makes the nodes push on which claude-mem wrote something. */
   async #askNoticed(): Promise<void> {
-    const nodes = take(this.#noticed);
+    const nodes = emptySet(this.#noticed);
     if (nodes.length === 0) return;
     await this.#ask({ only: nodes }, () => ({ push: true, pull: false, full: false }));
   }
@@ -190,21 +190,21 @@ class MemorySpace {
   /** Makes live nodes pull: all for a catch-up, and all but the source when a single node pushed. */
   async #askOthers(): Promise<void> {
     if (this.#pushed.size === 0 && !this.#isCatchUpDue) return;
-    if (!this.#isCatchUpDue && this.#members > FEW) {
-      const gatherMs = Math.min(this.#members * GATHER_MS_A_NODE, GATHER_AT_MOST_MS);
+    if (!this.#isCatchUpDue && this.#members > MAX_UNGATHERED_NODES) {
+      const gatherMs = Math.min(this.#members * GATHER_MS_PER_NODE, MAX_GATHER_MS);
       await condition(() => this.#closed, gatherMs);
     }
-    const sources = take(this.#pushed);
+    const sources = emptySet(this.#pushed);
     const isCatchUp = this.#isCatchUpDue;
     if (isCatchUp) {
       this.#isCatchUpDue = false;
       this.#catchUps += 1;
-      void this.#ring();
+      void this.#scheduleCatchUp();
     }
-    const turn = this.#catchUps % CATCH_UPS_A_DAY;
+    const turn = this.#catchUps % CATCH_UPS_PER_DAY;
     await this.#ask({ only: null }, (node) => {
       if (!isCatchUp && sources.length === 1 && sources[0] === node) return null;
-      const full = isCatchUp && placeOf(node) % CATCH_UPS_A_DAY === turn;
+      const full = isCatchUp && spreadNumberOf(node) % CATCH_UPS_PER_DAY === turn;
       return { push: full, pull: true, full };
     });
   }
@@ -266,7 +266,7 @@ class MemorySpace {
   async #record(): Promise<void> {
     const { workflowId, runId } = workflowInfo();
     while (this.#results.length > 0) {
-      const results = this.#results.splice(0, RECORDED_AT_ONCE);
+      const results = this.#results.splice(0, MAX_RESULTS_PER_RECORD);
       await control.recordWave({ space: this.#space, workflowId, runId, results });
     }
   }
@@ -295,7 +295,7 @@ class MemorySpace {
  * @returns false when the workflow was canceled during it. Callers do not await it, so an error would be
  * unhandled.
  */
-async function slept(duration: number | '1 minute'): Promise<boolean> {
+async function sleepUnlessCanceled(duration: number | '1 minute'): Promise<boolean> {
   try {
     await sleep(duration);
     return true;
@@ -309,14 +309,14 @@ async function slept(duration: number | '1 minute'): Promise<boolean> {
  * Empties a set.
  * @returns its former contents
  */
-function take(nodes: Set<string>): string[] {
+function emptySet(nodes: Set<string>): string[] {
   const taken = [...nodes];
   nodes.clear();
   return taken;
 }
 
 /** Returns a number from a node's name that spreads nodes over the catch-ups of a day. */
-function placeOf(node: string): number {
+function spreadNumberOf(node: string): number {
   let sum = 7;
   for (let at = 0; at < node.length; at += 1) sum = (sum * 31 + node.charCodeAt(at)) % 1_000_003;
   return sum;

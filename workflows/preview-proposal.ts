@@ -7,7 +7,7 @@ import { GIT_ACTIVITY } from './git-activity.ts';
 import { control } from './control.ts';
 
 /** Time limit for all tries together: a person waits for the page. */
-const OVERALL = '5 minutes';
+const OVERALL_TIMEOUT = '5 minutes';
 
 /**
  * Time limit for git per try, in milliseconds; shorter than the activity's, so that git's own error is
@@ -29,7 +29,7 @@ export async function previewProposal({ proposalId }: ApplyProposalInput): Promi
   const activities = proxyActivities<ProposalActivities>({
     taskQueue: nodeQueue(node),
     scheduleToStartTimeout: '15 seconds',
-    scheduleToCloseTimeout: OVERALL,
+    scheduleToCloseTimeout: OVERALL_TIMEOUT,
     ...GIT_ACTIVITY,
     summary: `diff of ${proposalId} for ${spec.name} on ${node}`,
   });

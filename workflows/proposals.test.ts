@@ -226,7 +226,7 @@ describe('a proposal that cannot be committed', () => {
       .toMatchObject({
         status: 'failed',
         error_code: 'patch_rejected',
-        detail: 'The output proposes something else than was approved.',
+        detail: 'The output differs from the approved proposal.',
       });
     expect(count(repository)).toBe('1');
   });
@@ -253,7 +253,7 @@ describe('the node of a proposal', () => {
       .toMatchObject({
         status: 'failed',
         error_code: 'node_offline',
-        detail: expect.stringMatching(/no primary node and is cloned nowhere/) as string,
+        detail: expect.stringMatching(/no primary node and no clone on any node/) as string,
       });
     const name = await node();
     await test.plane.deps.db.pool.query(

@@ -29,7 +29,7 @@ export const requestSync = defineSignal<[SyncRequest]>(MESSAGES.requestSync);
 export const syncAndWait = defineUpdate<SyncRoundResult, [SyncRequest]>(MESSAGES.syncAndWait);
 
 /** Triggers of people and scripts, whose requests each have a job. All other requests are interchangeable. */
-const ASKED_FOR: ReadonlySet<string> = new Set(['button', 'api', 'cli', 'schedule']);
+const JOB_TRIGGERS: ReadonlySet<string> = new Set(['button', 'api', 'cli', 'schedule']);
 
 /** How long a run that was started without a request waits for one. */
 const NO_REQUEST_WAIT = '5 seconds';
@@ -49,7 +49,7 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
     const isKnown = requests.some(
       ({ trigger, action }) => trigger === request.trigger && action === request.action,
     );
-    if (isKnown && !ASKED_FOR.has(request.trigger)) return;
+    if (isKnown && !JOB_TRIGGERS.has(request.trigger)) return;
     requests.push({ ...request, requestedAt: Date.now() });
   };
   setHandler(requestSync, accept);
@@ -69,7 +69,7 @@ export async function syncMemory(input: SyncMemoryInput): Promise<{ rounds: numb
     rounds += 1;
     for (const { jobId } of served) results.set(jobId, result);
     if (result.error === null && served.some(({ tell }) => tell)) {
-      await tellSpace(space.cid, MESSAGES.nodeServed, input.node);
+      await signalSpace(space.cid, MESSAGES.nodeServed, input.node);
     }
     // Waiting callers of this round must be answered before the run ends; those of the next round need that
     // round.
@@ -94,12 +94,12 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     ms: 0,
   };
   showStatus('running');
-  await recorded(control.recordRoundStarted(round));
+  await waitUntilRecorded(control.recordRoundStarted(round));
   try {
     if (requests.some(({ action }) => action !== 'pull')) {
       result.push = await onNode(input, `send new memories of ${space.projectId}`).pushMemory(space);
       if (result.push.rows > 0) {
-        await tellSpace(space.cid, MESSAGES.nodePushed, { node, rows: result.push.rows });
+        await signalSpace(space.cid, MESSAGES.nodePushed, { node, rows: result.push.rows });
       }
     }
     if (requests.some(({ action }) => action !== 'push')) {
@@ -118,9 +118,9 @@ async function syncRound(input: SyncMemoryInput, requests: TimedRequest[]): Prom
     });
   }
   result.ms = Date.now() - startedAt;
-  await recorded(control.recordRoundFinished({ ...round, result, finishedAt: Date.now() }));
+  await waitUntilRecorded(control.recordRoundFinished({ ...round, result, finishedAt: Date.now() }));
   showStatus(result.error === null ? 'completed' : 'failed');
-  setCurrentDetails(detailsOf(result));
+  setCurrentDetails(activityDetails(result));
   return result;
 }
 
@@ -134,7 +134,7 @@ function showStatus(status: 'running' | 'completed' | 'failed'): void {
 }
 
 /** Waits for a status to be recorded. A failed record must not stop the memories. */
-async function recorded(writing: Promise<void>): Promise<void> {
+async function waitUntilRecorded(writing: Promise<void>): Promise<void> {
   try {
     await writing;
   } catch (error) {
@@ -156,7 +156,7 @@ function onNode({ node }: SyncMemoryInput, summary: string): MemoryActivities {
 }
 
 /** Sends a signal to the space's workflow. Ignores a space that was deleted. */
-async function tellSpace(cid: string, message: string, about: NodePushed | string): Promise<void> {
+async function signalSpace(cid: string, message: string, about: NodePushed | string): Promise<void> {
   try {
     await getExternalWorkflowHandle(memorySpaceId(cid)).signal(message, about);
   } catch (error) {
@@ -164,7 +164,7 @@ async function tellSpace(cid: string, message: string, about: NodePushed | strin
   }
 }
 
-function detailsOf({ push, pull, error }: SyncRoundResult): string {
+function activityDetails({ push, pull, error }: SyncRoundResult): string {
   if (error !== null) return `**${error.code}**: ${error.message}`;
   const sent =
     push === null

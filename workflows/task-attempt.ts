@@ -21,7 +21,7 @@ const TAKEN_WITHIN = '2 seconds';
 const CLONE_TAKEN_WITHIN = '15 seconds';
 
 /** A run's time outside its program, in milliseconds: hints, uploads, and the claim. */
-const AROUND_MS = 120_000;
+const OVERHEAD_MS = 120_000;
 
 /**
  * How long a run may wait for a slot on the only suitable node, and on the best of several with the clone, in
@@ -31,8 +31,8 @@ const SLOT_MS = 7 * 24 * 3_600_000;
 const CLONE_SLOT_MS = 20_000;
 
 /** First pause before a task that no node could begin is tried again, and the longest, in milliseconds. */
-const AGAIN_MS = 500;
-const AGAIN_MOST_MS = 30_000;
+const MIN_RETRY_MS = 500;
+const MAX_RETRY_MS = 30_000;
 
 /** An attempt that was scheduled on Temporal. */
 export class Attempt {
@@ -54,7 +54,7 @@ export class Attempt {
   }
 }
 
-interface Giving {
+interface AttemptContext {
   readonly spec: TaskSpec;
   readonly task: TaskRecord;
   readonly attempt: Attempt;
@@ -72,7 +72,7 @@ interface Target {
 }
 
 /** Returns the queues for an attempt, the best first: the only allowed node, the context's node, the pool. */
-function targetsOf({ spec, task, route }: Giving): Target[] {
+function listTargets({ spec, task, route }: AttemptContext): Target[] {
   const { worker } = task.state;
   const name = `run ${spec.id}`;
   if (worker !== null) {
@@ -122,11 +122,11 @@ function targetsOf({ spec, task, route }: Giving): Target[] {
  * the task. Each outcome is applied only if the task still has the lease of this attempt, identified by its
  * lease epoch.
  */
-export async function scheduleRun(giving: Giving): Promise<void> {
+export async function scheduleRun(giving: AttemptContext): Promise<void> {
   const { task, attempt } = giving;
   const begun = task.state;
   try {
-    for (const target of targetsOf(giving)) {
+    for (const target of listTargets(giving)) {
       if (task.state !== begun || attempt.scope.consideredCancelled) return;
       const ended = await runOn(giving, target);
       if (ended === 'done') return;
@@ -144,12 +144,12 @@ export async function scheduleRun(giving: Giving): Promise<void> {
  * Runs one activity on one queue.
  * @returns whether the attempt is over; else the next queue is tried
  */
-async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
+async function runOn(giving: AttemptContext, target: Target): Promise<'done' | 'next'> {
   const { spec, task, attempt } = giving;
   const { ttlMs } = task.state;
   const activities = proxyActivities<TaskActivities>({
     taskQueue: target.queue,
-    startToCloseTimeout: spec.limits.timeoutMs + AROUND_MS + target.slotWaitMs,
+    startToCloseTimeout: spec.limits.timeoutMs + OVERHEAD_MS + target.slotWaitMs,
     ...(target.within === null ? {} : { scheduleToStartTimeout: target.within }),
     // The lease: an agent without a heartbeat for this long has lost it.
     heartbeatTimeout: ttlMs,
@@ -168,13 +168,18 @@ async function runOn(giving: Giving, target: Target): Promise<'done' | 'next'> {
     end(giving, report);
     return 'done';
   } catch (error) {
-    return await afterFailure(giving, target, error);
+    return await applyFailure(giving, target, error);
   } finally {
     attempt.token = null;
   }
 }
 
-function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number, token: string): RunSpec {
+function runSpec(
+  { spec, attempt, route }: AttemptContext,
+  target: Target,
+  ttlMs: number,
+  token: string,
+): RunSpec {
   return {
     taskId: spec.id,
     epoch: attempt.epoch,
@@ -197,7 +202,7 @@ function runSpec({ spec, attempt, route }: Giving, target: Target, ttlMs: number
 }
 
 /** Applies an agent's report. */
-function end({ spec, task, attempt }: Giving, report: RunReport): void {
+function end({ spec, task, attempt }: AttemptContext, report: RunReport): void {
   // The lease was released or refused while the report was on its way.
   if (task.state.lease?.epoch !== attempt.epoch) return;
   const fence = { epoch: attempt.epoch };
@@ -231,7 +236,11 @@ function artifactsOf(spec: TaskSpec, report: RunReport): NewArtifact[] {
 }
 
 /** Applies the end of an activity without a report. */
-async function afterFailure(giving: Giving, target: Target, error: unknown): Promise<'done' | 'next'> {
+async function applyFailure(
+  giving: AttemptContext,
+  target: Target,
+  error: unknown,
+): Promise<'done' | 'next'> {
   const { task, attempt } = giving;
   const { epoch } = attempt;
   const isHeld = task.state.lease?.epoch === epoch;
@@ -283,8 +292,8 @@ async function afterFailure(giving: Giving, target: Target, error: unknown): Pro
 }
 
 /** Pauses after no node began, longer each time; ends at once when the attempt is withdrawn. */
-async function pause({ task, attempt }: Giving): Promise<void> {
-  const ms = Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** task.idle);
+async function pause({ task, attempt }: AttemptContext): Promise<void> {
+  const ms = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** task.idle);
   const seen = task.state;
   await condition(() => task.state !== seen || attempt.scope.consideredCancelled, ms);
   task.idle += 1;

@@ -62,7 +62,7 @@ export function createControlActivities(dependencies: {
     const configs = await getNodeSpaceConfigs(db, { cid: space.cid, nodes });
     const asked = await Promise.allSettled(
       [...configs].map(([node, config]) => {
-        return requestSync(client, { space: config, node }, { jobId: jobIdOf(node), ...request });
+        return requestSync(client, { space: config, node }, { jobId: deterministicJobId(node), ...request });
       }),
     );
     // A single node that could not be asked is asked at the next catch-up. If none could be, Temporal is
@@ -137,7 +137,7 @@ export function createControlActivities(dependencies: {
 }
 
 /** Returns a job's id. It is deterministic, so that a retried activity gives no node a second job. */
-function jobIdOf(node: string): string {
+function deterministicJobId(node: string): string {
   const { workflowExecution, activityId } = Context.current().info;
   const name = `${workflowExecution?.runId ?? ''}/${activityId}/${node}`;
   return `job_${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;

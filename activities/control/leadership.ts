@@ -37,7 +37,7 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
      * Writes the original's lease and its log to the object store; nodes check the lease before they publish.
      */
     async writeLease({ state }: { state: LeadershipState }): Promise<void> {
-      const lease = leaseOf(state);
+      const lease = toOriginalLease(state);
       await store.put(leaseKey(state.cid), Buffer.from(`${JSON.stringify(lease, null, 2)}\n`));
       const time = new Date(state.issuedAt).toISOString().replaceAll(/[-:]/g, '').replace(/\.\d+/, '');
       // In the original, people type a machine's name, and not every character is allowed in an object key.
@@ -100,7 +100,7 @@ export function createLeadershipActivities({ db, store }: { db: Database; store:
 }
 
 /** Returns the original's lease.json; its times are in seconds since 1970. */
-function leaseOf(state: LeadershipState): Record<string, unknown> {
+function toOriginalLease(state: LeadershipState): Record<string, unknown> {
   return {
     canonical_id: state.cid,
     primary_node_id: state.primary,

@@ -11,7 +11,7 @@ import { getProject } from '../../db/queries/list-projects.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import { putBlob } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { whyNoWebhook } from './webhook-address.ts';
+import { explainRefusedWebhook } from './webhook-address.ts';
 
 /** Who creates a task, and how a repeated request is recognized. */
 export interface TaskOrigin {
@@ -22,7 +22,7 @@ export interface TaskOrigin {
 }
 
 /** Dependencies of creating a task. */
-export interface MakingDeps {
+export interface MakeTaskDeps {
   readonly db: Database;
   readonly store: ObjectStore;
   /** The value of MEMBRIDGE_WEBHOOK_HOSTS. */
@@ -40,28 +40,28 @@ export interface MakingDeps {
  * errors of `accept`
  */
 export async function makeTaskRow(
-  deps: MakingDeps,
+  deps: MakeTaskDeps,
   body: CreateTask,
   making: TaskOrigin,
 ): Promise<{ row: TaskRow; repeated: boolean }> {
   const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex');
-  const id = making.key === null ? newTaskId() : taskIdOfKey(making.key);
+  const id = making.key === null ? newTaskId() : taskIdForKey(making.key);
   if (making.key !== null) {
     const before = await getTaskRow(deps.db, { id });
-    if (before !== null) return { row: sameTask(before, hash, making.key), repeated: true };
+    if (before !== null) return { row: requireSameTask(before, hash, making.key), repeated: true };
   }
   await checkReferences(deps, body);
-  const accepted = await deps.accept(await inputOf(deps, body, { ...making, id, hash }));
+  const accepted = await deps.accept(await workflowInputOf(deps, body, { ...making, id, hash }));
   const row = await getTaskRow(deps.db, { id });
   if (row === null) throw new Error(`task ${id} was accepted and is not recorded`);
-  if (making.key !== null) sameTask(row, hash, making.key);
+  if (making.key !== null) requireSameTask(row, hash, making.key);
   return { row, repeated: accepted === null };
 }
 
 const newTaskId = (): string => `task_${randomBytes(8).toString('hex')}`;
 
 /** Returns the id of the task for an `Idempotency-Key`. */
-export function taskIdOfKey(key: string): string {
+export function taskIdForKey(key: string): string {
   return `task_${createHash('sha256').update(`idempotency-key\n${key}`).digest('hex').slice(0, 16)}`;
 }
 
@@ -69,7 +69,7 @@ export function taskIdOfKey(key: string): string {
  * Returns the task that a key created before.
  * @throws MembridgeError conflict when the earlier request had another body
  */
-function sameTask(row: TaskRow, hash: string, key: string): TaskRow {
+function requireSameTask(row: TaskRow, hash: string, key: string): TaskRow {
   if (row.request_hash === hash) return row;
   throw new MembridgeError(
     'conflict',
@@ -84,7 +84,7 @@ function sameTask(row: TaskRow, hash: string, key: string): TaskRow {
  * @throws MembridgeError bad_request naming the field
  */
 export async function checkReferences(
-  deps: Pick<MakingDeps, 'db' | 'webhookHosts' | 'now'>,
+  deps: Pick<MakeTaskDeps, 'db' | 'webhookHosts' | 'now'>,
   body: CreateTask,
   among: { at: string; made: ReadonlySet<string> } = { at: '', made: new Set() },
 ): Promise<void> {
@@ -96,7 +96,8 @@ export async function checkReferences(
   if (body.artifact_type === PROPOSAL_TYPE && projectId === undefined) {
     throw badField('project_id', `is needed: a ${PROPOSAL_TYPE} is for a project`);
   }
-  const refusal = body.webhook_url === undefined ? null : whyNoWebhook(body.webhook_url, deps.webhookHosts);
+  const refusal =
+    body.webhook_url === undefined ? null : explainRefusedWebhook(body.webhook_url, deps.webhookHosts);
   if (refusal !== null) throw badField('webhook_url', refusal);
   if (worker !== undefined && (await getNode(deps.db, { id: worker, now: deps.now() })) === null) {
     throw badField('worker_id', `there is no node ${worker}`);
@@ -107,8 +108,8 @@ export async function checkReferences(
 }
 
 /** Returns the workflow input for a new task. */
-async function inputOf(
-  deps: MakingDeps,
+async function workflowInputOf(
+  deps: MakeTaskDeps,
   body: CreateTask,
   made: TaskOrigin & { id: string; hash: string },
 ): Promise<LlmTaskInput> {
@@ -141,7 +142,7 @@ async function inputOf(
 
 /** Returns the immutable part of a task, from its row or from its future row. */
 async function specOf(
-  deps: Pick<MakingDeps, 'store'>,
+  deps: Pick<MakeTaskDeps, 'store'>,
   row: Pick<
     TaskRow,
     | 'id'
@@ -167,7 +168,7 @@ async function specOf(
     id: row.id,
     contextId: row.context_id,
     agentSlug: row.agent_slug,
-    prompt: await promptOf(deps, row.prompt),
+    prompt: await storePrompt(deps, row.prompt),
     hints: row.context_hints.filter((hint) => hint !== ''),
     limits: limitsOf(row.policy),
     format: row.desired_format,
@@ -193,7 +194,7 @@ function fairnessKey(agent: string, project: string | null): string {
   return /^[\x21-\x7e]{1,64}$/.test(key) ? key : createHash('sha256').update(key).digest('hex');
 }
 
-async function promptOf({ store }: Pick<MakingDeps, 'store'>, prompt: string): Promise<PromptSource> {
+async function storePrompt({ store }: Pick<MakeTaskDeps, 'store'>, prompt: string): Promise<PromptSource> {
   const bytes = Buffer.from(prompt);
   return bytes.length <= INLINE_BYTES ? { text: prompt } : { blob: await putBlob(store, bytes) };
 }
@@ -209,7 +210,10 @@ function limitsOf(policy: TaskPolicy): TaskSpec['limits'] {
 }
 
 /** Returns the workflow input for a task that is queued again, from its row. */
-export async function resumedInput(deps: Pick<MakingDeps, 'store'>, row: TaskRow): Promise<LlmTaskInput> {
+export async function resumedWorkflowInput(
+  deps: Pick<MakeTaskDeps, 'store'>,
+  row: TaskRow,
+): Promise<LlmTaskInput> {
   return {
     spec: await specOf(deps, row),
     state: {

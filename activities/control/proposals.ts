@@ -37,12 +37,12 @@ export function createProposalControlActivities({
   /** Finds the node for a proposal, and the work to do there. */
   async function makePlan(id: string): Promise<(ApplyPlan & { decidedBy: string | null }) | ApplyProblem> {
     const found = await getProposal(db, { id });
-    if (found === null) return { code: 'not_found', message: `There is no proposal ${id} any more.` };
+    if (found === null) return { code: 'not_found', message: `Proposal ${id} no longer exists.` };
     const { proposal, blob } = found;
     const project = await getProject(db, { id: proposal.project_id });
     if (project === null) return { code: 'not_found', message: 'Its project was deleted.' };
     if (blob === null) {
-      return { code: 'not_found', message: 'What it proposes was removed from the object store.' };
+      return { code: 'not_found', message: 'The content of the proposal was removed from the object store.' };
     }
     const { host } = parseGitUrl(project.repo_url);
     if (!isAllowedHost(host, gitHosts)) {
@@ -104,11 +104,11 @@ export function createProposalControlActivities({
         id,
         change: { step: 'apply', node: plan.node },
         key,
-        cause: `${plan.decidedBy ?? 'somebody'} approved it`,
+        cause: `${plan.decidedBy ?? 'a person'} approved it`,
         now: Date.now(),
       });
       if (begun.outcome !== 'recorded') {
-        return { code: 'conflict', message: 'Its status was changed by somebody else.' };
+        return { code: 'conflict', message: 'Another request changed the status of the proposal.' };
       }
       const { node, spec, proposal, output } = plan;
       return { node, spec, proposal, output };
@@ -162,7 +162,7 @@ function chooseNode(project: ManagedProject, live: readonly string[]): string | 
       code: 'node_offline',
       message:
         cloned.length === 0
-          ? `${name} has no primary node and is cloned nowhere. Clone it, and approve it again.`
+          ? `${name} has no primary node and no clone on any node. Clone it, and approve it again.`
           : `${name} has no primary node, and no node that has a clone of it is online. Approve it again when one is back.`,
     }
   );

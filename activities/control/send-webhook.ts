@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { lookupFor } from './webhook-address.ts';
+import { lookupAllowedAddresses } from './webhook-address.ts';
 
 /** Time limit for one try, in milliseconds. */
 const TIMEOUT_MS = 10_000;
@@ -22,7 +22,7 @@ export interface WebhookPost {
  * receiver that checks the time rejects replayed requests.
  * @param at epoch seconds
  */
-export function signatureOf(secret: string, at: number, body: string): string {
+export function webhookSignature(secret: string, at: number, body: string): string {
   const mac = createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
   return `t=${at},v1=${mac}`;
 }
@@ -36,7 +36,7 @@ export function signatureOf(secret: string, at: number, body: string): string {
 export async function sendWebhook(post: WebhookPost): Promise<number> {
   const { url, deliveryId, body, secret, hosts, timeoutMs = TIMEOUT_MS } = post;
   const target = new URL(url);
-  const lookup = lookupFor(target, hosts);
+  const lookup = lookupAllowedAddresses(target, hosts);
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
   const at = Math.floor(Date.now() / 1_000);
   return await new Promise<number>((resolve, reject) => {
@@ -53,7 +53,7 @@ export async function sendWebhook(post: WebhookPost): Promise<number> {
           'Content-Length': Buffer.byteLength(body),
           'User-Agent': 'Membridge',
           'Membridge-Delivery': deliveryId,
-          'Membridge-Signature': signatureOf(secret, at, body),
+          'Membridge-Signature': webhookSignature(secret, at, body),
         },
       },
       (response) => {

@@ -7,7 +7,7 @@ import { recordAudit } from '../../db/queries/record-audit.ts';
 import { getTaskSchedule, recordScheduledTask } from '../../db/queries/task-schedules.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
-import { makeTaskRow, taskIdOfKey } from './make-task.ts';
+import { makeTaskRow, taskIdForKey } from './make-task.ts';
 import type { WebhookAccess } from './webhooks.ts';
 
 /** Activities of task schedules; idempotent. */
@@ -32,13 +32,16 @@ export function createTaskScheduleActivities(dependencies: {
       if (schedule === null) return null;
       // Contains a space, so it cannot equal a client's Idempotency-Key.
       const key = `schedule ${occasion}`;
-      const taskId = taskIdOfKey(key);
+      const taskId = taskIdForKey(key);
       // An earlier try created it, perhaps from an older template.
       if ((await getTaskRow(db, { id: taskId })) === null) {
         const parsed = CreateTask.safeParse({ ...schedule.task, auto_dispatch: true });
         try {
           if (!parsed.success) {
-            throw new MembridgeError('bad_request', 'its template is not valid any more; save it again');
+            throw new MembridgeError(
+              'bad_request',
+              'its template is no longer valid; save the schedule again',
+            );
           }
           const accept = acceptTask.bind(null, client);
           await makeTaskRow({ db, store, webhookHosts: webhooks.hosts, now: Date.now, accept }, parsed.data, {

@@ -30,8 +30,8 @@ export function createTaskControlActivities({
   return {
     /** Records what happened to a task. */
     async recordTask(input: TaskChanges): Promise<Recorded> {
-      const row = input.row === null ? null : { ...input.row, prompt: await promptOf(store, input.spec) };
-      const proposal = await proposalOf(store, input);
+      const row = input.row === null ? null : { ...input.row, prompt: await readPrompt(store, input.spec) };
+      const proposal = await readTaskProposal(store, input);
       const { expiredBlobs, ...recorded } = await recordTask(db, { ...input, row, proposal });
       for (const sha256 of expiredBlobs) await restoreBlob(store, sha256);
       return recorded;
@@ -56,12 +56,12 @@ export function createTaskControlActivities({
 }
 
 /** Returns the prompt; a long one is in the object store, and the workflow's history only refers to it. */
-async function promptOf(store: ObjectStore, { prompt }: TaskSpec): Promise<string> {
-  return 'text' in prompt ? prompt.text : (await keptBlob(store, prompt.blob)).toString();
+async function readPrompt(store: ObjectStore, { prompt }: TaskSpec): Promise<string> {
+  return 'text' in prompt ? prompt.text : (await readKeptBlob(store, prompt.blob)).toString();
 }
 
 /** Returns the proposal of a task that has just completed. */
-async function proposalOf(
+async function readTaskProposal(
   store: ObjectStore,
   { spec, changes }: TaskChanges,
 ): Promise<ProposalContent | undefined> {
@@ -69,12 +69,12 @@ async function proposalOf(
   const last = changes.at(-1);
   const artifact = last?.artifacts.find(({ type }) => type === PROPOSAL_TYPE);
   if (last?.state.status !== 'completed' || artifact === undefined) return undefined;
-  const read = readProposal((await keptBlob(store, artifact)).toString());
+  const read = readProposal((await readKeptBlob(store, artifact)).toString());
   return read.ok ? read.proposal : undefined;
 }
 
 /** Returns the bytes of a recorded blob, and restores them if retention has just set them aside. */
-async function keptBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
+async function readKeptBlob(store: ObjectStore, blob: Blob): Promise<Buffer> {
   try {
     return await getBlob(store, blob);
   } catch (error) {

@@ -39,32 +39,32 @@ const CLOSED_IPV6: readonly Network[] = [
   ['3fff::', 20],
 ];
 
-const closed = new BlockList();
-for (const [network, bits] of CLOSED_IPV4) closed.addSubnet(network, bits, 'ipv4');
-for (const [network, bits] of CLOSED_IPV6) closed.addSubnet(network, bits, 'ipv6');
-const openIpv6 = new BlockList();
-openIpv6.addSubnet(...OPEN_IPV6, 'ipv6');
-const mapped = new BlockList();
-mapped.addSubnet('::ffff:0:0', 96, 'ipv6');
+const closedRanges = new BlockList();
+for (const [network, bits] of CLOSED_IPV4) closedRanges.addSubnet(network, bits, 'ipv4');
+for (const [network, bits] of CLOSED_IPV6) closedRanges.addSubnet(network, bits, 'ipv6');
+const openIpv6Ranges = new BlockList();
+openIpv6Ranges.addSubnet(...OPEN_IPV6, 'ipv6');
+const mappedIpv4Ranges = new BlockList();
+mappedIpv4Ranges.addSubnet('::ffff:0:0', 96, 'ipv6');
 
 /**
  * Returns whether an address, as text, is public. IPv4 within IPv6 (`::ffff:…`) counts as the IPv4 address.
  */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
-  if (family === 0 || closed.check(address, family === 6 ? 'ipv6' : 'ipv4')) return false;
-  return family === 4 || openIpv6.check(address, 'ipv6') || mapped.check(address, 'ipv6');
+  if (family === 0 || closedRanges.check(address, family === 6 ? 'ipv6' : 'ipv4')) return false;
+  return family === 4 || openIpv6Ranges.check(address, 'ipv6') || mappedIpv4Ranges.check(address, 'ipv6');
 }
 
 /** Returns the host of a URL as an address or a name, without brackets. */
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '');
 
 /**
- * Returns why a URL is not allowed for webhooks, judged by its text; null when it is allowed. `lookupFor`
+ * Returns why a URL is not allowed for webhooks, judged by its text; null when it is allowed. `lookupAllowedAddresses`
  * checks the addresses of a name at connection time.
  * @param hosts the value of MEMBRIDGE_WEBHOOK_HOSTS; empty for every public host
  */
-export function whyNoWebhook(text: string, hosts: readonly string[]): string | null {
+export function explainRefusedWebhook(text: string, hosts: readonly string[]): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     return 'must be an http(s) URL';
@@ -77,10 +77,10 @@ export function whyNoWebhook(text: string, hosts: readonly string[]): string | n
       : `${host} is not among the hosts of MEMBRIDGE_WEBHOOK_HOSTS (${hosts.join(', ')})`;
   }
   const isLocal = /^(?:.*\.)?localhost\.?$/.test(host) || (isIP(host) !== 0 && !isPublicAddress(host));
-  return isLocal ? refusalOf(host) : null;
+  return isLocal ? refusalSentence(host) : null;
 }
 
-const refusalOf = (host: string): string =>
+const refusalSentence = (host: string): string =>
   `${host} is not on the open internet; such a host must be listed in MEMBRIDGE_WEBHOOK_HOSTS`;
 
 /** Thrown for an address that must not be contacted. */
@@ -94,17 +94,17 @@ export class AddressRefused extends Error {
  * @param hosts the value of MEMBRIDGE_WEBHOOK_HOSTS; a listed host may have any address
  * @throws AddressRefused when the host itself is a forbidden address, for which no lookup would happen
  */
-export function lookupFor(url: URL, hosts: readonly string[]): LookupFunction {
+export function lookupAllowedAddresses(url: URL, hosts: readonly string[]): LookupFunction {
   const host = hostOf(url);
   const isOpen = hosts.length > 0;
-  if (!isOpen && isIP(host) !== 0 && !isPublicAddress(host)) throw new AddressRefused(refusalOf(host));
+  if (!isOpen && isIP(host) !== 0 && !isPublicAddress(host)) throw new AddressRefused(refusalSentence(host));
   return (name, options, done) => {
     dnsLookup(name, { ...options, all: true }, (error, found: LookupAddress[]) => {
       const first = found?.[0];
       if (error !== null || first === undefined) {
         done(error ?? new Error(`${name} has no address`), '');
       } else if (!isOpen && !found.every(({ address }) => isPublicAddress(address))) {
-        done(new AddressRefused(refusalOf(name)), '');
+        done(new AddressRefused(refusalSentence(name)), '');
       } else if (options.all === true) {
         done(null, found);
       } else {

@@ -14,7 +14,7 @@ import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { recordAudit } from '../../db/queries/record-audit.ts';
 import { startDelivery } from '../../engine/webhook-workflows.ts';
 import { sendWebhook } from './send-webhook.ts';
-import { AddressRefused, whyNoWebhook } from './webhook-address.ts';
+import { AddressRefused, explainRefusedWebhook } from './webhook-address.ts';
 
 /** Dependencies of webhooks. */
 export interface WebhookAccess {
@@ -25,13 +25,16 @@ export interface WebhookAccess {
 }
 
 /** 4xx status codes that may be temporary. */
-const PASSING = new Set([408, 409, 425, 429]);
+const TEMPORARY_STATUSES = new Set([408, 409, 425, 429]);
 
 /**
  * Starts the delivery of a task's end to its webhook; does nothing without one. A repeated call for the same
  * end starts one delivery.
  */
-export async function tellEnd({ db, client }: { db: Database; client: Client }, end: TaskEnd): Promise<void> {
+export async function deliverTaskEnd(
+  { db, client }: { db: Database; client: Client },
+  end: TaskEnd,
+): Promise<void> {
   const { taskId, seq, leaseId } = end;
   const row = await getTaskRow(db, { id: taskId });
   if (row === null || row.webhook_url === null) return;
@@ -72,7 +75,7 @@ export function createWebhookActivities({
   return {
     /** Notifies a task's webhook of its end. */
     async tellEnd(end: TaskEnd): Promise<void> {
-      await tellEnd({ db, client }, end);
+      await deliverTaskEnd({ db, client }, end);
     },
 
     /**
@@ -82,8 +85,8 @@ export function createWebhookActivities({
      */
     async postWebhook({ taskId, deliveryId, body }: DeliverWebhookInput): Promise<string> {
       const url = (await getTaskRow(db, { id: taskId }))?.webhook_url ?? '';
-      const refusal = whyNoWebhook(url, webhooks.hosts);
-      if (refusal !== null) throw failure(refusal, true);
+      const refusal = explainRefusedWebhook(url, webhooks.hosts);
+      if (refusal !== null) throw webhookFailure(refusal, true);
       // Show only the host: the path of many webhook addresses is a secret.
       const { host } = new URL(url);
       const secret = await webhooks.secret();
@@ -91,11 +94,11 @@ export function createWebhookActivities({
       try {
         status = await sendWebhook({ url, deliveryId, body, secret, hosts: webhooks.hosts });
       } catch (error) {
-        throw failure(`${host}: ${errorMessage(error)}`, error instanceof AddressRefused);
+        throw webhookFailure(`${host}: ${errorMessage(error)}`, error instanceof AddressRefused);
       }
       const said = `${host} answered ${status}`;
       if (status >= 200 && status < 300) return said;
-      throw failure(said, status >= 400 && status < 500 && !PASSING.has(status));
+      throw webhookFailure(said, status >= 400 && status < 500 && !TEMPORARY_STATUSES.has(status));
     },
 
     /** Records in the audit log how a delivery ended. */
@@ -119,5 +122,5 @@ export function createWebhookActivities({
   };
 }
 
-const failure = (message: string, isFinal: boolean): ApplicationFailure =>
+const webhookFailure = (message: string, isFinal: boolean): ApplicationFailure =>
   ApplicationFailure.create({ type: 'webhook_failed', message, nonRetryable: isFinal });

@@ -35,7 +35,7 @@ export interface ProjectActivityOptions {
 }
 
 /** Clones that git works on concurrently per node. The others wait, and their time limit does not run. */
-const AT_ONCE = 4;
+const MAX_CONCURRENT_CLONES = 4;
 
 /** How often a running activity sends a heartbeat with its progress, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
@@ -43,7 +43,7 @@ const HEARTBEAT_MS = 1_000;
 /** Activities of managed projects on one node. Their heartbeat details contain git's current progress. */
 export function createProjectActivities(options: ProjectActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf } = options;
-  const gate = new Gate(AT_ONCE);
+  const gate = new Gate(MAX_CONCURRENT_CLONES);
 
   async function run(act: typeof cloneRepository, { spec, timeoutMs }: ProjectInput): Promise<CloneResult> {
     if (dryrun) {

@@ -30,7 +30,7 @@ export interface ProposalActivityOptions extends ProjectActivityOptions {
 }
 
 /** Proposals committed concurrently per node. The others wait. */
-const AT_ONCE = 4;
+const MAX_CONCURRENT_PROPOSALS = 4;
 
 /** How often a running activity sends a heartbeat, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
@@ -38,7 +38,7 @@ const HEARTBEAT_MS = 1_000;
 /** Activities of proposals on one node. */
 export function createProposalActivities(options: ProposalActivityOptions) {
   const { reposBase, workDir, node, dryrun, credentialOf, contentOf } = options;
-  const gate = new Gate(AT_ONCE);
+  const gate = new Gate(MAX_CONCURRENT_PROPOSALS);
 
   /** Does one proposal's work in its turn, with its project's credential. */
   async function run<T>(
@@ -55,7 +55,7 @@ export function createProposalActivities(options: ProposalActivityOptions) {
     const onWait = (): void => progress({ phase: 'waiting for its turn', percent: null, bytes: 0 });
     try {
       return await gate.pass(signal, onWait, async () => {
-        const content = contentIn(await contentOf(output), proposal);
+        const content = extractContent(await contentOf(output), proposal);
         const credential = spec.hasCredential ? await credentialOf(spec) : NO_CREDENTIAL;
         const context = { reposBase, workDir, credential, signal, progress, timeoutMs };
         return await act({ spec, proposal, content }, context);
@@ -100,11 +100,11 @@ export type ProposalActivities = ReturnType<typeof createProposalActivities>;
  * Extracts the proposed content from the output, as when the proposal was made: equal output gives equal
  * content.
  */
-function contentIn(output: Buffer, { kind, path }: ApplySpec): Buffer {
+function extractContent(output: Buffer, { kind, path }: ApplySpec): Buffer {
   const read = readProposal(output.toString('utf8'));
   if (!read.ok) throw new MembridgeError('patch_rejected', read.problem);
   if (read.proposal.kind !== kind || read.proposal.path !== path) {
-    throw new MembridgeError('patch_rejected', 'The output proposes something else than was approved.');
+    throw new MembridgeError('patch_rejected', 'The output differs from the approved proposal.');
   }
   return Buffer.from(read.proposal.content);
 }

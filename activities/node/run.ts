@@ -7,7 +7,7 @@ import { toFailure } from '../failures.ts';
 const HEARTBEAT_MS = 2_000;
 
 /** Tries (5 s each) before a locked database is reported as an error. */
-const LOCKED_TRIES = 3;
+const MAX_LOCKED_TRIES = 3;
 
 /**
  * Runs work of the memory engine as an activity: sends heartbeats, supports cancellation, and converts errors
@@ -36,7 +36,7 @@ export async function runMemoryWork<T>(
   } catch (error) {
     if (cancellationSignal().aborted) throw cancellationSignal().reason;
     const locked = error instanceof MembridgeError && error.code === 'memory_locked';
-    throw toFailure(error, locked && activityInfo().attempt >= LOCKED_TRIES ? { final: true } : {});
+    throw toFailure(error, locked && activityInfo().attempt >= MAX_LOCKED_TRIES ? { final: true } : {});
   } finally {
     clearInterval(timer);
   }

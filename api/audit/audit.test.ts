@@ -155,13 +155,13 @@ describe('the audit log records', () => {
     }
     expect(await told(`entity_type=leadership&entity_id=${cid}`)).toMatchObject(
       [
-        { action: 'leadership_promote', actor: 'api', detail: 'a is primary in epoch 1' },
-        { action: 'leadership_promote', actor: 'admin', detail: /stays primary in epoch 1/ },
+        { action: 'leadership_promote', actor: 'api', detail: 'a is primary in leadership epoch 1' },
+        { action: 'leadership_promote', actor: 'admin', detail: /stays primary in leadership epoch 1/ },
         { action: 'leadership_released', actor: 'api', cause: 'api released it' },
         {
           action: 'leadership_expired',
           actor: 'engine',
-          cause: 'the lease ran out, and its node was not heard of',
+          cause: 'the lease expired, and its node sent no heartbeat',
         },
       ].map((each) => ({
         ...each,

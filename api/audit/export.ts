@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
 import type { ExportAudit, ExportedAudit } from '../../contract/audit.ts';
-import { allAudit } from '../../db/queries/list-audit.ts';
+import { streamAudit } from '../../db/queries/list-audit.ts';
 import type { Deps } from '../deps.ts';
 import { sealAudit } from './chain.ts';
 import { csvLine } from './csv.ts';
@@ -41,7 +41,7 @@ export async function exportAudit(
   const isCsv = format === 'csv';
   // Read the first batch before the headers are sent: until then an error can still become the answer.
   await sealAudit(deps, { all: false });
-  const batches = allAudit(deps.db, filter);
+  const batches = streamAudit(deps.db, filter);
   let batch = await batches.next();
   res
     .status(200)

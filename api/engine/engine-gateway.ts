@@ -1,6 +1,6 @@
 import { errorMessage } from '../../contract/errors.ts';
 import { findNodeAccess } from '../../db/queries/find-node-access.ts';
-import { entryAbout, recordAudit } from '../../db/queries/record-audit.ts';
+import { auditEntry, recordAudit } from '../../db/queries/record-audit.ts';
 import { EngineGateway } from '../../gateway/gateway.ts';
 import type { Deps } from '../deps.ts';
 
@@ -21,7 +21,7 @@ export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logge
         detail: `${node} called ${method} through its engine tunnel: ${reason}`,
         cause: 'a node may call at Temporal only what is its own',
       };
-      const entry = entryAbout({ type: 'worker', id: node }, 'engine_call_refused', told, now());
+      const entry = auditEntry({ type: 'worker', id: node }, 'engine_call_refused', told, now());
       db.run((sql) => recordAudit(sql, [entry])).catch((error: unknown) =>
         logger.warn(
           { node, reason: errorMessage(error) },

@@ -5,7 +5,7 @@ import type {
   ProjectSummary,
 } from '../../contract/projects/projects.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
-import { nextRun, type ScheduleKind } from '../../engine/schedules.ts';
+import { describeNextRun, type ScheduleKind } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
@@ -55,7 +55,7 @@ export async function showSchedules(
     try {
       const at = await callEngine(
         deps.engine,
-        (client) => nextRun(client, kind, project.id),
+        (client) => describeNextRun(client, kind, project.id),
         SCHEDULE_DEADLINE_MS,
       );
       return { ...schedule, next_at: at };

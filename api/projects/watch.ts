@@ -11,7 +11,7 @@ import {
   type CloneMoment,
 } from '../../db/queries/record-clone-progress.ts';
 import { listOpenPropagations, recordPropagation } from '../../db/queries/record-propagation.ts';
-import { tellFailed } from '../../engine/project-workflows.ts';
+import { signalCloneFailed } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { describePending, nodeActivity } from '../engine/pending-activity.ts';
@@ -104,7 +104,7 @@ async function lookAtClone(deps: Deps, was: ProjectNodeStatus, online: boolean):
     const outcome = { kind: 'failed' as const, code: 'clone_failed', message };
     // Notified first: once the end is recorded, nobody checks this clone again.
     await callEngine(deps.engine, (client) =>
-      tellFailed(client, { projectId: was.project_id, node: was.node_id, error: message }),
+      signalCloneFailed(client, { projectId: was.project_id, node: was.node_id, error: message }),
     );
     await recordCloneFinished(deps.db, { ...ref, action: 'clone', outcome, now, onlyIfOpen: true });
     return;

@@ -1,5 +1,5 @@
 import { errorMessage, MembridgeError } from '../../contract/errors.ts';
-import { configEntry, type AuditBy } from '../../db/queries/record-audit.ts';
+import { configAuditEntry, type AuditBy } from '../../db/queries/record-audit.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
 import { writeSettings } from '../../db/queries/write-settings.ts';
 import type { Deps } from '../deps.ts';
@@ -73,7 +73,7 @@ export async function saveTarget(
   ];
   const detail = `${set.join(' and ')} set${moves && input.adminKey === undefined ? '; the key of the former address was dropped' : ''}`;
   await writeSettings(db, {
-    audit: configEntry('config_updated', detail, input.by, now()),
+    audit: configAuditEntry('config_updated', detail, input.by, now()),
     values: {
       last_test: '',
       ...(moves ? { admin_key: '' } : {}),
@@ -93,7 +93,7 @@ export async function saveTest(
   const { at, error, by } = test;
   await writeSettings(db, {
     values: { last_test: String(at), last_test_error: error ?? '' },
-    audit: configEntry('connection_test', error ?? 'connected', by, at),
+    audit: configAuditEntry('connection_test', error ?? 'connected', by, at),
   });
 }
 

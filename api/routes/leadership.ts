@@ -71,7 +71,7 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     handle: async ({ params, body, caller }, deps) => {
       const cid = await needLed(deps, params.cid);
       const leadership = await promote(deps, { cid, select: body, caller });
-      const detail = `${body.primary_node_id} is primary in epoch ${leadership.epoch}`;
+      const detail = `${body.primary_node_id} is primary in leadership epoch ${leadership.epoch}`;
       const needsSelection = leadership.status === 'needs_selection';
       return { ok: true as const, detail, needs_ui_selection: needsSelection, ...leadership };
     },

@@ -6,7 +6,7 @@ import { OutputChunk } from '../../contract/tasks/runs.ts';
 import { TaskSettings } from '../../contract/tasks/tasks.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { listLeases, listResults, listRuns, listTaskRuns } from '../../db/queries/find-leases.ts';
-import { configEntry, recordAudit } from '../../db/queries/record-audit.ts';
+import { configAuditEntry, recordAudit } from '../../db/queries/record-audit.ts';
 import { readOutput } from '../../db/queries/task-output.ts';
 import { readTaskSettings, writeTaskSettings } from '../../db/queries/task-settings.ts';
 import { getBlob } from '../../storage/blobs.ts';
@@ -233,7 +233,7 @@ export const taskRecordRoutes = [
       await deps.db.transaction(async (tx) => {
         await writeTaskSettings(tx, body);
         const detail = `tasks: ${said.join(', ')}`;
-        await recordAudit(tx, [configEntry('config_updated', detail, byOf(caller), deps.now())]);
+        await recordAudit(tx, [configAuditEntry('config_updated', detail, byOf(caller), deps.now())]);
       });
       return body;
     },

@@ -19,7 +19,7 @@ import { makeBatch } from '../tasks/batch.ts';
 import { nameOf } from '../auth/actor.ts';
 import { askTask, fenceOf } from '../tasks/calls.ts';
 import { makeTask } from '../tasks/create.ts';
-import { resumedInput } from '../../activities/control/make-task.ts';
+import { resumedWorkflowInput } from '../../activities/control/make-task.ts';
 import { idempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
 import { requireTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
@@ -247,7 +247,7 @@ export const taskRoutes = [
           `The task is ${before.status}. Only a failed or dead task can be queued again.`,
         );
       }
-      const input = await resumedInput(deps, before);
+      const input = await resumedWorkflowInput(deps, before);
       const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, nameOf(caller)));
       return await showTaskWhole(deps, row);
     },

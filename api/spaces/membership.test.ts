@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MEMBERSHIP_HEADER, Membership, SEALING_HEADER } from '../../contract/memory/membership.ts';
-import { membershipIsValid } from '../../memory/format/signing.ts';
+import { isValidMembership } from '../../memory/format/signing.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { publicKeyText } from '../nodes/certificates.ts';
 
@@ -35,9 +35,9 @@ async function expectMembership(expected: (membership: Membership) => unknown): 
 it('is signed, and sent only to an agent that names a different one', async () => {
   expect(await report(undefined)).toBeNull();
   const membership = (await report('none')) as Membership;
-  expect(membershipIsValid(membership, publicKeyText(api.plane.deps.config.signingKey))).toBe(true);
+  expect(isValidMembership(membership, publicKeyText(api.plane.deps.config.signingKey))).toBe(true);
   expect(
-    membershipIsValid({ ...membership, since: 1 }, publicKeyText(api.plane.deps.config.signingKey)),
+    isValidMembership({ ...membership, since: 1 }, publicKeyText(api.plane.deps.config.signingKey)),
   ).toBe(false);
   expect(await report(membership.signature)).toBeNull();
 });

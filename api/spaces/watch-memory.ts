@@ -6,9 +6,9 @@ import { listSpaceConfigs } from '../../db/queries/list-space-configs.ts';
 import { listOpenJobs, recordLostJob, type OpenJob } from '../../db/queries/open-jobs.ts';
 import {
   byEngine,
-  entryAbout,
+  auditEntry,
   recordAudit,
-  spaceEntry,
+  spaceAuditEntry,
   type NewAudit,
 } from '../../db/queries/record-audit.ts';
 import { listLeaderships } from '../../db/queries/record-leadership.ts';
@@ -61,7 +61,7 @@ async function mendSpaces(deps: Deps): Promise<void> {
     const workflowId = memorySpaceId(space.cid);
     await mend(deps, running, workflowId, async (client, how) => {
       await ensureMemorySpace(client, space);
-      return spaceEntry(
+      return spaceAuditEntry(
         'space_workflow_restarted',
         space.cid,
         startedAgain(space.projectId, how),
@@ -79,7 +79,7 @@ async function mendLeaderships(deps: Deps): Promise<void> {
     await mend(deps, running, leadershipId(id), async (client, how) => {
       await ensureLeadership(client, known);
       const told = startedAgain(`the leadership of ${id}`, how);
-      return entryAbout({ type: 'leadership', id }, 'leadership_workflow_restarted', told, deps.now());
+      return auditEntry({ type: 'leadership', id }, 'leadership_workflow_restarted', told, deps.now());
     });
   }
 }

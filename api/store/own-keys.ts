@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { MembridgeError } from '../../contract/errors.ts';
 import { findNodePublicKey } from '../../db/queries/find-node-by-key.ts';
 import { parseKeys } from '../../memory/format/keys-object.ts';
-import { certificateIsValid } from '../../memory/format/signing.ts';
+import { isValidCertificate } from '../../memory/format/signing.ts';
 import type { Deps } from '../deps.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function requireOwnKeys(
   const present = await findNodePublicKey(db, { node });
   const control = createPublicKey(config.signingKey);
   const isCertified = object.certificates.some(
-    (certificate) => certificate.public_key === present && certificateIsValid(certificate, control),
+    (certificate) => certificate.public_key === present && isValidCertificate(certificate, control),
   );
   if (!isCertified) refuse('the certificate of its present key is not among them');
 }

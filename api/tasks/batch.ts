@@ -1,5 +1,5 @@
 import { badField } from '../../contract/errors.ts';
-import { checkReferences, taskIdOfKey } from '../../activities/control/make-task.ts';
+import { checkReferences, taskIdForKey } from '../../activities/control/make-task.ts';
 import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks/tasks.ts';
 import { findExistingTasks } from '../../db/queries/find-tasks.ts';
@@ -25,7 +25,7 @@ export async function makeBatch(
     const dependsOn = given.depends_on.map((name) => idOfRef.get(name) ?? name);
     if (ref !== undefined) {
       if (idOfRef.has(ref)) throw badField(`${at}.ref`, `${ref} is used twice`);
-      idOfRef.set(ref, taskIdOfKey(keyOf(index)));
+      idOfRef.set(ref, taskIdForKey(keyOf(index)));
     }
     const parsed = CreateTask.safeParse({ ...given, depends_on: dependsOn });
     if (parsed.success) return parsed.data;
@@ -40,11 +40,11 @@ export async function makeBatch(
   });
   // Tasks of an earlier request with this key stay valid, even if what they depend on has changed since.
   const before = new Set(
-    await findExistingTasks(deps.db, { ids: bodies.map((_, index) => taskIdOfKey(keyOf(index))) }),
+    await findExistingTasks(deps.db, { ids: bodies.map((_, index) => taskIdForKey(keyOf(index))) }),
   );
   const ids = new Set(idOfRef.values());
   for (const [index, body] of bodies.entries()) {
-    if (before.has(taskIdOfKey(keyOf(index)))) continue;
+    if (before.has(taskIdForKey(keyOf(index)))) continue;
     await checkReferences(makingDeps(deps), body, { at: `tasks.${index}.`, made: ids });
   }
   const made: Task[] = [];

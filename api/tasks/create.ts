@@ -1,4 +1,4 @@
-import { makeTaskRow, type TaskOrigin, type MakingDeps } from '../../activities/control/make-task.ts';
+import { makeTaskRow, type TaskOrigin, type MakeTaskDeps } from '../../activities/control/make-task.ts';
 import type { CreateTask, Task } from '../../contract/tasks/tasks.ts';
 import { acceptTask } from '../../engine/task-workflows.ts';
 import type { Deps } from '../deps.ts';
@@ -6,7 +6,7 @@ import { callEngine } from '../engine/engine-calls.ts';
 import { showTask } from './show.ts';
 
 /** Returns what making a task needs. */
-export const makingDeps = (deps: Deps): MakingDeps => ({
+export const makingDeps = (deps: Deps): MakeTaskDeps => ({
   db: deps.db,
   store: deps.store,
   webhookHosts: deps.config.webhookHosts,

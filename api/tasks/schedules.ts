@@ -11,7 +11,7 @@ import {
   updateTaskSchedule,
   type TaskScheduleRow,
 } from '../../db/queries/task-schedules.ts';
-import { nextTaskRun, removeTaskSchedule, setTaskSchedule } from '../../engine/task-schedules.ts';
+import { describeNextTaskRun, removeTaskSchedule, setTaskSchedule } from '../../engine/task-schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { byOf } from '../auth/actor.ts';
@@ -31,7 +31,7 @@ export async function needTaskSchedule(deps: Deps, id: string): Promise<TaskSche
 
 /** Returns a schedule with its next run according to Temporal; null when that does not answer. */
 export async function showTaskSchedule(deps: Deps, row: TaskScheduleRow): Promise<TaskSchedule> {
-  const next = callEngine(deps.engine, (client) => nextTaskRun(client, row.id), DESCRIBE_MS);
+  const next = callEngine(deps.engine, (client) => describeNextTaskRun(client, row.id), DESCRIBE_MS);
   return { ...row, next_at: await next.catch(() => null) };
 }
 

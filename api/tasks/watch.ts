@@ -1,4 +1,4 @@
-import { tellEnd } from '../../activities/control/webhooks.ts';
+import { deliverTaskEnd } from '../../activities/control/webhooks.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { MESSAGES, llmTaskId } from '../../contract/names.ts';
 import { listOpenTasks, recordLostTask, type OpenTask } from '../../db/queries/record-lost-task.ts';
@@ -89,7 +89,7 @@ async function lookAt(deps: Deps, seen: OpenTask): Promise<void> {
     if (lost === null) return;
     deps.logger.warn({ task: seen.id, how }, 'a task failed, because its workflow ended without a result');
     const { row } = lost;
-    await callEngine(deps.engine, (client) => tellEnd({ db: deps.db, client }, endOf(row)));
+    await callEngine(deps.engine, (client) => deliverTaskEnd({ db: deps.db, client }, endOf(row)));
     for (const id of lost.dependents) {
       await callEngine(deps.engine, (client) =>
         signalWorkflow(client, llmTaskId(id), MESSAGES.dependencyEnded),

@@ -3,7 +3,7 @@ import { errorMessage, MembridgeError } from '../../contract/errors.ts';
 import { WebhookSecret } from '../../contract/tasks/webhooks.ts';
 import { addSetting } from '../../db/queries/add-setting.ts';
 import { readSettings } from '../../db/queries/read-settings.ts';
-import { byEngine, configEntry, type AuditBy } from '../../db/queries/record-audit.ts';
+import { byEngine, configAuditEntry, type AuditBy } from '../../db/queries/record-audit.ts';
 import { writeSettings } from '../../db/queries/write-settings.ts';
 import type { Config } from '../config.ts';
 import type { Deps } from '../deps.ts';
@@ -34,7 +34,7 @@ export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promis
   const made = newSecret(now());
   await writeSettings(db, {
     values: { [KEY]: seal(config.signingKey, JSON.stringify(made), CONTEXT) },
-    audit: configEntry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
+    audit: configAuditEntry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
   });
   return made;
 }
@@ -44,7 +44,7 @@ async function makeFirst(deps: SecretDeps): Promise<string> {
   await addSetting(db, {
     key: KEY,
     value: seal(config.signingKey, JSON.stringify(newSecret(now())), CONTEXT),
-    audit: configEntry(
+    audit: configAuditEntry(
       'webhook_secret_made',
       'webhooks are signed with it',
       byEngine('it was needed'),

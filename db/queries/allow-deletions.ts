@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { allowedDeletions } from '../schema.ts';
-import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
+import { recordAudit, spaceAuditEntry, type AuditBy } from './record-audit.ts';
 
 /** Lets through, on every machine, the deletions that a node has sent to a space until now. */
 export async function allowDeletions(
@@ -18,6 +18,6 @@ export async function allowDeletions(
         set: { until: sql`excluded.until` },
       });
     const detail = `deletions by ${node} until now`;
-    await recordAudit(tx, [spaceEntry('deletions_allowed', cid, { ...input.by, detail }, now)]);
+    await recordAudit(tx, [spaceAuditEntry('deletions_allowed', cid, { ...input.by, detail }, now)]);
   });
 }

@@ -48,7 +48,7 @@ export async function extendAuditChain(
       .limit(input.limit);
     if (rows.length === 0) return 0;
     const links = input.link(
-      await lastLink(tx),
+      await readLastLink(tx),
       rows.map(({ entry }) => toAuditLog(entry)),
     );
     await tx.insert(auditChain).values(links);
@@ -57,7 +57,7 @@ export async function extendAuditChain(
 }
 
 /** Returns the end of the chain, or null when it is empty. */
-export async function lastLink(executor: Executor): Promise<ChainLink | null> {
+export async function readLastLink(executor: Executor): Promise<ChainLink | null> {
   const [last] = await executor.select().from(auditChain).orderBy(desc(auditChain.position)).limit(1);
   return last ?? null;
 }

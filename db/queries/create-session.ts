@@ -35,7 +35,7 @@ export async function createSession(
       created_at: now,
       expires_at: input.expiresAt,
     });
-    const by = { actor: 'page', cause: 'somebody gave the API key or the admin key' };
+    const by = { actor: 'page', cause: 'a person signed in with the API key or the admin key' };
     const detail = `from ${address} with ${userAgent === '' ? 'an unnamed browser' : userAgent}`;
     await recordAudit(tx, [sessionEntry('signed_in', idHash, { ...by, detail }, now)]);
   });

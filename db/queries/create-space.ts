@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
-import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
+import { recordAudit, spaceAuditEntry, type AuditBy } from './record-audit.ts';
 
 /**
  * Records a space, unless one with its id or name exists.
@@ -25,7 +25,7 @@ export async function createSpace(
     const [space] = await findSpaces(tx, eq(spaces.cid, cid));
     if (space === undefined) return null;
     const detail = `${projectId}: ${countProjects(projects)}`;
-    await recordAudit(tx, [spaceEntry('space_created', cid, { ...input.by, detail }, input.createdAt)]);
+    await recordAudit(tx, [spaceAuditEntry('space_created', cid, { ...input.by, detail }, input.createdAt)]);
     await emitEvents(tx, [{ type: 'space', space: spaceFacts(space) }], input.createdAt);
     return space;
   });

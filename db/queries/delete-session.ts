@@ -18,7 +18,7 @@ export async function deleteSessions(
   return await db.transaction(async (tx) => {
     const ended = await tx
       .delete(browserSessions)
-      .where(chosen(input.which))
+      .where(sessionCondition(input.which))
       .returning({ idHash: browserSessions.id_hash, address: browserSessions.address });
     const action = 'idHash' in input.which ? 'signed_out' : 'session_ended';
     await recordAudit(
@@ -31,7 +31,7 @@ export async function deleteSessions(
   });
 }
 
-function chosen(which: SessionChoice): SQL | undefined {
+function sessionCondition(which: SessionChoice): SQL | undefined {
   if ('idHash' in which) return eq(browserSessions.id_hash, which.idHash);
   if ('id' in which) return eq(sql`left(${browserSessions.id_hash}, ${which.id.length})`, which.id);
   return and(which.allBut === null ? undefined : ne(browserSessions.id_hash, which.allBut));

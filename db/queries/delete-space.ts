@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents } from './emit-events.ts';
-import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
+import { recordAudit, spaceAuditEntry, type AuditBy } from './record-audit.ts';
 
 /** Deletes a space and the records of its nodes; its jobs stay as history. Returns whether it existed. */
 export async function deleteSpace(
@@ -19,7 +19,7 @@ export async function deleteSpace(
     await tx.delete(spaceNodeSettings).where(eq(spaceNodeSettings.cid, input.cid));
     await tx.delete(originalNodes).where(eq(originalNodes.cid, input.cid));
     await recordAudit(tx, [
-      spaceEntry('space_deleted', input.cid, { ...input.by, detail: deleted.name }, input.now),
+      spaceAuditEntry('space_deleted', input.cid, { ...input.by, detail: deleted.name }, input.now),
     ]);
     await emitEvents(tx, [{ type: 'space-removed', canonical_id: input.cid }], input.now);
     return true;

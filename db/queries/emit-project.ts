@@ -1,10 +1,10 @@
 import { eq, inArray } from 'drizzle-orm';
 import { countClones, type ProjectSummary } from '../../contract/projects/projects.ts';
 import type { Executor } from '../connect.ts';
-import { errorOf, statusByCounts, toProjectNode, type ProjectNodeRow } from '../project-rows.ts';
+import { shownError, statusFromCounts, toProjectNode, type ProjectNodeRow } from '../project-rows.ts';
 import { managedProjects } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
-import { countClonesOf, findProjectSummaries, firstFailed } from './find-project-summaries.ts';
+import { countClonesOf, findProjectSummaries, findFirstFailed } from './find-project-summaries.ts';
 
 /**
  * Announces to browsers the current state of projects; call it last in a transaction that changed a project
@@ -40,13 +40,13 @@ export async function emitClone(tx: Executor, row: ProjectNodeRow, at: number): 
     .where(eq(managedProjects.id, id));
   if (project === undefined) return;
   const clones = (await countClonesOf(tx, [id])).get(id) ?? countClones([]);
-  const failed = clones.failed === 0 ? undefined : (await firstFailed(tx, [id])).get(id);
+  const failed = clones.failed === 0 ? undefined : (await findFirstFailed(tx, [id])).get(id);
   const event = {
     type: 'project-node' as const,
     status: toProjectNode(row),
-    clone_status: statusByCounts(clones, project.propagation),
+    clone_status: statusFromCounts(clones, project.propagation),
     clones,
-    error_message: errorOf(failed),
+    error_message: shownError(failed),
   };
   await emitEvents(tx, [event], at);
 }

@@ -6,7 +6,7 @@ import { lockBlobs } from './lock-blobs.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Statuses of proposals that may still be committed; a failed one may be approved again. */
-const OPEN = ['pending', 'approved', 'applying', 'failed'] as const;
+const OPEN_STATUSES = ['pending', 'approved', 'applying', 'failed'] as const;
 
 /**
  * Expires artifacts past their retention time, except those of open proposals. Their bytes are no longer
@@ -25,7 +25,9 @@ export async function expireArtifacts(
     const isProposed = tx
       .select({ one: sql`1` })
       .from(proposals)
-      .where(and(eq(proposals.artifact_id, runtimeArtifacts.id), inArray(proposals.status, [...OPEN])));
+      .where(
+        and(eq(proposals.artifact_id, runtimeArtifacts.id), inArray(proposals.status, [...OPEN_STATUSES])),
+      );
     const due = await tx
       .select({ id: runtimeArtifacts.id })
       .from(runtimeArtifacts)

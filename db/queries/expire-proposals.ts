@@ -4,7 +4,7 @@ import { proposals } from '../schema.ts';
 import { recordProposal } from './record-proposal.ts';
 
 /** Number of proposals that expire per call. */
-const AT_ONCE = 200;
+const MAX_EXPIRED_PER_CALL = 200;
 
 /**
  * Expires proposals that were not decided in time. Leaves one alone that a person decides at the same moment.
@@ -21,7 +21,7 @@ export async function expireProposals(db: Database, input: { now: number }): Pro
         .from(proposals)
         .where(and(eq(proposals.status, 'pending'), lte(proposals.expires_at, now)))
         .orderBy(asc(proposals.expires_at))
-        .limit(AT_ONCE),
+        .limit(MAX_EXPIRED_PER_CALL),
     );
     for (const { id } of due) {
       const change = { step: 'expire' } as const;
@@ -29,11 +29,11 @@ export async function expireProposals(db: Database, input: { now: number }): Pro
         id,
         change,
         key: String(now),
-        cause: 'its time is over',
+        cause: 'its decision time has passed',
         now,
       });
       if (outcome === 'recorded') ended += 1;
     }
-    if (due.length < AT_ONCE) return ended;
+    if (due.length < MAX_EXPIRED_PER_CALL) return ended;
   }
 }

@@ -4,8 +4,8 @@ import { DEFAULT_POOL, type Waiting } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';
-import { standingOf } from '../to-contract.ts';
-import { hasLabel } from './pool-of-node.ts';
+import { nodeStanding } from '../to-contract.ts';
+import { labelCondition } from './pool-of-node.ts';
 
 /**
  * The reason that a queued task waits: a `time`, other `tasks`, to be `asked` for, suitable `nodes`, or its
@@ -89,13 +89,13 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       facts: nodes.facts,
       last_heartbeat: nodes.last_heartbeat,
       drained_at: nodes.drained_at,
-      fits: sql<boolean>`coalesce(${hasLabel(task.pool)}, false)`,
+      fits: sql<boolean>`coalesce(${labelCondition(task.pool)}, false)`,
       // In a select from one table the ORM omits table names, so a plain `id` would be the lease's.
       busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = "nodes"."id" and ${leases.status} = 'active')::int`,
     })
     .from(nodes);
   const rows = found.map((row) => {
-    const standing = standingOf(row, now);
+    const standing = nodeStanding(row, now);
     return {
       ...row,
       standing,
@@ -117,7 +117,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
           : node.drained
             ? `node ${worker} is drained`
             : node.runs
-              ? cannot(node)
+              ? unableSentence(node)
               : `node ${worker} has no program to run it with`;
     return { nodes: takes.filter(({ id }) => id === worker), what: `node ${worker}`, none };
   }
@@ -141,7 +141,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
     return {
       nodes: takes.filter(({ id, fits }) => has.has(id) && fits),
       what,
-      none: `no node ${label}with a clone of ${name} is online and takes tasks${unable === undefined ? '' : `: ${cannot(unable)}`}`,
+      none: `no node ${label}with a clone of ${name} is online and takes tasks${unable === undefined ? '' : `: ${unableSentence(unable)}`}`,
     };
   }
   const fitting = rows.filter(({ fits }) => fits);
@@ -153,7 +153,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
         ? 'no node has a program to run tasks with (the claude CLI)'
         : `no node has the label ${task.pool}`
       : unable !== undefined
-        ? `no node of ${pool} takes tasks: ${cannot(unable)}`
+        ? `no node of ${pool} takes tasks: ${unableSentence(unable)}`
         : fitting.some(({ online }) => online)
           ? `every node of ${pool} that is online is drained`
           : `no node of ${pool} is online`;
@@ -161,7 +161,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
 }
 
 /** Explains why an online node takes no tasks. */
-const cannot = ({ id, standing }: { id: string; standing: NodeStanding }): string =>
+const unableSentence = ({ id, standing }: { id: string; standing: NodeStanding }): string =>
   `node ${id} is ${standing.sentence}`;
 
 /** Returns a task's position among those that wait in the same line, from 1. */

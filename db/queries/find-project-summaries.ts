@@ -17,7 +17,7 @@ export async function findProjectSummaries(executor: Executor, where?: SQL): Pro
   const rows = await executor.select().from(managedProjects).where(where).orderBy(asc(managedProjects.name));
   const ids = rows.map((row) => row.id);
   const counts = await countClonesOf(executor, ids);
-  const failed = await firstFailed(
+  const failed = await findFirstFailed(
     executor,
     ids.filter((id) => (counts.get(id)?.failed ?? 0) > 0),
   );
@@ -55,7 +55,7 @@ export async function countClonesOf(
 }
 
 /** Returns the clone whose error a project shows: the first failed one by the node's name. */
-export async function firstFailed(
+export async function findFirstFailed(
   executor: Executor,
   projectIds: readonly string[],
 ): Promise<Map<string, FailedClone>> {

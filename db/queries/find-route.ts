@@ -5,9 +5,9 @@ import type { Route, TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import type { TaskStatus } from '../../contract/tasks/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
-import { standingOf } from '../to-contract.ts';
-import { hasLabel } from './pool-of-node.ts';
-import { recentTaskSettings } from './task-settings.ts';
+import { nodeStanding } from '../to-contract.ts';
+import { labelCondition } from './pool-of-node.ts';
+import { cachedTaskSettings } from './task-settings.ts';
 
 interface RouteInput {
   readonly spec: TaskSpec;
@@ -18,11 +18,11 @@ interface RouteInput {
 }
 
 /** SQL for a node that is online and not drained; its standing decides whether it can work. */
-const isThere = (now: number) =>
+const liveCondition = (now: number) =>
   and(gte(nodes.last_heartbeat, now - ONLINE_WITHIN_MS), isNull(nodes.drained_at));
 
 /** Columns that decide a node's standing. */
-const REPORT = {
+const STANDING_COLUMNS = {
   id: nodes.id,
   facts: nodes.facts,
   last_heartbeat: nodes.last_heartbeat,
@@ -34,7 +34,7 @@ const REPORT = {
  * and whether it may run at all.
  */
 export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput): Promise<Route> {
-  const budget = await overBudget(tx, { spec, now });
+  const budget = await checkBudget(tx, { spec, now });
   const base: Route = budget ?? { at: now, sticky: null, project: null, unmet: [], refuse: null };
   if (base.refuse !== null) return base;
   const dependencies = await lookAtDependencies(tx, spec.dependsOn);
@@ -45,11 +45,11 @@ export async function findRoute(tx: Executor, { spec, worker, now }: RouteInput)
   if (project !== null) return { ...base, sticky, project };
   return {
     ...base,
-    refuse: failure('project_deleted', 'The project in whose clone it was to run was deleted.'),
+    refuse: finalError('project_deleted', 'The project in whose clone it was to run was deleted.'),
   };
 }
 
-const failure = (code: string, message: string): RunError => ({ code, message, retryable: false });
+const finalError = (code: string, message: string): RunError => ({ code, message, retryable: false });
 
 async function lookAtDependencies(
   tx: Executor,
@@ -65,7 +65,10 @@ async function lookAtDependencies(
   const refuse =
     broken === undefined
       ? null
-      : failure('dependency_failed', `${broken}, which it waits for, is ${statusOf.get(broken) ?? 'gone'}.`);
+      : finalError(
+          'dependency_failed',
+          `${broken}, which it waits for, is ${statusOf.get(broken) ?? 'deleted'}.`,
+        );
   return { unmet: ids.filter((id) => statusOf.get(id) !== 'completed'), refuse };
 }
 
@@ -82,10 +85,10 @@ async function findSticky(tx: Executor, spec: TaskSpec, now: number): Promise<st
     .limit(1);
   if (last === undefined || last.status === 'expired') return null;
   const [there] = await tx
-    .select(REPORT)
+    .select(STANDING_COLUMNS)
     .from(nodes)
-    .where(and(eq(nodes.id, last.worker), isThere(now), hasLabel(spec.pool)));
-  return there !== undefined && standingOf(there, now).takes_tasks ? there.id : null;
+    .where(and(eq(nodes.id, last.worker), liveCondition(now), labelCondition(spec.pool)));
+  return there !== undefined && nodeStanding(there, now).takes_tasks ? there.id : null;
 }
 
 /**
@@ -104,34 +107,34 @@ async function findProject(
   if (project === undefined) return null;
   const busy = sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = ${nodes.id} and ${leases.status} = 'active')`;
   const rows = await tx
-    .select(REPORT)
+    .select(STANDING_COLUMNS)
     .from(projectNodeStatus)
     .innerJoin(nodes, eq(nodes.id, projectNodeStatus.node_id))
     .where(
       and(
         eq(projectNodeStatus.project_id, projectId),
         eq(projectNodeStatus.clone_status, 'cloned'),
-        isThere(now),
-        hasLabel(pool),
+        liveCondition(now),
+        labelCondition(pool),
       ),
     )
     .orderBy(asc(sql`case when ${nodes.id} = ${sticky ?? ''} then 0 else 1 end`), busy, asc(nodes.id));
-  const able = rows.filter((row) => standingOf(row, now).takes_tasks);
+  const able = rows.filter((row) => nodeStanding(row, now).takes_tasks);
   return { ...project, nodes: able.map((row) => row.id) };
 }
 
 /** Returns a refusal when the budget of the context or the project is spent; else null. */
-export async function overBudget(
+export async function checkBudget(
   tx: Executor,
   { spec, now }: { spec: TaskSpec; now: number },
 ): Promise<Route | null> {
-  const settings = await recentTaskSettings(tx);
+  const settings = await cachedTaskSettings(tx);
   const refuse = (what: string, spent: number, limit: number): Route => ({
     at: now,
     sticky: null,
     project: null,
     unmet: [],
-    refuse: failure('budget_exceeded', `${what} has cost $${spent.toFixed(2)}, and may cost $${limit}.`),
+    refuse: finalError('budget_exceeded', `${what} has cost $${spent.toFixed(2)}, and may cost $${limit}.`),
   });
   const sum = sql<number>`coalesce(sum(${llmResults.cost_usd}), 0)::float8`;
   if (settings.context_budget_usd !== null) {

@@ -3,7 +3,7 @@ import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { leases, nodes } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';
-import { hasLabel } from './pool-of-node.ts';
+import { labelCondition } from './pool-of-node.ts';
 
 /**
  * Returns the node for a lease without a named worker: online, with the pool's label and a free slot. Prefers
@@ -25,7 +25,7 @@ export async function findFreeWorker(
         and(
           gte(nodes.last_heartbeat, now - ONLINE_WITHIN_MS),
           isNull(nodes.drained_at),
-          hasLabel(task.pool),
+          labelCondition(task.pool),
           sql`${busy} < ${slots}`,
           task.requested_worker_id === null ? undefined : eq(nodes.id, task.requested_worker_id),
         ),

@@ -8,7 +8,7 @@ import { emitEvents } from './emit-events.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Maximum number of characters stored of a title. */
-const LONGEST_TITLE = 200;
+const MAX_TITLE_CHARS = 200;
 
 /** The content of a new proposal. */
 export interface NewProposal {
@@ -51,7 +51,7 @@ export async function insertProposal(tx: Executor, given: NewProposal): Promise<
       project_id: given.projectId,
       worker_id: workerId,
       agent_slug: agentSlug,
-      title: singleLine(given.title, LONGEST_TITLE),
+      title: singleLine(given.title, MAX_TITLE_CHARS),
       kind,
       path,
       expected_version: given.expectedVersion,

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { auditChain, auditLogs } from '../schema.ts';
 
 /** Entries read per batch when all are read. */
-const BATCH = 1_000;
+const BATCH_ENTRIES = 1_000;
 
 /**
  * Returns a page of the audit log, the newest first.
@@ -18,7 +18,7 @@ export async function listAudit(
     executor
       .select()
       .from(auditLogs)
-      .where(and(matching(filter), before === undefined ? undefined : lt(auditLogs.id, Number(before))))
+      .where(and(auditCondition(filter), before === undefined ? undefined : lt(auditLogs.id, Number(before))))
       .orderBy(desc(auditLogs.id))
       .limit(limit + 1),
   );
@@ -30,7 +30,7 @@ export async function listAudit(
  * Yields every matching entry, the oldest first, in batches. Only covers entries that exist at the start, so
  * that it ends however much is written during the call.
  */
-export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerator<ExportedAudit[]> {
+export async function* streamAudit(db: Database, filter: AuditFilter): AsyncGenerator<ExportedAudit[]> {
   const [newest] = await db.run((executor) => executor.select({ id: max(auditLogs.id) }).from(auditLogs));
   const last = newest?.id ?? 0;
   for (let after = 0; ;) {
@@ -39,9 +39,9 @@ export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerat
         .select({ entry: auditLogs, link: auditChain })
         .from(auditLogs)
         .leftJoin(auditChain, eq(auditChain.audit_id, auditLogs.id))
-        .where(and(matching(filter), gt(auditLogs.id, after), lte(auditLogs.id, last)))
+        .where(and(auditCondition(filter), gt(auditLogs.id, after), lte(auditLogs.id, last)))
         .orderBy(asc(auditLogs.id))
-        .limit(BATCH),
+        .limit(BATCH_ENTRIES),
     );
     if (rows.length > 0) {
       yield rows.map(({ entry, link }) => ({
@@ -52,12 +52,18 @@ export async function* allAudit(db: Database, filter: AuditFilter): AsyncGenerat
       }));
     }
     const end = rows.at(-1)?.entry;
-    if (end === undefined || rows.length < BATCH) return;
+    if (end === undefined || rows.length < BATCH_ENTRIES) return;
     after = end.id;
   }
 }
 
-function matching({ action, entity_type, entity_id, actor, correlation_id }: AuditFilter): SQL | undefined {
+function auditCondition({
+  action,
+  entity_type,
+  entity_id,
+  actor,
+  correlation_id,
+}: AuditFilter): SQL | undefined {
   return and(
     action === undefined ? undefined : eq(auditLogs.action, action),
     entity_type === undefined ? undefined : eq(auditLogs.entity_type, entity_type),

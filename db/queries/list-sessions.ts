@@ -1,7 +1,7 @@
 import { and, desc, eq, gt } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { browserSessions } from '../schema.ts';
-import { entryAbout, type AuditBy, type NewAudit } from './record-audit.ts';
+import { auditEntry, type AuditBy, type NewAudit } from './record-audit.ts';
 
 /** Characters of a session's hash that identify it for people; the cookie cannot be computed from them. */
 const ID_CHARS = 16;
@@ -29,4 +29,4 @@ export const sessionEntry = (
   idHash: string,
   told: AuditBy & { readonly detail: string },
   timestamp: number,
-): NewAudit => entryAbout({ type: 'session', id: sessionId(idHash) }, action, told, timestamp);
+): NewAudit => auditEntry({ type: 'session', id: sessionId(idHash) }, action, told, timestamp);

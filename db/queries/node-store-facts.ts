@@ -62,7 +62,7 @@ export async function findOutputLimit(db: Database, input: { node: string }): Pr
       .select({ kilobytes: sql<number | null>`max((${llmTasks.policy}->>'output_kb')::int)` })
       .from(leases)
       .innerJoin(llmTasks, eq(llmTasks.id, leases.task_id))
-      .where(holdsLease(input.node)),
+      .where(leaseCondition(input.node)),
   );
   return (held?.kilobytes ?? 0) * 1_024;
 }
@@ -83,7 +83,7 @@ export async function isBlobNamed(db: Database, input: { node: string; sha256: s
       .select({ id: leases.id })
       .from(leases)
       .innerJoin(llmTasks, eq(llmTasks.id, leases.task_id))
-      .where(and(holdsLease(node), isLong, isPrompt))
+      .where(and(leaseCondition(node), isLong, isPrompt))
       .limit(1);
     if (held.length > 0) return true;
     const proposed = await executor
@@ -115,5 +115,5 @@ export async function isBlobNamed(db: Database, input: { node: string; sha256: s
   });
 }
 
-const holdsLease = (node: string) =>
+const leaseCondition = (node: string) =>
   and(eq(leases.worker_id, node), eq(leases.status, 'active'), eq(leases.kind, 'agent'));

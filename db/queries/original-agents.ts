@@ -126,7 +126,7 @@ export async function registerOriginalAgent(
           entity_type: 'worker',
           entity_id: given.name,
           ...by,
-          detail: `${given.name}, on the original's agent: it is shown, and given nothing`,
+          detail: `${given.name}, with the original's agent: it is listed, and gets no work`,
           correlation_id: given.name,
           timestamp: now,
         },

@@ -6,7 +6,7 @@ import { listLiveNodes } from './list-live-nodes.ts';
 import { getNodeSpaceConfigs } from './node-space-configs.ts';
 
 /** Nodes per page: their names make an event of less than 1 KB. */
-const PAGE = 40;
+const PAGE_NODES = 40;
 
 /**
  * Returns one page of the nodes that a wave serves, by name, each with its configuration of the space.
@@ -22,7 +22,7 @@ export async function planWave(
   // Sorted here, because PostgreSQL may order names differently than `>` below.
   const all = [...(only ?? (await listLiveNodes(db, input)))].sort();
   const rest = all.filter((node) => node > after);
-  const nodes = rest.slice(0, PAGE);
+  const nodes = rest.slice(0, PAGE_NODES);
   const configs = await getNodeSpaceConfigs(db, { cid, nodes });
   const groups = new Map<string, { space: SpaceConfig; nodes: string[] }>();
   for (const [node, space] of configs) {
@@ -34,7 +34,7 @@ export async function planWave(
   return {
     groups: [...groups.values()],
     members: all.length,
-    next: rest.length > PAGE ? (nodes.at(-1) ?? null) : null,
+    next: rest.length > PAGE_NODES ? (nodes.at(-1) ?? null) : null,
     // If no node takes part, the space may not exist.
     isGone: configs.size === 0 && (await getSpace(db, { cid })) === null,
   };

@@ -4,7 +4,7 @@ import type { Database } from '../connect.ts';
 import { spaceNodeSettings, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
-import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
+import { recordAudit, spaceAuditEntry, type AuditBy } from './record-audit.ts';
 
 /**
  * Replaces the settings of one node in one space.
@@ -34,7 +34,7 @@ export async function putNodeSettings(
     const renamed = Object.entries(names).map(([own, shared]) => `calls ${shared} ${own}`);
     const detail = `${node_id}: ${[...trusted, ...renamed].join(', ') || 'nothing of its own'}`;
     await recordAudit(tx, [
-      spaceEntry('space_node_settings_changed', input.cid, { ...input.by, detail }, input.now),
+      spaceAuditEntry('space_node_settings_changed', input.cid, { ...input.by, detail }, input.now),
     ]);
     await lockEvents(tx);
     const [space] = await findSpaces(tx, eq(spaces.cid, input.cid));

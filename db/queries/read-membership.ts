@@ -3,7 +3,7 @@ import type { Membership } from '../../contract/memory/membership.ts';
 import type { Database } from '../connect.ts';
 import { allowedDeletions, nodes, retiredKeys, settings, spaces } from '../schema.ts';
 
-const SINCE = 'membership_since';
+const MEMBERSHIP_SINCE_SETTING = 'membership_since';
 
 /**
  * Reads the membership of all spaces. Rows are sorted, so that equal data gives equal bytes and an equal
@@ -16,12 +16,12 @@ export async function readMembership(
 ): Promise<Omit<Membership, 'signature'>> {
   return await db.run(async (sql) => {
     const readSince = async (): Promise<string | undefined> =>
-      (await sql.select().from(settings).where(eq(settings.key, SINCE)))[0]?.value;
+      (await sql.select().from(settings).where(eq(settings.key, MEMBERSHIP_SINCE_SETTING)))[0]?.value;
     let since = await readSince();
     if (since === undefined) {
       await sql
         .insert(settings)
-        .values({ key: SINCE, value: String(input.now) })
+        .values({ key: MEMBERSHIP_SINCE_SETTING, value: String(input.now) })
         .onConflictDoNothing();
       // Another process may have been first.
       since = await readSince();

@@ -5,7 +5,7 @@ import { singleLine } from '../single-line.ts';
 import { auditLogs } from '../schema.ts';
 
 /** Maximum number of characters stored of a detail or a cause. */
-const LONGEST = 500;
+const MAX_DETAIL_CHARS = 500;
 
 /** A new entry, and its event's key: an entry with an existing key is left out. */
 export interface NewAudit extends AuditEntry {
@@ -22,7 +22,7 @@ export const byEngine = (cause: string): AuditBy => ({ actor: 'engine', cause })
 export const newEventKey = (action: string): string => `${action}:${randomUUID()}`;
 
 /** Returns the entry for a change of settings. */
-export function configEntry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
+export function configAuditEntry(action: string, detail: string, by: AuditBy, timestamp: number): NewAudit {
   return {
     eventKey: newEventKey(action),
     action,
@@ -37,7 +37,7 @@ export function configEntry(action: string, detail: string, by: AuditBy, timesta
 }
 
 /** Returns the entry for a single event about one thing, independent of a larger request. */
-export function entryAbout(
+export function auditEntry(
   entity: { readonly type: NewAudit['entity_type']; readonly id: string },
   action: string,
   told: AuditBy & { readonly detail: string },
@@ -55,12 +55,12 @@ export function entryAbout(
 }
 
 /** Returns the entry for an action on a space. */
-export const spaceEntry = (
+export const spaceAuditEntry = (
   action: string,
   cid: string,
   told: AuditBy & { readonly detail: string },
   timestamp: number,
-): NewAudit => entryAbout({ type: 'membridge_project', id: cid }, action, told, timestamp);
+): NewAudit => auditEntry({ type: 'membridge_project', id: cid }, action, told, timestamp);
 
 /**
  * Adds entries to the audit log in the transaction of the change that they describe: both exist or neither.
@@ -74,8 +74,8 @@ export async function recordAudit(tx: Executor, entries: readonly NewAudit[]): P
       entries.map(({ eventKey, detail, cause, ...entry }) => ({
         ...entry,
         event_key: eventKey,
-        detail: singleLine(detail, LONGEST),
-        cause: singleLine(cause, LONGEST),
+        detail: singleLine(detail, MAX_DETAIL_CHARS),
+        cause: singleLine(cause, MAX_DETAIL_CHARS),
       })),
     )
     .onConflictDoNothing({ target: auditLogs.event_key });

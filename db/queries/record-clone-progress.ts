@@ -5,7 +5,7 @@ import { toProjectNode } from '../project-rows.ts';
 import { singleLine } from '../single-line.ts';
 import { projectNodeStatus } from '../schema.ts';
 import { emitClone } from './emit-project.ts';
-import { LONGEST, isOpen } from './record-clone.ts';
+import { MAX_MESSAGE_CHARS, isOpen } from './record-clone.ts';
 
 /** Returns clones whose work has not ended, as far as PostgreSQL knows. */
 export async function listOpenClones(db: Database): Promise<ProjectNodeStatus[]> {
@@ -34,7 +34,7 @@ export async function recordCloneMoment(
       .update(projectNodeStatus)
       .set({
         clone_status: moment.status,
-        detail: singleLine(moment.detail, LONGEST),
+        detail: singleLine(moment.detail, MAX_MESSAGE_CHARS),
         progress: moment.progress,
         updated_at: now,
       })

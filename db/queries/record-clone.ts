@@ -9,7 +9,7 @@ import { emitClone } from './emit-project.ts';
 import { byEngine, newEventKey, recordAudit } from './record-audit.ts';
 
 /** Maximum number of characters stored of a message from git or an agent. */
-export const LONGEST = 2_000;
+export const MAX_MESSAGE_CHARS = 2_000;
 
 /** A clone, and the workflow that works on it. */
 export interface CloneRef {
@@ -19,14 +19,14 @@ export interface CloneRef {
   readonly runId: string;
 }
 
-const where = ({ projectId, node }: CloneRef) =>
+const cloneCondition = ({ projectId, node }: CloneRef) =>
   and(eq(projectNodeStatus.project_id, projectId), eq(projectNodeStatus.node_id, node));
 
 /** SQL for a clone whose work has not ended. */
 export const isOpen = inArray(projectNodeStatus.clone_status, ['pending', 'cloning']);
 
 /** Returns whether a project and a node both still exist, so that a deleted one is not recreated. */
-async function arePresent(
+async function hasProjectAndNode(
   tx: Executor,
   { projectId, node }: Pick<CloneRef, 'projectId' | 'node'>,
 ): Promise<boolean> {
@@ -51,13 +51,13 @@ export async function recordCloneWaiting(
 ): Promise<boolean> {
   const { projectId, node, workflowId, runId, detail, now } = input;
   return await db.transaction(async (tx) => {
-    if (!(await arePresent(tx, input))) return false;
+    if (!(await hasProjectAndNode(tx, input))) return false;
     // An update requested by a schedule or a push is shown only if it did something.
     if (input.action === 'fetch' || input.action === 'update') {
       await tx
         .update(projectNodeStatus)
         .set({ workflow_id: workflowId, run_id: runId, updated_at: now })
-        .where(where(input));
+        .where(cloneCondition(input));
       return true;
     }
     const waiting = {
@@ -93,7 +93,7 @@ export async function recordCloneAsked(
 ): Promise<boolean> {
   const { projectId, node, workflowId, now } = input;
   return await db.transaction(async (tx) => {
-    if (!(await arePresent(tx, input))) return false;
+    if (!(await hasProjectAndNode(tx, input))) return false;
     const [row] = await tx
       .insert(projectNodeStatus)
       .values({
@@ -143,9 +143,9 @@ export async function recordCloneFinished(
           ...(action === 'clone' ? { clone_status: 'failed' as const } : {}),
           // A clone that could not be reset to its remote still exists.
           ...(action === 'reset' ? { clone_status: presentOr('failed') } : {}),
-          detail: singleLine(outcome.message, LONGEST),
+          detail: singleLine(outcome.message, MAX_MESSAGE_CHARS),
           error_code: outcome.code,
-          error_message: singleLine(outcome.message, LONGEST),
+          error_message: singleLine(outcome.message, MAX_MESSAGE_CHARS),
         };
       case 'cancelled':
         if (action === 'fetch' || action === 'update') return {};
@@ -160,15 +160,15 @@ export async function recordCloneFinished(
     const [before] = await tx
       .select({ status: projectNodeStatus.clone_status })
       .from(projectNodeStatus)
-      .where(where(input))
+      .where(cloneCondition(input))
       .for('update');
     const rows = await tx
       .update(projectNodeStatus)
       .set({ ...ref, ...changed })
       .where(
         input.onlyIfOpen === true
-          ? and(where(input), isOpen, eq(projectNodeStatus.run_id, input.runId))
-          : where(input),
+          ? and(cloneCondition(input), isOpen, eq(projectNodeStatus.run_id, input.runId))
+          : cloneCondition(input),
       )
       .returning();
     if (rows[0] === undefined) return;
@@ -179,7 +179,7 @@ export async function recordCloneFinished(
   });
 }
 
-const ENDS = {
+const ACTION_BY_END = {
   done: 'project_cloned',
   failed: 'project_clone_failed',
   cancelled: 'project_clone_cancelled',
@@ -190,7 +190,7 @@ async function auditEnd(
   input: CloneRef & { outcome: CloneOutcome; now: number },
 ): Promise<void> {
   const { projectId, node, workflowId, runId, outcome, now } = input;
-  const action = ENDS[outcome.kind];
+  const action = ACTION_BY_END[outcome.kind];
   const said =
     outcome.kind === 'done'
       ? outcome.result.detail
@@ -214,7 +214,7 @@ async function auditEnd(
 function doneColumns(result: CloneResult, now: number): Partial<typeof projectNodeStatus.$inferInsert> {
   return {
     clone_status: 'cloned',
-    detail: singleLine(result.detail, LONGEST),
+    detail: singleLine(result.detail, MAX_MESSAGE_CHARS),
     error_code: null,
     error_message: null,
     repo_path: result.path,

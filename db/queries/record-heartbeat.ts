@@ -54,7 +54,7 @@ export async function recordHeartbeat(
  * Every report has a new time of the last database check. Browsers receive that time this often, in
  * milliseconds.
  */
-const LOOK_TOLD_MS = 300_000;
+const CHECK_TIME_NEWS_MS = 300_000;
 
 /** Returns whether a report differs from the last one. */
 function isNews(
@@ -62,7 +62,7 @@ function isNews(
   { facts, memory }: AgentHeartbeat,
 ): boolean {
   const told = (state: typeof before.memory): unknown =>
-    state === null ? null : { ...state, checkedAt: Math.floor(state.checkedAt / LOOK_TOLD_MS) };
+    state === null ? null : { ...state, checkedAt: Math.floor(state.checkedAt / CHECK_TIME_NEWS_MS) };
   // PostgreSQL stores no undefined values.
   const kept = JSON.parse(JSON.stringify([facts, told(memory)])) as unknown;
   return !isDeepStrictEqual([before.facts, told(before.memory)], kept);

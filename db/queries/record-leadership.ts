@@ -9,10 +9,10 @@ import { emitProjects } from './emit-project.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Maximum number of characters stored of an error. */
-const LONGEST = 1_000;
+const MAX_ERROR_CHARS = 1_000;
 
 /** Number of events shown per leadership. */
-const SHOWN = 50;
+const SHOWN_EVENTS = 50;
 
 /**
  * Records who is primary. A leadership epoch never goes back and has one primary: another primary for the
@@ -68,7 +68,7 @@ export async function recordLeadership(
           .where(eq(managedProjects.canonical_id, cid))
           .returning({ id: managedProjects.id })
       : [];
-    await tell(tx, cid, now);
+    await emitLeadership(tx, cid, now);
     await emitProjects(
       tx,
       projects.map(({ id }) => id),
@@ -92,19 +92,27 @@ async function auditLeadership(
   const [action, detail, cause] = ((): [string, string, string] => {
     switch (event) {
       case 'selected':
-        return ['leadership_promote', `${primary ?? ''} is primary in epoch ${epoch}`, `${by} selected it`];
+        return [
+          'leadership_promote',
+          `${primary ?? ''} is primary in leadership epoch ${epoch}`,
+          `${by} selected it`,
+        ];
       case 'released':
-        return ['leadership_released', `nobody is primary in epoch ${epoch}`, `${by} released it`];
+        return [
+          'leadership_released',
+          `no node is primary in leadership epoch ${epoch}`,
+          `${by} released it`,
+        ];
       case 'expired':
         return [
           'leadership_expired',
-          `nobody is primary after epoch ${epoch}`,
-          'the lease ran out, and its node was not heard of',
+          `no node is primary after leadership epoch ${epoch}`,
+          'the lease expired, and its node sent no heartbeat',
         ];
       case null:
         return [
           'leadership_promote',
-          `${primary ?? ''} stays primary in epoch ${epoch}; its lease was renewed`,
+          `${primary ?? ''} stays primary in leadership epoch ${epoch}; its lease was renewed`,
           `${by} selected it`,
         ];
     }
@@ -145,13 +153,15 @@ export async function recordPrimaryAction(
     const done = what === 'snapshot' ? { last_snapshot_at: now } : { last_mirror_at: now };
     const recorded = await tx
       .update(leaderships)
-      .set(error === null ? { ...done, last_error: null } : { last_error: singleLine(error, LONGEST) })
+      .set(
+        error === null ? { ...done, last_error: null } : { last_error: singleLine(error, MAX_ERROR_CHARS) },
+      )
       .where(
         and(eq(leaderships.cid, cid), eq(leaderships.epoch, epoch), eq(leaderships.primary_node_id, node)),
       )
       .returning({ cid: leaderships.cid });
     if (recorded.length === 0) return false;
-    await tell(tx, cid, now);
+    await emitLeadership(tx, cid, now);
     return true;
   });
 }
@@ -179,21 +189,23 @@ export async function getLeadership(
   db: Database,
   input: { cid: string; now: number },
 ): Promise<Leadership | null> {
-  const [found] = await db.run((executor) => find(executor, input.now, eq(leaderships.cid, input.cid)));
+  const [found] = await db.run((executor) =>
+    findLeadership(executor, input.now, eq(leaderships.cid, input.cid)),
+  );
   return found ?? null;
 }
 
 /** Returns every leadership. */
 export async function listLeaderships(db: Database, input: { now: number }): Promise<Leadership[]> {
-  return await db.run((executor) => find(executor, input.now));
+  return await db.run((executor) => findLeadership(executor, input.now));
 }
 
-async function tell(tx: Executor, cid: string, now: number): Promise<void> {
-  const [leadership] = await find(tx, now, eq(leaderships.cid, cid));
+async function emitLeadership(tx: Executor, cid: string, now: number): Promise<void> {
+  const [leadership] = await findLeadership(tx, now, eq(leaderships.cid, cid));
   if (leadership !== undefined) await emitEvents(tx, [{ type: 'leadership', leadership }], now);
 }
 
-async function find(executor: Executor, now: number, where?: SQL): Promise<Leadership[]> {
+async function findLeadership(executor: Executor, now: number, where?: SQL): Promise<Leadership[]> {
   const rows = await executor.select().from(leaderships).where(where);
   return await Promise.all(
     rows.map(async ({ cid, ...row }) => {
@@ -202,7 +214,7 @@ async function find(executor: Executor, now: number, where?: SQL): Promise<Leade
         .from(leadershipEvents)
         .where(eq(leadershipEvents.cid, cid))
         .orderBy(desc(leadershipEvents.at))
-        .limit(SHOWN);
+        .limit(SHOWN_EVENTS);
       return {
         canonical_id: cid,
         ...row,

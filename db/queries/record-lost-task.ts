@@ -7,7 +7,7 @@ import { recordAudit } from './record-audit.ts';
 import { findDependents } from './record-task.ts';
 
 /** Statuses in which a task's workflow runs. */
-const OPEN = ['queued', 'leased', 'running'] as const;
+const OPEN_STATUSES = ['queued', 'leased', 'running'] as const;
 
 /** Identifies one state of an open task, and its workflow. */
 export type OpenTask = Pick<TaskRow, 'id' | 'seq' | 'created_at' | 'updated_at' | 'workflow_id'>;
@@ -30,7 +30,7 @@ export async function listOpenTasks(
     executor
       .select({ id, seq, created_at, updated_at, workflow_id })
       .from(llmTasks)
-      .where(and(inArray(llmTasks.status, [...OPEN]), further))
+      .where(and(inArray(llmTasks.status, [...OPEN_STATUSES]), further))
       .orderBy(desc(created_at), desc(id))
       .limit(limit),
   );
@@ -63,7 +63,7 @@ export async function recordLostTask(
         error_message: message,
         cancel_requested_at: null,
       })
-      .where(and(eq(llmTasks.id, id), eq(llmTasks.seq, seq), inArray(llmTasks.status, [...OPEN])))
+      .where(and(eq(llmTasks.id, id), eq(llmTasks.seq, seq), inArray(llmTasks.status, [...OPEN_STATUSES])))
       .returning();
     if (row === undefined) return null;
     const [lease] = await tx

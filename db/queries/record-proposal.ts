@@ -11,7 +11,7 @@ import { findApprovedTree } from './find-approved-tree.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Maximum number of characters stored of a failure. */
-const LONGEST = 2_000;
+const MAX_FAILURE_CHARS = 2_000;
 
 /** A step of a proposal, with its data. */
 export type ProposalChange =
@@ -74,11 +74,11 @@ async function changeProposal(
     .set({ ...columnsOf(change, now), ...seen, status, updated_at: now })
     .where(eq(proposals.id, id))
     .returning();
-  if (changed === undefined) throw new Error(`proposal ${id} went away while it was locked`);
+  if (changed === undefined) throw new Error(`proposal ${id} was deleted while it was locked`);
   await recordAudit(tx, [
     {
       eventKey,
-      action: ACTIONS[change.step],
+      action: ACTION_BY_STEP[change.step],
       entity_type: 'proposal',
       entity_id: id,
       actor: 'by' in change ? change.by : change.step === 'succeed' ? (row.node_id ?? 'engine') : 'engine',
@@ -93,7 +93,7 @@ async function changeProposal(
   return { outcome: 'recorded', proposal };
 }
 
-const ACTIONS: Readonly<Record<ProposalChange['step'], string>> = {
+const ACTION_BY_STEP: Readonly<Record<ProposalChange['step'], string>> = {
   approve: 'proposal_approved',
   apply: 'proposal_applying',
   succeed: 'proposal_applied',
@@ -132,18 +132,18 @@ function columnsOf(change: ProposalChange, now: number): Partial<typeof proposal
     case 'succeed':
       return { commit: change.commit, detail: `${change.commit.slice(0, 12)} on ${change.branch}` };
     case 'fail':
-      return { error_code: change.code, detail: singleLine(change.message, LONGEST) };
+      return { error_code: change.code, detail: singleLine(change.message, MAX_FAILURE_CHARS) };
     case 'reject':
       return {
         decided_by: change.by,
         decided_at: now,
         detail: singleLine(
           change.reason === '' ? `rejected by ${change.by}` : `rejected by ${change.by}: ${change.reason}`,
-          LONGEST,
+          MAX_FAILURE_CHARS,
         ),
       };
     case 'expire':
-      return { detail: 'nobody decided in time' };
+      return { detail: 'no decision was made in time' };
     default:
       return assertNever(change);
   }

@@ -10,15 +10,15 @@ import { leases, llmResults, llmTasks, runtimeArtifacts } from '../schema.ts';
 import { toLease, toTask, type LeaseRow } from '../task-rows.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findExpiredBlobs } from './expire-artifacts.ts';
-import { findRoute, overBudget } from './find-route.ts';
+import { findRoute, checkBudget } from './find-route.ts';
 import { insertProposal } from './insert-proposal.ts';
 import { lockBlobs } from './lock-blobs.ts';
 import { recordAudit } from './record-audit.ts';
 
 /** Maximum number of characters stored of an error. */
-const LONGEST = 2_000;
+const MAX_ERROR_CHARS = 2_000;
 /** The largest integer in PostgreSQL. */
-const MOST_TOKENS = 2_147_483_647;
+const MAX_INT4 = 2_147_483_647;
 
 export interface TaskRecordInput {
   readonly spec: TaskSpec;
@@ -84,14 +84,14 @@ export async function recordTask(db: Database, input: TaskRecordInput): Promise<
         status === 'queued' && dispatched
           ? await findRoute(tx, { spec, worker, now: last.at })
           : claimed
-            ? await overBudget(tx, { spec, now: last.at })
+            ? await checkBudget(tx, { spec, now: last.at })
             : null,
       dependents: isTerminal(status) ? await findDependents(tx, spec.id) : [],
     };
     if (row !== null) {
       const task = toTask(row, 'short');
       await emitEvents(tx, [{ type: 'task', task, lease: lease === null ? null : toLease(lease) }], last.at);
-      if (input.proposal !== undefined) await propose(tx, spec, last, input.proposal);
+      if (input.proposal !== undefined) await recordTaskProposal(tx, spec, last, input.proposal);
     }
     return recorded;
   });
@@ -131,9 +131,9 @@ async function writeRow(tx: Executor, input: TaskRecordInput, last: TaskChange) 
     requested_worker_id: state.worker,
     not_before: state.notBefore,
     lease_ttl_seconds: Math.round(state.ttlMs / 1_000),
-    detail: singleLine(state.detail, LONGEST),
+    detail: singleLine(state.detail, MAX_ERROR_CHARS),
     error_code: state.error?.code ?? null,
-    error_message: state.error === null ? null : singleLine(state.error.message, LONGEST),
+    error_message: state.error === null ? null : singleLine(state.error.message, MAX_ERROR_CHARS),
     cancel_requested_at: state.cancel?.at ?? null,
     workflow_id: input.workflowId,
     run_id: input.runId,
@@ -185,7 +185,7 @@ async function writeChange(tx: Executor, spec: TaskSpec, change: TaskChange): Pr
   if (ended !== null) {
     const [row] = await tx
       .update(leases)
-      .set({ status: ended.status, ended_at: at, end_reason: singleLine(ended.reason, LONGEST) })
+      .set({ status: ended.status, ended_at: at, end_reason: singleLine(ended.reason, MAX_ERROR_CHARS) })
       .where(eq(leases.id, ended.lease.id))
       .returning();
     changed = row ?? null;
@@ -263,16 +263,16 @@ async function writeResult(tx: Executor, spec: TaskSpec, change: TaskChange, lea
       artifact_id: main?.id ?? null,
       status: error === null ? 'success' : 'error',
       error_code: error?.code ?? null,
-      error_message: error === null ? null : singleLine(error.message, LONGEST),
+      error_message: error === null ? null : singleLine(error.message, MAX_ERROR_CHARS),
       exit_code: report.exitCode,
       duration_ms: report.durationMs,
-      usage: { ...usage, model: usage.model === null ? null : singleLine(usage.model, LONGEST) },
+      usage: { ...usage, model: usage.model === null ? null : singleLine(usage.model, MAX_ERROR_CHARS) },
       cost_usd: usage.costUsd ?? 0,
-      tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MOST_TOKENS),
+      tokens: Math.min((usage.inputTokens ?? 0) + (usage.outputTokens ?? 0), MAX_INT4),
       context_id: spec.contextId,
       project_id: spec.projectId,
       // A program's output must never prevent the record.
-      notes: report.notes.map((note) => singleLine(note, LONGEST)),
+      notes: report.notes.map((note) => singleLine(note, MAX_ERROR_CHARS)),
       completed_at: at,
     })
     .onConflictDoNothing();
@@ -283,7 +283,7 @@ function idFrom(kind: string, ...parts: readonly string[]): string {
 }
 
 /** Records the proposal of a completed task as waiting for a person. */
-async function propose(
+async function recordTaskProposal(
   tx: Executor,
   spec: TaskSpec,
   last: TaskChange,

@@ -5,7 +5,7 @@ import { retiredKeys } from '../schema.ts';
 import { newEventKey, recordAudit, type AuditBy } from './record-audit.ts';
 
 /** SQL for the id of a public key (SPKI DER in base64): the first 16 hex digits of SHA-256 over its DER. */
-const keyIdOf = (publicKey: string): SQL<string> =>
+const keyIdSql = (publicKey: string): SQL<string> =>
   sql`left(encode(sha256(decode(${publicKey}, 'base64')), 'hex'), 16)`;
 
 /**
@@ -19,13 +19,13 @@ export async function retireKey(
 ): Promise<void> {
   await tx
     .insert(retiredKeys)
-    .values({ key_id: keyIdOf(key.publicKey), node_id: key.node, until: now })
+    .values({ key_id: keyIdSql(key.publicKey), node_id: key.node, until: now })
     .onConflictDoUpdate({ target: retiredKeys.key_id, set: { until: sql`excluded.until` } });
 }
 
 /** Records that a key signs again, because its machine enrolled again with it. */
 export async function reviveKey(tx: Executor, publicKey: string): Promise<void> {
-  await tx.delete(retiredKeys).where(eq(retiredKeys.key_id, keyIdOf(publicKey)));
+  await tx.delete(retiredKeys).where(eq(retiredKeys.key_id, keyIdSql(publicKey)));
 }
 
 /** Returns the retired keys, the latest first. */

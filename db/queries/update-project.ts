@@ -35,7 +35,7 @@ export async function updateProject(
     if (input.ifAt !== undefined && input.ifAt !== row.repo_url) {
       throw new MembridgeError(
         'conflict',
-        `The address of ${row.name} was changed meanwhile. Look, and try again.`,
+        `Another request changed the address of ${row.name}. Reload the project, and try again.`,
       );
     }
     const cid = change.canonical_id ?? row.canonical_id;
@@ -58,7 +58,7 @@ export async function updateProject(
         entity_type: 'managed_project',
         entity_id: id,
         ...input.by,
-        detail: whatChanged(row.name, change),
+        detail: describeChange(row.name, change),
         correlation_id: id,
         timestamp: now,
       },
@@ -70,7 +70,7 @@ export async function updateProject(
 }
 
 /** Describes a change: the names of changed columns, and values only if they are short and not secret. */
-function whatChanged(name: string, change: ProjectChange): string {
+function describeChange(name: string, change: ProjectChange): string {
   const said = Object.keys(change)
     .filter((key) => !['credential_info', 'canonical_id', 'aliases'].includes(key))
     .map((key) => {

@@ -6,7 +6,7 @@ import type { Database, Executor } from '../connect.ts';
 import { jobs, managedProjects, originalNodes, spaceNodeSettings, spaceNodes, spaces } from '../schema.ts';
 import { emitEvents, lockEvents } from './emit-events.ts';
 import { findSpaces } from './find-spaces.ts';
-import { recordAudit, spaceEntry, type AuditBy } from './record-audit.ts';
+import { recordAudit, spaceAuditEntry, type AuditBy } from './record-audit.ts';
 import { moveLeadership } from './record-leadership.ts';
 
 /** The new values of a space. */
@@ -39,14 +39,14 @@ export async function updateSpace(
     const before = all.find((row) => row.cid === cid);
     if (before === undefined) return null;
     for (const other of all.filter((row) => row.cid !== cid)) refuseClash(change, other);
-    if (change.cid !== cid) await moveTo(tx, cid, change);
+    if (change.cid !== cid) await moveSpace(tx, cid, change);
     const since = before.encrypted ? before.encrypted_since : input.now;
     await tx
       .update(spaces)
       .set({ ...change, encrypted_since: change.encrypted ? since : null })
       .where(eq(spaces.cid, cid));
     const detail = describeChange(before, change);
-    await recordAudit(tx, [spaceEntry('space_updated', change.cid, { ...input.by, detail }, input.now)]);
+    await recordAudit(tx, [spaceAuditEntry('space_updated', change.cid, { ...input.by, detail }, input.now)]);
     await lockEvents(tx);
     const [space] = await findSpaces(tx, eq(spaces.cid, change.cid));
     if (space === undefined) return null;
@@ -87,7 +87,7 @@ function refuseClash(change: SpaceChange, other: { cid: string; name: string; al
 }
 
 /** Moves the records of a space to its new canonical id. */
-async function moveTo(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
+async function moveSpace(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
   // Records under the new id belong to no space: reports of agents about a project without a space (they
   // report again), or a round that was still running when a space left that id.
   await tx.delete(originalNodes).where(eq(originalNodes.cid, cid));

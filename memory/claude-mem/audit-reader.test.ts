@@ -33,25 +33,25 @@ describe('AuditReader', () => {
   });
 
   it.each(KINDS)('computes the same digest as SQLite for rows of the kind %s', (kind) => {
-    const { rows, digest } = audit.range(kind, -1, 60);
+    const { rows, digest } = audit.readRange(kind, -1, 60);
     expect(rows.length).toBeGreaterThan(0);
-    expect(digest).toEqual(audit.digest(kind, -1, 60).digest);
+    expect(digest).toEqual(audit.digestRange(kind, -1, 60).digest);
   });
 
   it('leaves the digest of undecodable bytes and of large numbers to SQLite', () => {
-    const [id] = audit.range('observation', -1, 60).rows.map((row) => row.id);
-    const before = audit.digest('observation', -1, 60).digest;
+    const [id] = audit.readRange('observation', -1, 60).rows.map((row) => row.id);
+    const before = audit.digestRange('observation', -1, 60).digest;
     db.prepare(
       `UPDATE observations SET narrative = CAST(x'80' AS TEXT), discovery_tokens = ? WHERE id = ?`,
     ).run(2n ** 60n, id);
-    const after = audit.range('observation', -1, 60).digest;
+    const after = audit.readRange('observation', -1, 60).digest;
     expect(after).not.toEqual(before);
-    expect(after).toEqual(audit.digest('observation', -1, 60).digest);
+    expect(after).toEqual(audit.digestRange('observation', -1, 60).digest);
   });
 
   it.each(KINDS)('computes the same marks as for a whole row, for the kind %s', (kind) => {
     const columns = detectSchema(db, folder).columns[kind];
-    for (const { id, mark } of audit.after(kind, 0, 60)) {
+    for (const { id, mark } of audit.readAfter(kind, 0, 60)) {
       const row = reader.byId(kind, id);
       expect(row).not.toBeNull();
       if (row !== null) expect(mark).toEqual(markOf(row, (column) => columns.has(column)));
@@ -59,7 +59,7 @@ describe('AuditReader', () => {
   });
 
   it('hashes the key again when the row changed since it was written', () => {
-    const [row] = reader.after('observation', 1, 1);
+    const [row] = reader.readAfter('observation', 1, 1);
     if (row === undefined) throw new Error('there is no observation');
     const madeOf = {
       type: 'full',
@@ -75,11 +75,11 @@ describe('AuditReader', () => {
     } as const;
     const marks = (set: typeof row.set): (Buffer | undefined)[] =>
       audit
-        .after('observation', row.id - 1, 1, new Map([[row.id, { ...madeOf, set }]]))
+        .readAfter('observation', row.id - 1, 1, new Map([[row.id, { ...madeOf, set }]]))
         .map(({ mark }) => mark.subarray(0, 8));
     expect(marks(row.set)).toEqual([Buffer.alloc(8, 1)]);
     expect(marks({ ...row.set, title: 'another' })).toEqual([
-      audit.after('observation', row.id - 1, 1)[0]?.mark.subarray(0, 8),
+      audit.readAfter('observation', row.id - 1, 1)[0]?.mark.subarray(0, 8),
     ]);
   });
 });

@@ -67,7 +67,7 @@ export class AuditReader {
    * @param madeOf the memories that rows were just written from, by local id: rows that still match need no
    * new hash
    */
-  after(kind: Kind, id: number, limit: number, madeOf?: ReadonlyMap<number, FullOperation>): MarkedRow[] {
+  readAfter(kind: Kind, id: number, limit: number, madeOf?: ReadonlyMap<number, FullOperation>): MarkedRow[] {
     return this.#plans[kind].statement
       .all(id, limit)
       .map((row) => this.#toMark(kind, row, madeOf?.get(Number(row[0]))));
@@ -77,13 +77,13 @@ export class AuditReader {
    * Returns the marks of all rows with a local id above `after` and up to `to`, in order. Also returns the
    * digest that `digest` gives for them.
    */
-  range(kind: Kind, after: number, to: number): { rows: MarkedRow[]; digest: Buffer | null } {
+  readRange(kind: Kind, after: number, to: number): { rows: MarkedRow[]; digest: Buffer | null } {
     const { statement } = this.#plans[kind];
     const rows = statement.all(after, Math.max(0, to - after)).filter((row) => Number(row[0]) <= to);
-    const content = contentOf(rows);
+    const content = concatenateContent(rows);
     return {
       rows: rows.map((row) => this.#toMark(kind, row)),
-      digest: content === null ? this.digest(kind, after, to).digest : digestOf(rows.length, content),
+      digest: content === null ? this.digestRange(kind, after, to).digest : digestOf(rows.length, content),
     };
   }
 
@@ -93,7 +93,7 @@ export class AuditReader {
    * @param after local id before the first;
    * @param to local id of the last
    */
-  digest(kind: Kind, after: number, to: number): RowsDigest {
+  digestRange(kind: Kind, after: number, to: number): RowsDigest {
     const { bytes, content } = this.#plans[kind];
     if ((bytes.get(after, to) ?? 0) > MAX_CONTENT_BYTES) return { rows: 0, digest: null };
     const [rows, text] = content.get(after, to) ?? [0, null];
@@ -105,7 +105,7 @@ export class AuditReader {
   #toMark(kind: Kind, row: SqliteValue[], madeOf?: FullOperation): MarkedRow {
     const { keys, units, details, keyed } = this.#plans[kind];
     const id = Number(row[0]);
-    if (row.some(needsCare)) {
+    if (row.some(needsSlowReader)) {
       const whole = this.#reader.byId(kind, id);
       const columns = this.#schema.columns[kind];
       if (whole !== null) return { id, mark: markOf(whole, (column) => columns.has(column)) };
@@ -129,7 +129,7 @@ export class AuditReader {
       mark: writeMark(
         isMadeOf(madeOf, row, { platform, session })
           ? madeOf.key
-          : identityOf(kind, row.slice(4, 4 + keys), platform, session),
+          : rowKeyHex(kind, row.slice(4, 4 + keys), platform, session),
         marks,
         details.size === 0 ? null : hashDetails(kind, (column) => valueAt(details.get(column))),
         kind === 'session' ? null : likenessFrom(kind, (column) => valueAt(keyed.get(column))),
@@ -151,8 +151,8 @@ function digestOf(rows: number, content: string | Buffer): Buffer {
  * formatted differently here would change the digest, and the rows would be compared once more.
  * @returns null when only SQLite can format it, or when it is too long
  */
-function contentOf(rows: readonly SqliteValue[][]): string | null {
-  if (rows.some((row) => row.some(needsCare))) return null;
+function concatenateContent(rows: readonly SqliteValue[][]): string | null {
+  if (rows.some((row) => row.some(needsSlowReader))) return null;
   const content = rows.map((row) => row.map((value) => value ?? NULL).join(VALUE_END)).join(ROW_END);
   return content.length > MAX_CONTENT_BYTES ? null : content;
 }
@@ -160,7 +160,7 @@ function contentOf(rows: readonly SqliteValue[][]): string | null {
 /**
  * Returns the key of a row with ordinal 0, in hexadecimal: the binding takes twice as long to make a buffer.
  */
-function identityOf(kind: Kind, named: SqliteValue[], platform: string, session: string | null): string {
+function rowKeyHex(kind: Kind, named: SqliteValue[], platform: string, session: string | null): string {
   if (kind === 'session' || kind === 'prompt') named.unshift(kind, platform, session);
   else named.unshift(kind);
   return hash('sha256', JSON.stringify(named), 'hex');
@@ -185,7 +185,7 @@ function isMadeOf(
  * Returns whether a value may be undecodable bytes, a blob, a rounded number or infinity. These are rare and
  * left to the slower reader.
  */
-function needsCare(value: SqliteValue): boolean {
+function needsSlowReader(value: SqliteValue): boolean {
   if (typeof value === 'string') return value.includes('\uFFFD');
   if (typeof value === 'number') return !isExact(value);
   return typeof value === 'bigint' || (typeof value === 'object' && value !== null);

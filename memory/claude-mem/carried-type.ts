@@ -6,22 +6,22 @@ import { textOf, type Row, type Value } from '../format/values.ts';
  * the true type survives a lost ledger, a copied file and claude-mem's own upgrade of the table. It must
  * survive, because the type is part of the key: with another type the row would be sent as another memory.
  */
-const PREFIX = '["membridge-type=';
+const CARRIED_PREFIX = '["membridge-type=';
 
 /**
  * SQL for whether a row of observations carries its type; ">" is the character after "=". A comparison is
  * cheaper than a substring.
  */
-export const IS_CARRIED = `(concepts >= '${PREFIX}' AND concepts < '${PREFIX.slice(0, -1)}>')`;
-const REST = `substr(concepts, ${PREFIX.length + 1})`;
-const AFTER = `substr(${REST}, instr(${REST}, '"') + 1)`;
+export const IS_CARRIED = `(concepts >= '${CARRIED_PREFIX}' AND concepts < '${CARRIED_PREFIX.slice(0, -1)}>')`;
+const AFTER_PREFIX = `substr(concepts, ${CARRIED_PREFIX.length + 1})`;
+const AFTER_TYPE = `substr(${AFTER_PREFIX}, instr(${AFTER_PREFIX}, '"') + 1)`;
 
 /** SQL for the true type of an observation row. */
-export const CARRIED_TYPE = `CASE WHEN ${IS_CARRIED} THEN substr(${REST}, 1, instr(${REST}, '"') - 1) ELSE type END`;
+export const CARRIED_TYPE = `CASE WHEN ${IS_CARRIED} THEN substr(${AFTER_PREFIX}, 1, instr(${AFTER_PREFIX}, '"') - 1) ELSE type END`;
 
 /** SQL for the original concepts of an observation row. */
 export const CARRIED_CONCEPTS = `CASE WHEN ${IS_CARRIED}
-  THEN CASE ${AFTER} WHEN ']' THEN NULL WHEN ' ]' THEN '[]' ELSE '[' || substr(${AFTER}, 2) END
+  THEN CASE ${AFTER_TYPE} WHEN ']' THEN NULL WHEN ' ]' THEN '[]' ELSE '[' || substr(${AFTER_TYPE}, 2) END
   ELSE concepts END`;
 
 /**
@@ -39,16 +39,16 @@ export function carryType(type: Value, concepts: Value, allowed: readonly string
   const plain = { type, concepts };
   const isAllowed = allowed === null || (named !== null && allowed.includes(named));
   // Concepts that look like ours would be parsed as ours, so they are carried too.
-  const looksCarried = typeof concepts === 'string' && concepts.startsWith(PREFIX);
+  const looksCarried = typeof concepts === 'string' && concepts.startsWith(CARRIED_PREFIX);
   if ((isAllowed && !looksCarried) || named === null || !CARRIABLE_TYPE.test(named)) return plain;
-  const tail = tailOf(concepts);
+  const tail = textAfterFirstConcept(concepts);
   if (tail === null) return plain;
   const written = isAllowed ? named : allowed.includes('discovery') ? 'discovery' : (allowed[0] ?? named);
-  return { type: written, concepts: `${PREFIX}${named}"${tail}` };
+  return { type: written, concepts: `${CARRIED_PREFIX}${named}"${tail}` };
 }
 
 /** Returns the text after the first concept if the original can be rebuilt from it, else null. */
-function tailOf(concepts: Value): string | null {
+function textAfterFirstConcept(concepts: Value): string | null {
   if (concepts === null) return ']';
   if (concepts === '[]') return ' ]';
   if (typeof concepts !== 'string' || !concepts.startsWith('[')) return null;

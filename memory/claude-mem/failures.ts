@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { MembridgeError, errorMessage, type ErrorCode } from '../../contract/errors.ts';
-import { damagedIndexError, indexDamageBehind } from './search-index.ts';
+import { damagedIndexError, explainByIndexDamage } from './search-index.ts';
 
 /** The worker itself waits this long for the lock (claude-mem's own busy_timeout, in milliseconds). */
 export const BUSY_TIMEOUT_MS = 5_000;
@@ -18,7 +18,7 @@ export interface OwnFiles {
 }
 
 /** The file that failed: its name in a sentence, its path, and the error code for damage. */
-interface Failed {
+interface FailedFile {
   readonly path: string;
   readonly isOurs: boolean;
 }
@@ -31,8 +31,8 @@ interface Failed {
  */
 export function toMembridgeError(path: string, error: unknown, own?: OwnFiles): unknown {
   if (error instanceof MembridgeError) return error;
-  if (error instanceof Database.SqliteError) return fromSqlite(fileOf(error, path, own), error);
-  if (isFileError(error)) return fromSystem(fileOf(error, path, own), error);
+  if (error instanceof Database.SqliteError) return fromSqliteError(failedFileOf(error, path, own), error);
+  if (isFileError(error)) return fromSystemError(failedFileOf(error, path, own), error);
   return error;
 }
 
@@ -41,8 +41,8 @@ export function toMembridgeError(path: string, error: unknown, own?: OwnFiles): 
  * of the caller may hold a transaction.
  */
 export function explainError(path: string, error: unknown, own: OwnFiles): unknown {
-  if (error instanceof Database.SqliteError && !fileOf(error, path, own).isOurs) {
-    const damage = indexDamageBehind(path, error);
+  if (error instanceof Database.SqliteError && !failedFileOf(error, path, own).isOurs) {
+    const damage = explainByIndexDamage(path, error);
     if (damage !== null) return damage;
   }
   return toMembridgeError(path, error, own);
@@ -78,7 +78,11 @@ export function requireFile(path: string): void {
  * Returns the file that an error is about. A system error names its path. better-sqlite3 names none, so the
  * throwing code decides: only memory/ledger/ uses the ledger's connection.
  */
-function fileOf(error: Error & { path?: unknown }, database: string, own: OwnFiles | undefined): Failed {
+function failedFileOf(
+  error: Error & { path?: unknown },
+  database: string,
+  own: OwnFiles | undefined,
+): FailedFile {
   const claudeMem = { path: database, isOurs: false };
   if (own === undefined) return claudeMem;
   if (typeof error.path === 'string') {
@@ -96,8 +100,8 @@ function fileOf(error: Error & { path?: unknown }, database: string, own: OwnFil
     : claudeMem;
 }
 
-function fromSqlite(
-  { path, isOurs }: Failed,
+function fromSqliteError(
+  { path, isOurs }: FailedFile,
   error: InstanceType<typeof Database.SqliteError>,
 ): MembridgeError {
   const { code } = error;
@@ -106,7 +110,7 @@ function fromSqlite(
     new MembridgeError(name, message, { cause: error });
   const unusable: ErrorCode = isOurs ? 'ledger_failed' : 'memory_unreadable';
 
-  if (code === 'SQLITE_FULL' || (WRITES.has(code) && isFull(path))) return full(path, error);
+  if (code === 'SQLITE_FULL' || (WRITE_CODES.has(code) && isFull(path))) return diskFullError(path, error);
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return as(
       'memory_locked',
@@ -116,7 +120,7 @@ function fromSqlite(
   if (code === 'SQLITE_READONLY_DBMOVED') {
     return as('memory_locked', `${path} was just moved or replaced by another file; the sync tries again.`);
   }
-  if (LOCKING.has(code)) {
+  if (LOCKING_CODES.has(code)) {
     return as(
       unusable,
       `${path} cannot be locked or shared between programs: ${reason}. Network file systems (NFS, SMB) often cannot. Move the file to a local disk.`,
@@ -159,7 +163,7 @@ function fromSqlite(
 }
 
 /** SQLite codes of a failed write: a full disk, a quota, or a file size limit. */
-const WRITES: ReadonlySet<string> = new Set([
+const WRITE_CODES: ReadonlySet<string> = new Set([
   'SQLITE_IOERR_WRITE',
   'SQLITE_IOERR_FSYNC',
   'SQLITE_IOERR_TRUNCATE',
@@ -170,7 +174,7 @@ const WRITES: ReadonlySet<string> = new Set([
 ]);
 
 /** SQLite codes of a file system that cannot lock or share memory. */
-const LOCKING: ReadonlySet<string> = new Set([
+const LOCKING_CODES: ReadonlySet<string> = new Set([
   'SQLITE_PROTOCOL',
   'SQLITE_NOLFS',
   ...[
@@ -188,12 +192,12 @@ const LOCKING: ReadonlySet<string> = new Set([
   'SQLITE_READONLY_CANTLOCK',
 ]);
 
-function fromSystem({ path, isOurs }: Failed, error: NodeJS.ErrnoException): MembridgeError {
+function fromSystemError({ path, isOurs }: FailedFile, error: NodeJS.ErrnoException): MembridgeError {
   const { code } = error;
   const at = error.path ?? path;
   const as = (name: ErrorCode, message: string): MembridgeError =>
     new MembridgeError(name, message, { cause: error });
-  if (code === 'ENOSPC' || code === 'EDQUOT') return full(at, error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFullError(at, error);
   if (isOurs) {
     return as(
       'ledger_failed',
@@ -215,7 +219,7 @@ function fromSystem({ path, isOurs }: Failed, error: NodeJS.ErrnoException): Mem
   return as('memory_unreadable', `${at} cannot be used: ${errorMessage(error)}. ${accessAdvice(at)}`);
 }
 
-function full(path: string, cause: unknown): MembridgeError {
+function diskFullError(path: string, cause: unknown): MembridgeError {
   return new MembridgeError(
     'disk_full',
     `The disk that holds ${path} is full, or a quota is used up: ${errorMessage(cause)}. Free space there; the next sync continues.`,
@@ -261,7 +265,7 @@ function accessAdvice(path: string): string {
     [path, W_OK, 'write'],
     [dirname(path), W_OK, 'make files in the folder'],
   ] as const) {
-    const denied = denialOf(file, mode);
+    const denied = findDenial(file, mode);
     if (denied === 'read-only') {
       return `${file} lies on a file system that is mounted read-only. Mount it writable, or set CLAUDE_MEM_DB to another database.`;
     }
@@ -270,7 +274,7 @@ function accessAdvice(path: string): string {
   return `Check that user ${user} may read and write it, and that its disk works.`;
 }
 
-function denialOf(file: string, mode: number): 'denied' | 'read-only' | null {
+function findDenial(file: string, mode: number): 'denied' | 'read-only' | null {
   try {
     accessSync(file, mode);
     return null;

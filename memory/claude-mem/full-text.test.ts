@@ -90,7 +90,7 @@ describe('findFullTextProblems', () => {
     const [problem, ...others] = problems();
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ index: 'session_summaries_fts', mend: null });
-    expect(problem?.problem).toContain('is gone while triggers');
+    expect(problem?.problem).toContain('is missing while triggers');
     if (problem !== undefined) expect(mendFullText(path, problem, [])).toMatchObject({ done: false });
     db.close();
   });

@@ -9,7 +9,7 @@ const FULL_TEXTS: Readonly<Record<string, string>> = {
 };
 
 /** Suffixes of the shadow tables in which FTS5 stores an index. */
-const SHADOWS = ['data', 'idx', 'docsize', 'config'] as const;
+const SHADOW_SUFFIXES = ['data', 'idx', 'docsize', 'config'] as const;
 
 /**
  * Up to this many rows, SQLite's own check of an index takes less than two seconds and is part of every look.
@@ -20,7 +20,7 @@ const CHECK_ROWS = 20_000;
 const SAMPLED_ROWS = 40;
 
 /** A word that FTS5's default tokenizer turns into exactly one token. */
-const WORD = /(?:^|[\s.,:;()"'-])([A-Za-z0-9]{3,40})(?=$|[\s.,:;()"'-])/;
+const SINGLE_TOKEN = /(?:^|[\s.,:;()"'-])([A-Za-z0-9]{3,40})(?=$|[\s.,:;()"'-])/;
 
 /** A full-text index with something wrong. */
 export interface FullTextProblem {
@@ -51,13 +51,13 @@ export function findFullTextProblems(
     if (!names.has(content)) continue;
     if (!names.has(index)) {
       if (!isFilledByTriggers(db, index)) continue;
-      const problem = `the index is gone while triggers of ${content} still write to it, so that no row can be saved`;
+      const problem = `the index is missing while triggers of ${content} still write to it, so that no row can be saved`;
       problems.push({ index, problem, mend: null });
       continue;
     }
-    const lost = SHADOWS.map((name) => `${index}_${name}`).filter((name) => !names.has(name));
+    const lost = SHADOW_SUFFIXES.map((name) => `${index}_${name}`).filter((name) => !names.has(name));
     if (lost.length > 0) {
-      problems.push({ index, problem: `its table ${lost.join(' and ')} is gone`, mend: 'recreate' });
+      problems.push({ index, problem: `its table ${lost.join(' and ')} is missing`, mend: 'recreate' });
       continue;
     }
     const problem = withMeaning(() => examine(db, index, content, options.thorough));
@@ -82,14 +82,14 @@ function examine(db: Database.Database, index: string, content: string, thorough
   const indexed = count(db, `main.${index}_docsize`);
   const record = db.prepare(`SELECT block FROM main.${index}_data WHERE id = ?`).pluck();
   const averages = record.get(1) as Buffer | undefined;
-  if (averages === undefined) return 'its record 1 is gone';
+  if (averages === undefined) return 'its record 1 is missing';
   const structure = record.get(10) as Buffer | undefined;
-  if (structure === undefined) return 'its record 10 is gone';
+  if (structure === undefined) return 'its record 10 is missing';
   const segments = count(db, `(SELECT DISTINCT segid FROM main.${index}_idx)`);
-  const named = segmentsIn(structure);
+  const named = countSegments(structure);
   // FTS5 would reuse the number of an existing segment, and could then save no row.
   if (named < BigInt(segments)) return `its record 10 names ${named} segments where there are ${segments}`;
-  const [counted = 0n] = varintsAt(averages, 0, 1);
+  const [counted = 0n] = readVarints(averages, 0, 1);
   const missing = count(db, `main.${content} WHERE id NOT IN (SELECT id FROM main.${index}_docsize)`);
   if (missing > 0) return `${missing} of ${rows} rows are not in it`;
   const ghosts = count(db, `main.${index}_docsize WHERE id NOT IN (SELECT id FROM main.${content})`);
@@ -132,9 +132,9 @@ function countUnfound(db: Database.Database, index: string, content: string): { 
     if (seen.has(id)) continue;
     seen.add(id);
     const text = texts.find(
-      (value) => typeof value === 'string' && !value.includes('\0') && WORD.test(value),
+      (value) => typeof value === 'string' && !value.includes('\0') && SINGLE_TOKEN.test(value),
     );
-    const word = WORD.exec((text ?? '') as string)?.[1];
+    const word = SINGLE_TOKEN.exec((text ?? '') as string)?.[1];
     if (word === undefined) continue;
     looked += 1;
     if (match.get(`"${word}"`, id) === undefined) unfound += 1;
@@ -157,7 +157,7 @@ export function contentOf(index: string): string | null {
 
 function namesLike(db: Database.Database, index: string): Set<string> {
   const content = FULL_TEXTS[index] ?? '';
-  const names = [content, index, ...SHADOWS.map((name) => `${index}_${name}`)];
+  const names = [content, index, ...SHADOW_SUFFIXES.map((name) => `${index}_${name}`)];
   const marks = names.map(() => '?').join(', ');
   const found = db.prepare(`SELECT name FROM main.sqlite_master WHERE type = 'table' AND name IN (${marks})`);
   return new Set(found.pluck().all(...names) as string[]);
@@ -178,16 +178,16 @@ const NEWER_STRUCTURE = Buffer.from([0xff, 0, 0, 1]);
  * Returns how many segments FTS5's structure record names. After a 4-byte cookie it stores the numbers of
  * levels and of segments.
  */
-function segmentsIn(structure: Buffer): bigint {
+function countSegments(structure: Buffer): bigint {
   const begin = structure.subarray(4, 8).equals(NEWER_STRUCTURE) ? 8 : 4;
-  return varintsAt(structure, begin, 2)[1] ?? 0n;
+  return readVarints(structure, begin, 2)[1] ?? 0n;
 }
 
 /**
  * Reads numbers of a record: SQLite's varints, seven bits per byte, at most nine bytes; fewer when the record
  * ends early.
  */
-function varintsAt(record: Buffer, at: number, most: number): bigint[] {
+function readVarints(record: Buffer, at: number, most: number): bigint[] {
   const values: bigint[] = [];
   let value = 0n;
   let bytes = 0;

@@ -17,10 +17,10 @@ export function holdersOf(path: string): Holder[] {
   // Every user of the database has it or its WAL open. The agent keeps only the -shm open permanently
   // (wal.ts), which does not count as use.
   const files = [path, `${path}-wal`].filter((file) => existsSync(file)).map(identityOf);
-  const holders = processes()
+  const holders = listProcesses()
     .filter((pid) => pid !== process.pid && hasOpen(pid, new Set(files)))
     .map((pid) => ({ pid, why: `has ${path} open` }));
-  const worker = workerBeside(path);
+  const worker = findWorkerBeside(path);
   if (worker !== null && !holders.some(({ pid }) => pid === worker)) {
     holders.push({ pid: worker, why: `is claude-mem's worker by worker.pid` });
   }
@@ -31,7 +31,7 @@ export function holdersOf(path: string): Holder[] {
 export const canSeeHolders = (): boolean => existsSync('/proc/self/fd');
 
 /** Returns how many times this process has a file open; 0 if unknown. */
-export function timesOpenHere(path: string): number {
+export function countOwnHandles(path: string): number {
   return canSeeHolders() ? openFiles('self').filter((file) => file === identityOf(path)).length : 0;
 }
 
@@ -40,7 +40,7 @@ const identityOf = (file: string): string => {
   return `${dev}/${ino}`;
 };
 
-function processes(): number[] {
+function listProcesses(): number[] {
   if (!canSeeHolders()) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -68,7 +68,7 @@ function openFiles(pid: number | 'self'): string[] {
 }
 
 /** Returns the process id from the worker's file beside the database, while that process lives. */
-function workerBeside(path: string): number | null {
+function findWorkerBeside(path: string): number | null {
   try {
     const { pid } = JSON.parse(readFileSync(join(dirname(path), 'worker.pid'), 'utf8')) as { pid?: unknown };
     if (typeof pid !== 'number' || pid === process.pid) return null;

@@ -22,7 +22,7 @@ export interface ChangedPages {
 
 const TABLE_LEAF = 0x0d;
 /** Interior pages, and leaves of indexes: their content follows from the rows. */
-const FOLLOWS = new Set([0x02, 0x05, 0x0a]);
+const DERIVED_PAGE_TYPES = new Set([0x02, 0x05, 0x0a]);
 
 /** The database's header, at the start of page 1. */
 const FILE_HEADER_BYTES = 100;
@@ -33,7 +33,7 @@ const FIRST_TRUNK_AT = 32;
  * @param images current pages by number; only those that changed
  * @param isAutoVacuum whether the database has pointer-map pages
  */
-export function rowsOnPages(
+export function findRowsOnPages(
   images: ReadonlyMap<number, Buffer>,
   pageSize: number,
   isAutoVacuum: boolean,
@@ -49,7 +49,7 @@ export function rowsOnPages(
       const found = readLeaf(bytes, at, pageSize, chains);
       if (found === null) empty.push(page);
       else rows.push(found);
-    } else if (type === undefined || !FOLLOWS.has(type)) {
+    } else if (type === undefined || !DERIVED_PAGE_TYPES.has(type)) {
       if (!isAutoVacuum || pointerMapOf(page, pageSize) !== page) unknown.add(page);
     }
   }
@@ -90,7 +90,7 @@ function readLeaf(bytes: Buffer, at: number, pageSize: number, chains: number[])
       columns = countColumns(bytes, place);
     }
     last = id.value;
-    const local = localBytes(payload.value, pageSize);
+    const local = countLocalBytes(payload.value, pageSize);
     if (local < payload.value) chains.push(bytes.readUInt32BE(place + local));
   }
   return { first, last, columns };
@@ -100,7 +100,7 @@ function readLeaf(bytes: Buffer, at: number, pageSize: number, chains: number[])
  * Returns how many bytes of a row are on its leaf; the rest is on overflow pages. Assumes pages without
  * reserved bytes, as in claude-mem.
  */
-function localBytes(payload: number, usable: number): number {
+function countLocalBytes(payload: number, usable: number): number {
   const max = usable - 35;
   if (payload <= max) return payload;
   const min = Math.floor(((usable - 12) * 32) / 255) - 23;

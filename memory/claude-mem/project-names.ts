@@ -5,11 +5,11 @@
  */
 
 /** Separates a project's name from its worktree's. */
-const WORKTREE = '/';
+const WORKTREE_SEPARATOR = '/';
 
 /** Returns whether a name belongs to a project or one of its worktrees. */
 export function isOfProject(name: string, project: string): boolean {
-  return name === project || name.startsWith(`${project}${WORKTREE}`);
+  return name === project || name.startsWith(`${project}${WORKTREE_SEPARATOR}`);
 }
 
 /**
@@ -21,7 +21,7 @@ export function projectCondition(columns: ReadonlySet<string>): string {
   return named
     .map(
       (column) =>
-        `(${column} = @project OR substr(${column}, 1, length(@project) + 1) = @project || '${WORKTREE}')`,
+        `(${column} = @project OR substr(${column}, 1, length(@project) + 1) = @project || '${WORKTREE_SEPARATOR}')`,
     )
     .join(' OR ');
 }
@@ -40,8 +40,8 @@ export function foldName(name: string): string {
       .normalize('NFKC')
       .replaceAll(INVISIBLE, '')
       .replaceAll(DASHES, '-')
-      .replaceAll('\\', WORKTREE)
-      .replaceAll(/\/{2,}/g, WORKTREE)
+      .replaceAll('\\', WORKTREE_SEPARATOR)
+      .replaceAll(/\/{2,}/g, WORKTREE_SEPARATOR)
       .replaceAll(/\s+/g, ' ')
       .trim()
       .replace(/\/$/, '')

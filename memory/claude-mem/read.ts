@@ -50,7 +50,7 @@ export class RowReader {
   }
 
   /** Returns up to `limit` rows with a local id above `id`, in order of id. */
-  after(kind: Kind, id: number, limit: number): MemoryRow[] {
+  readAfter(kind: Kind, id: number, limit: number): MemoryRow[] {
     let statement = this.#after.get(kind);
     if (statement === undefined) {
       statement = this.#db.prepare(`${selectRows(kind, this.#schema)} WHERE t.id > +? ORDER BY t.id LIMIT ?`);
@@ -66,7 +66,7 @@ export class RowReader {
     // Reading a range is several times faster than single rows, if most of it is wanted.
     if (last - first < 2 * ids.length) {
       const wanted = new Set(ids);
-      return this.after(kind, first - 1, last - first + 1).filter(({ id }) => wanted.has(id));
+      return this.readAfter(kind, first - 1, last - first + 1).filter(({ id }) => wanted.has(id));
     }
     return ids.map((id) => this.byId(kind, id)).filter((row) => row !== null);
   }
@@ -94,7 +94,7 @@ export class RowReader {
   }
 
   /** Returns the projects that a session's rows were merged into. */
-  adoptedFrom(sessionId: number): string[] {
+  projectsMergedInto(sessionId: number): string[] {
     const parts = (['summary', 'observation'] as const)
       .filter((kind) => this.#schema.columns[kind].has('merged_into_project'))
       .map(
@@ -136,7 +136,7 @@ export class RowReader {
   }
 
   /** Returns the local ids of prompts with the same time and text, in any session. */
-  likePrompts({ set }: Pick<MemoryRow, 'set'>): number[] {
+  idsOfSamePrompt({ set }: Pick<MemoryRow, 'set'>): number[] {
     const { prompt_text: said, created_at_epoch: at } = set;
     if (typeof said !== 'string' || typeof at !== 'number') return [];
     return this.#db
@@ -146,7 +146,7 @@ export class RowReader {
   }
 
   /** Returns the local ids of a kind's rows written at a time. */
-  writtenAt(kind: Kind, at: number): number[] {
+  idsWrittenAt(kind: Kind, at: number): number[] {
     return this.#db
       .prepare(`SELECT id FROM main.${SHAPES[kind].table} WHERE created_at_epoch = ? ORDER BY id`)
       .pluck()
@@ -239,7 +239,7 @@ export function isInMadeUpSession({ kind, isReplica, of, mem }: MemoryRow): bool
 }
 
 /** Returns the name of a session when the reference is a name, else null. */
-export function nameOf(ref: SessionRef): SessionName | null {
+export function namedSession(ref: SessionRef): SessionName | null {
   return 'session' in ref ? ref : null;
 }
 

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
-import { rowsOnPages, type PageRows } from './pages.ts';
+import { findRowsOnPages, type PageRows } from './pages.ts';
 import { isNextLog, readFormerWalFrames, readWalFrames, readWalPosition, type WalPosition } from './wal.ts';
 
 /** Rows of one kind with a local id above `after` and up to `to`. */
@@ -24,7 +24,7 @@ const MAX_FRAMES = 4_096;
 const MIN_COLUMNS = 5;
 
 /** How often a look is repeated because another connection writes during it. */
-const TRIES = 3;
+const MAX_TRIES = 3;
 
 /**
  * Finds rows of claude-mem that any program may have changed or deleted since the last look, from the pages
@@ -50,13 +50,13 @@ export class RowWatch {
 
   /** Returns rows that may have changed since the last accepted position; any row before the first one. */
   look(): ChangedRows {
-    for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
       const position = this.position();
       if (position === null || this.#at === null) return { ranges: 'any', position };
       const images = this.#pagesSince(this.#at, position);
       if (images === 'again') continue;
       const ranges = images === 'lost' ? 'any' : this.#rangesOf(images, position);
-      return { ranges: together(this.#pending, ranges), position };
+      return { ranges: joinRanges(this.#pending, ranges), position };
     }
     return { ranges: 'any', position: null };
   }
@@ -77,7 +77,7 @@ export class RowWatch {
     if (before.commits !== this.#at.commits) {
       const images = this.#pagesSince(this.#at, before);
       this.#pending =
-        typeof images === 'string' ? 'any' : together(this.#pending, this.#rangesOf(images, before));
+        typeof images === 'string' ? 'any' : joinRanges(this.#pending, this.#rangesOf(images, before));
       this.#at = before;
     }
     const now = this.position();
@@ -115,7 +115,7 @@ export class RowWatch {
   #rangesOf(images: ReadonlyMap<number, Buffer>, { pageSize }: WalPosition): RowRange[] | 'any' {
     if (images.size === 0) return [];
     const isAutoVacuum = this.#db.pragma('auto_vacuum', { simple: true }) !== 0;
-    const { rows, empty, unknown } = rowsOnPages(images, pageSize, isAutoVacuum);
+    const { rows, empty, unknown } = findRowsOnPages(images, pageSize, isAutoVacuum);
     if (unknown.length > 0) return 'any';
     if (empty.length > 0 && this.#roots().some((root) => empty.includes(root))) return 'any';
     return KINDS.flatMap((kind) => this.#rangesIn(kind, rows));
@@ -156,7 +156,7 @@ export class RowWatch {
   }
 }
 
-const together = (
+const joinRanges = (
   a: readonly RowRange[] | 'any',
   b: readonly RowRange[] | 'any',
 ): readonly RowRange[] | 'any' => (a === 'any' || b === 'any' ? 'any' : [...a, ...b]);

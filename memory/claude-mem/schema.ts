@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { MembridgeError } from '../../contract/errors.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
-import { inspectForm, newestName, sourceOf } from './table-form.ts';
+import { inspectForm, newestName, sourceSql } from './table-form.ts';
 
 /**
  * The abilities of a claude-mem database, found by inspecting its tables; its version rows are not reliable.
@@ -41,10 +41,10 @@ const RELEASES: readonly (readonly [label: string, kind: Kind, column: string])[
   ['claude-mem 8.2.6', 'session', 'content_session_id'],
   ['claude-mem 6.0.6', 'observation', 'discovery_tokens'],
 ];
-const OLDEST = 'claude-mem 4.2.1';
+const OLDEST_RELEASE = 'claude-mem 4.2.1';
 
 /** Columns required to name or merge a row. */
-const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
+const REQUIRED_COLUMNS: Readonly<Record<Kind, readonly string[]>> = {
   session: ['id', 'content_session_id', 'memory_session_id', 'project', 'started_at_epoch', 'status'],
   prompt: ['id', 'content_session_id', 'prompt_number', 'prompt_text', 'created_at_epoch'],
   summary: ['id', 'memory_session_id', 'project', 'request', 'learned', 'created_at_epoch'],
@@ -65,7 +65,7 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
   if (columns.session.size > 0) columns.session.add('platform_source');
 
   const missing = KINDS.flatMap((kind) =>
-    REQUIRED[kind]
+    REQUIRED_COLUMNS[kind]
       .filter((column) => !columns[kind].has(column))
       .map((column) => `${SHAPES[kind].table}.${column}`),
   );
@@ -75,7 +75,7 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
       `${path} does not look like a claude-mem database this version knows: it has no ${missing.join(', ')}. It was left untouched.`,
     );
   }
-  const demanding = KINDS.flatMap((kind) => demandedColumns(db, kind));
+  const demanding = KINDS.flatMap((kind) => unknownRequiredColumns(db, kind));
   if (demanding.length > 0) {
     throw new MembridgeError(
       'memory_schema_unknown',
@@ -87,11 +87,11 @@ export function detectSchema(db: Database.Database, path: string): ClaudeMemSche
   const each = <T>(pick: (kind: Kind) => T): Record<Kind, T> =>
     Object.fromEntries(KINDS.map((kind) => [kind, pick(kind)])) as Record<Kind, T>;
   return {
-    label: RELEASES.find(([, kind, column]) => physical[kind].includes(column))?.[0] ?? OLDEST,
+    label: RELEASES.find(([, kind, column]) => physical[kind].includes(column))?.[0] ?? OLDEST_RELEASE,
     columns,
     synced: each((kind) => SHAPES[kind].columns.filter((column) => columns[kind].has(column))),
     unknown: each((kind) => [...columns[kind]].filter((column) => !known(kind).has(column))),
-    sources: each((kind) => sourceOf(form, kind)),
+    sources: each((kind) => sourceSql(form, kind)),
     followsSession: each((kind) => followsSession(db, kind)),
     sessionsByPlatform: hasUniqueIndex(db, 'sdk_sessions', ['platform_source', 'content_session_id']),
   };
@@ -108,7 +108,7 @@ function followsSession(db: Database.Database, kind: Kind): boolean {
 }
 
 /** Returns columns that this version does not know and that the table requires in every row. */
-function demandedColumns(db: Database.Database, kind: Kind): string[] {
+function unknownRequiredColumns(db: Database.Database, kind: Kind): string[] {
   const { table, columns, local } = SHAPES[kind];
   const known = new Set([...columns, ...local]);
   const described = db.pragma(`main.table_info(${table})`) as {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MembridgeError } from '../../contract/errors.ts';
 import { compare, takeInventory } from '../../demo/inventory.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
-import { indexDamageBehind } from './search-index.ts';
+import { explainByIndexDamage } from './search-index.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
@@ -139,9 +139,9 @@ describe('a damaged search index', () => {
     damage({ path }, 'DROP TABLE observations_fts_idx');
     const refused = new Database.SqliteError('database disk image is malformed', 'SQLITE_CORRUPT');
     db.exec('BEGIN IMMEDIATE');
-    expect(indexDamageBehind(path, refused)).toMatchObject({ code: 'memory_locked' });
+    expect(explainByIndexDamage(path, refused)).toMatchObject({ code: 'memory_locked' });
     db.exec('ROLLBACK');
-    expect(indexDamageBehind(path, refused)).toMatchObject({ code: 'memory_index_damaged' });
+    expect(explainByIndexDamage(path, refused)).toMatchObject({ code: 'memory_index_damaged' });
   });
 
   test('names a trigger that writes to a missing table', async () => {

@@ -21,7 +21,7 @@ interface Trigger {
 /**
  * Internal tables of an FTS5 index with external content, with the statements that FTS5 creates them with.
  */
-const PARTS: Readonly<Record<string, (fts: string) => readonly string[]>> = {
+const INTERNAL_TABLES: Readonly<Record<string, (fts: string) => readonly string[]>> = {
   data: (fts) => [`CREATE TABLE "${fts}_data"(id INTEGER PRIMARY KEY, block BLOB)`],
   idx: (fts) => [`CREATE TABLE "${fts}_idx"(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID`],
   docsize: (fts) => [`CREATE TABLE "${fts}_docsize"(id INTEGER PRIMARY KEY, sz BLOB)`],
@@ -51,9 +51,9 @@ function findIndexDamage(db: Database.Database): IndexDamage[] {
   };
   const triggers = triggersOf(db);
   const indexes = fullTextTables(db).filter(({ name }) => triggers.some(({ sql }) => sql.includes(name)));
-  for (const index of indexes) add(missingParts(db, index));
-  for (const trigger of triggers) add(missingTarget(db, trigger));
-  for (const { name } of indexes) if (!found.has(name)) add(failedTrial(db, name));
+  for (const index of indexes) add(findMissingParts(db, index));
+  for (const trigger of triggers) add(findMissingTarget(db, trigger));
+  for (const { name } of indexes) if (!found.has(name)) add(tryStoringWord(db, name));
   return [...found.values()];
 }
 
@@ -97,7 +97,7 @@ export function damagedIndexError(
  * @returns memory_index_damaged, with the indexes and repair statements; memory_locked when another program's
  * lock prevents the test; null when no index is damaged, or when the search fails otherwise
  */
-export function indexDamageBehind(path: string, error: unknown): MembridgeError | null {
+export function explainByIndexDamage(path: string, error: unknown): MembridgeError | null {
   if (!mayBeIndexDamage(error)) return null;
   try {
     const db = new Database(path, { fileMustExist: true, timeout: TRIAL_TIMEOUT_MS });
@@ -150,23 +150,28 @@ function hasTable(db: Database.Database, name: string): boolean {
   return db.prepare(sql).get(name) !== undefined;
 }
 
-function missingParts(
+function findMissingParts(
   db: Database.Database,
   { name: fts, sql }: { name: string; sql: string },
 ): IndexDamage | null {
   // Only an index without column sizes has no docsize table.
-  const parts = Object.keys(PARTS).filter((part) => part !== 'docsize' || !/columnsize\s*=\s*0/i.test(sql));
+  const parts = Object.keys(INTERNAL_TABLES).filter(
+    (part) => part !== 'docsize' || !/columnsize\s*=\s*0/i.test(sql),
+  );
   const missing = parts.filter((part) => !hasTable(db, `${fts}_${part}`));
   if (missing.length === 0) return null;
   return {
     name: fts,
     problem: `its internal ${missing.map((part) => `table ${fts}_${part}`).join(' and ')} is missing`,
-    repair: [...missing.flatMap((part) => PARTS[part]?.(fts) ?? []), rebuildOf(fts)],
+    repair: [...missing.flatMap((part) => INTERNAL_TABLES[part]?.(fts) ?? []), rebuildOf(fts)],
   };
 }
 
 /** Finds a trigger that writes to a missing table, which makes every write to its own table fail. */
-function missingTarget(db: Database.Database, { name, tbl_name: table, sql }: Trigger): IndexDamage | null {
+function findMissingTarget(
+  db: Database.Database,
+  { name, tbl_name: table, sql }: Trigger,
+): IndexDamage | null {
   const targets = Array.from(
     sql.matchAll(/\b(?:insert(?:\s+or\s+\w+)?\s+into|replace\s+into|update|delete\s+from)\s+["'`[]?(\w+)/gi),
     (match) => match[1] ?? '',
@@ -198,7 +203,7 @@ function missingTarget(db: Database.Database, { name, tbl_name: table, sql }: Tr
  * Makes an index store a word, then rolls that back.
  * @returns what prevented it
  */
-function failedTrial(db: Database.Database, fts: string): IndexDamage | null {
+function tryStoringWord(db: Database.Database, fts: string): IndexDamage | null {
   db.exec('BEGIN IMMEDIATE');
   try {
     const [column] = db.pragma(`main.table_info("${fts}")`) as { name: string }[];

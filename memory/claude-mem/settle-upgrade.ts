@@ -4,7 +4,7 @@ import { CARRIED_CONCEPTS, CARRIED_TYPE, IS_CARRIED } from './carried-type.ts';
 import { inspectForm } from './table-form.ts';
 
 /** Files already inspected, by path: the file's identity and schema version. */
-const looked = new Map<string, string>();
+const checkedStates = new Map<string, string>();
 
 /**
  * Moves values that an older claude-mem had no column for into their columns once claude-mem has upgraded the
@@ -15,7 +15,7 @@ const looked = new Map<string, string>();
 export function settleUpgrade(db: Database.Database, path: string): void {
   const version = db.pragma('main.schema_version', { simple: true }) as number;
   const state = `${statSync(path).ino}:${version}`;
-  if (looked.get(path) === state) return;
+  if (checkedStates.get(path) === state) return;
   const form = inspectForm(db);
   if (form.hasPlatform && form.physical.session.includes('worker_port')) {
     const where = `typeof(worker_port) = 'text'`;
@@ -32,7 +32,7 @@ export function settleUpgrade(db: Database.Database, path: string): void {
     );
     for (const id of carriedRows(db)) restore.run(id);
   }
-  looked.set(path, state);
+  checkedStates.set(path, state);
 }
 
 function carriedRows(db: Database.Database): number[] {

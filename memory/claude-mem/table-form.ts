@@ -16,14 +16,14 @@ export interface TableForm {
 }
 
 /** Columns that claude-mem 8.2.6 renamed, by their old name. */
-const RENAMED: Readonly<Record<string, string>> = {
+const RENAMED_COLUMNS: Readonly<Record<string, string>> = {
   claude_session_id: 'content_session_id',
   sdk_session_id: 'memory_session_id',
 };
-const OLD_NAMES = new Map(Object.entries(RENAMED).map(([old, now]) => [now, old]));
+const OLD_NAMES = new Map(Object.entries(RENAMED_COLUMNS).map(([old, now]) => [now, old]));
 
 /** Cached result per connection, with the schema version that it is valid for. */
-const INSPECTED = new WeakMap<Database.Database, { version: number; form: TableForm }>();
+const inspectedForms = new WeakMap<Database.Database, { version: number; form: TableForm }>();
 
 /**
  * Inspects the tables in the file itself, ignoring our temporary views. Runs once per connection and schema
@@ -31,10 +31,10 @@ const INSPECTED = new WeakMap<Database.Database, { version: number; form: TableF
  */
 export function inspectForm(db: Database.Database): TableForm {
   const version = db.pragma('main.schema_version', { simple: true }) as number;
-  const known = INSPECTED.get(db);
+  const known = inspectedForms.get(db);
   if (known?.version === version) return known.form;
   const form = readForm(db);
-  INSPECTED.set(db, { version, form });
+  inspectedForms.set(db, { version, form });
   return form;
 }
 
@@ -55,7 +55,7 @@ function readForm(db: Database.Database): TableForm {
 
 /** Returns the newest name of a column in the file. */
 export function newestName(physical: string): string {
-  return RENAMED[physical] ?? physical;
+  return RENAMED_COLUMNS[physical] ?? physical;
 }
 
 /** Returns a column's name in the file, given its newest name. */
@@ -68,12 +68,12 @@ export function physicalName(form: TableForm, kind: Kind, column: string): strin
  * Returns the SQL after FROM that reads a kind's rows with the newest column names and true values, in any
  * release. SQLite flattens it into the surrounding query, so that indexes are used.
  */
-export function sourceOf(form: TableForm, kind: Kind): string {
+export function sourceSql(form: TableForm, kind: Kind): string {
   const columns = form.physical[kind].map((column) => {
     const name = newestName(column);
-    return `${valueOf(form, kind, column)} AS ${quote(name)}`;
+    return `${columnSql(form, kind, column)} AS ${quote(name)}`;
   });
-  if (kind === 'session' && !form.hasPlatform) columns.push(`${platformOf(form)} AS platform_source`);
+  if (kind === 'session' && !form.hasPlatform) columns.push(`${platformSql(form)} AS platform_source`);
   return `(SELECT ${columns.join(', ')} FROM main.${SHAPES[kind].table})`;
 }
 
@@ -85,20 +85,20 @@ export function shadowOldTables(db: Database.Database): void {
   const form = inspectForm(db);
   for (const kind of KINDS) {
     if (form.physical[kind].length === 0 || !isOld(form, kind)) continue;
-    db.exec(`CREATE TEMP VIEW ${SHAPES[kind].table} AS SELECT * FROM ${sourceOf(form, kind)}`);
+    db.exec(`CREATE TEMP VIEW ${SHAPES[kind].table} AS SELECT * FROM ${sourceSql(form, kind)}`);
   }
 }
 
 function isOld(form: TableForm, kind: Kind): boolean {
-  if (form.physical[kind].some((column) => column in RENAMED)) return true;
+  if (form.physical[kind].some((column) => column in RENAMED_COLUMNS)) return true;
   if (kind === 'session') return !form.hasPlatform;
   return kind === 'observation' && form.types !== null;
 }
 
-function valueOf(form: TableForm, kind: Kind, column: string): string {
+function columnSql(form: TableForm, kind: Kind, column: string): string {
   if (kind === 'observation' && column === 'type') return CARRIED_TYPE;
   if (kind === 'observation' && column === 'concepts') return CARRIED_CONCEPTS;
-  if (kind === 'session' && column === 'platform_source') return platformOf(form);
+  if (kind === 'session' && column === 'platform_source') return platformSql(form);
   if (kind === 'session' && column === 'worker_port') {
     return `CASE typeof(worker_port) WHEN 'text' THEN NULL ELSE worker_port END`;
   }
@@ -110,7 +110,7 @@ function valueOf(form: TableForm, kind: Kind, column: string): string {
  * session is stored as text in worker_port, which otherwise is a number used only by the running machine. It
  * stays there when claude-mem upgrades the table.
  */
-function platformOf(form: TableForm): string {
+function platformSql(form: TableForm): string {
   const stated = form.hasPlatform ? 'platform_source' : `'${DEFAULT_PLATFORM}'`;
   if (!form.physical.session.includes('worker_port')) return stated;
   return `CASE typeof(worker_port) WHEN 'text' THEN worker_port ELSE ${stated} END`;

@@ -42,31 +42,32 @@ const PREFIXES: Readonly<Record<string, Kind>> = {
 };
 
 /** Rows that claude-mem embeds: id and claude-mem project. */
-const EMBEDDED: Readonly<Record<Kind, { table: string; from: string; project: string; text: string }>> = {
-  observations: {
-    table: 'observations',
-    from: 'main.observations r',
-    project: 'r.project',
-    text: `coalesce(r.narrative, '') <> '' OR coalesce(r.text, '') <> '' OR coalesce(r.facts, '') NOT IN ('', '[]')`,
-  },
-  summaries: {
-    table: 'session_summaries',
-    from: 'main.session_summaries r',
-    project: 'r.project',
-    text: ['request', 'investigated', 'learned', 'completed', 'next_steps', 'notes']
-      .map((column) => `coalesce(r.${column}, '') <> ''`)
-      .join(' OR '),
-  },
-  prompts: {
-    table: 'user_prompts',
-    from: 'main.user_prompts r JOIN main.sdk_sessions s ON r.session_db_id = s.id',
-    project: 's.project',
-    text: `coalesce(r.prompt_text, '') <> ''`,
-  },
-};
+const EMBEDDED_ROWS: Readonly<Record<Kind, { table: string; from: string; project: string; text: string }>> =
+  {
+    observations: {
+      table: 'observations',
+      from: 'main.observations r',
+      project: 'r.project',
+      text: `coalesce(r.narrative, '') <> '' OR coalesce(r.text, '') <> '' OR coalesce(r.facts, '') NOT IN ('', '[]')`,
+    },
+    summaries: {
+      table: 'session_summaries',
+      from: 'main.session_summaries r',
+      project: 'r.project',
+      text: ['request', 'investigated', 'learned', 'completed', 'next_steps', 'notes']
+        .map((column) => `coalesce(r.${column}, '') <> ''`)
+        .join(' OR '),
+    },
+    prompts: {
+      table: 'user_prompts',
+      from: 'main.user_prompts r JOIN main.sdk_sessions s ON r.session_db_id = s.id',
+      project: 's.project',
+      text: `coalesce(r.prompt_text, '') <> ''`,
+    },
+  };
 
 /** Chroma documents read per query, so that its own writer never waits long. */
-const PAGE = 20_000;
+const PAGE_DOCUMENTS = 20_000;
 
 /**
  * Compares claude-mem's rows with its vector index; only reads. claude-mem records one highest id per
@@ -88,7 +89,7 @@ export function readVectorIndex(
   let passed = 0;
   let waiting = 0;
   let gone = embedded === null ? null : 0;
-  for (const kind of Object.keys(EMBEDDED) as Kind[]) {
+  for (const kind of Object.keys(EMBEDDED_ROWS) as Kind[]) {
     const known = embedded?.[kind] ?? null;
     const left = new Set(known);
     for (const [id, project] of rowsOf(db, kind, known === null)) {
@@ -107,7 +108,7 @@ export function readVectorIndex(
 
 /** Returns rows with text, by id and project. Only rows from peers when the index cannot be read. */
 function rowsOf(db: Database.Database, kind: Kind, peersOnly: boolean): [number, string][] {
-  const { table, from, project, text } = EMBEDDED[kind];
+  const { table, from, project, text } = EMBEDDED_ROWS[kind];
   const columns = new Set(
     (db.pragma(`main.table_info(${table})`) as { name: string }[]).map(({ name }) => name),
   );
@@ -126,7 +127,7 @@ function rowsOf(db: Database.Database, kind: Kind, peersOnly: boolean): [number,
 
 /** Returns how many ids of the index have no row. */
 function countGone(db: Database.Database, kind: Kind, ids: ReadonlySet<number>): number {
-  const row = db.prepare(`SELECT 1 FROM main.${EMBEDDED[kind].table} WHERE id = ?`);
+  const row = db.prepare(`SELECT 1 FROM main.${EMBEDDED_ROWS[kind].table} WHERE id = ?`);
   return [...ids].filter((id) => row.get(id) === undefined).length;
 }
 
@@ -149,7 +150,7 @@ function readEmbedded(path: string): Record<Kind, Set<number>> | null {
     const page = chroma
       .prepare(
         `SELECT id, embedding_id FROM embeddings WHERE id > ? AND segment_id IN (SELECT s.id FROM segments s
-         JOIN collections c ON s.collection = c.id WHERE c.name LIKE 'cm\\_\\_%' ESCAPE '\\') ORDER BY id LIMIT ${PAGE}`,
+         JOIN collections c ON s.collection = c.id WHERE c.name LIKE 'cm\\_\\_%' ESCAPE '\\') ORDER BY id LIMIT ${PAGE_DOCUMENTS}`,
       )
       .raw();
     let documents: [number, string][] = [];
@@ -160,7 +161,7 @@ function readEmbedded(path: string): Record<Kind, Set<number>> | null {
         const kind = PREFIXES[prefix];
         if (kind !== undefined) found[kind].add(Number(id));
       }
-    } while (documents.length === PAGE);
+    } while (documents.length === PAGE_DOCUMENTS);
     return found;
   } catch (error) {
     // In use, or of an unknown Chroma version.

@@ -30,7 +30,7 @@ const FRAME_HEADER_BYTES = 24;
 /** The index begins with two copies of this header; they differ during a write. */
 const INDEX_HEADER_BYTES = 48;
 const INDEX_VERSION = 3_007_000;
-const TRIES = 5;
+const MAX_TRIES = 5;
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -83,7 +83,7 @@ export function readWalPosition(path: string): WalPosition | null {
   const file = openIndex(path);
   if (file === null) return null;
   const bytes = Buffer.alloc(2 * INDEX_HEADER_BYTES);
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_TRIES; attempt += 1) {
     if (readSync(file, bytes, 0, bytes.length, 0) < bytes.length) return null;
     const first = bytes.subarray(0, INDEX_HEADER_BYTES);
     if (!first.equals(bytes.subarray(INDEX_HEADER_BYTES))) continue;
@@ -109,7 +109,7 @@ export function readWalPosition(path: string): WalPosition | null {
  */
 export function readWalFrames(path: string, from: number, to: WalPosition): WalFrame[] | null {
   const count = to.frames - from;
-  const frames = framesOf(path, to, from, count);
+  const frames = readFramesOf(path, to, from, count);
   return frames.length < count ? null : frames;
 }
 
@@ -123,10 +123,10 @@ export function readWalFrames(path: string, from: number, to: WalPosition): WalF
  * @throws Error of the file system
  */
 export function readFormerWalFrames(path: string, after: WalPosition, most: number): WalFrame[] {
-  const frames = framesOf(path, after, after.frames, most);
+  const frames = readFramesOf(path, after, after.frames, most);
   // Frames are overwritten in order, each header before its page: if the first header is the old one, no page
   // was touched.
-  const isWhole = framesOf(path, after, after.frames, 1).length === 1;
+  const isWhole = readFramesOf(path, after, after.frames, 1).length === 1;
   return isWhole ? frames.slice(0, frames.findLastIndex(({ isCommit }) => isCommit) + 1) : [];
 }
 
@@ -137,13 +137,13 @@ export function isNextLog(before: WalPosition, now: WalPosition): boolean {
 }
 
 /** Frames per read. */
-const CHUNK = 128;
+const FRAMES_PER_READ = 128;
 
 /**
  * @returns up to `count` frames after the first `from`, ending at the first frame of another WAL or at the
  * end of the file
  */
-function framesOf(path: string, log: WalPosition, from: number, count: number): WalFrame[] {
+function readFramesOf(path: string, log: WalPosition, from: number, count: number): WalFrame[] {
   if (count <= 0) return [];
   const frameBytes = FRAME_HEADER_BYTES + log.pageSize;
   const frames: WalFrame[] = [];
@@ -151,7 +151,7 @@ function framesOf(path: string, log: WalPosition, from: number, count: number): 
   const file = openSync(`${path}-wal`, 'r');
   try {
     for (let more = true; more && frames.length < count;) {
-      const wanted = Math.min(CHUNK, count - frames.length);
+      const wanted = Math.min(FRAMES_PER_READ, count - frames.length);
       const bytes = Buffer.allocUnsafe(wanted * frameBytes);
       const start = WAL_HEADER_BYTES + (from + frames.length) * frameBytes;
       const read = readSync(file, bytes, 0, bytes.length, start);

@@ -4,10 +4,10 @@ import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { DEFAULT_PLATFORM } from '../format/keys.ts';
 import { toBinding, type Row, type Value } from '../format/values.ts';
 import { carryType } from './carried-type.ts';
-import { inspectForm, newestName, physicalName, sourceOf, type TableForm } from './table-form.ts';
+import { inspectForm, newestName, physicalName, sourceSql, type TableForm } from './table-form.ts';
 
 /** From this many rows on, one statement inserts them all from a temporary table. */
-const MANY = 8;
+const BULK_INSERT_ROWS = 8;
 
 /**
  * Inserts and updates claude-mem rows inside the caller's transaction. Never sets a local id: AUTOINCREMENT
@@ -55,7 +55,7 @@ export class RowWriter {
     if (kind === 'session') this.#sessionWrites += 1;
     const table = `main.${SHAPES[kind].table}`;
     const physical = rows.map((row) => this.#physicalRow(kind, row));
-    if (physical.length < MANY) {
+    if (physical.length < BULK_INSERT_ROWS) {
       return this.#db.transaction(() => physical.map((row) => this.#insertInto(table, row)))();
     }
     const columns = Object.keys(physical[0] ?? {})
@@ -151,7 +151,7 @@ export class RowWriter {
   /** Type and concepts are written together, because the concepts may carry the type. */
   #withType(id: number, changes: Row): Row {
     const current = this.#prepare(
-      `SELECT type, concepts FROM ${sourceOf(this.#form, 'observation')} WHERE id = ?`,
+      `SELECT type, concepts FROM ${sourceSql(this.#form, 'observation')} WHERE id = ?`,
     ).get(id) as Row | undefined;
     const { type, concepts } = { ...current, ...changes };
     return { ...changes, ...carryType(type ?? null, concepts ?? null, this.#form.types) };

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MarkedRow } from '../claude-mem/audit-reader.ts';
 import type { RowRange } from '../claude-mem/row-watch.ts';
-import { checkDeletions, heldDeletions, spendApproval } from './guard.ts';
+import { checkDeletions, countHeldDeletions, spendApproval } from './guard.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { BLOCK_ROWS } from '../ledger/blocks.ts';
 import { nameRow } from './scan.ts';
@@ -33,7 +33,7 @@ interface Auditing {
 const beginAudit = (): Auditing => ({ rows: 0, changed: 0, gone: [] });
 
 /** Rows compared per read transaction: about 10 ms. */
-const PAGE = 1_000;
+const PAGE_ROWS = 1_000;
 
 /** Blocks compared before the event loop gets a turn. */
 const BLOCKS_A_TURN = 4;
@@ -53,7 +53,7 @@ function compareRows(
   audited: Auditing,
 ): { differing: number } {
   const { reader, ledger, changes } = context;
-  const { changed, gone, short } = differences(kind, rows, ledger.marks.range(kind, after, to));
+  const { changed, gone, short } = compareToMarks(kind, rows, ledger.marks.readRange(kind, after, to));
   audited.rows += rows.length;
   if (changed.length + gone.length + short.length === 0) return { differing: 0 };
   ledger.atomically(() => {
@@ -66,7 +66,7 @@ function compareRows(
         nameRow(context, row);
         // The row lies below the ids already considered for sending: someone chose its id, or ids restarted
         // at 1.
-        changes.offer(kind, id);
+        changes.queueForNewSpaces(kind, id);
       } else if (changes.notice(row)) audited.changed += 1;
     }
   });
@@ -116,7 +116,7 @@ function auditPage(
   if (after >= high) return null;
   // Local ids are integers, so a range holds at most as many rows as ids.
   const most = Math.min(limit, high - after);
-  const found = db.transaction(() => auditReader.after(kind, after, most))();
+  const found = db.transaction(() => auditReader.readAfter(kind, after, most))();
   const rows = found.filter((row) => row.id <= high);
   const last = found.length < most || rows.length < found.length ? null : (rows.at(-1)?.id ?? null);
   compareRows(context, kind, { rows, after, to: last ?? high }, audited);
@@ -127,7 +127,7 @@ function auditPage(
  * Returns the rows that differ from their marks, those that are missing, and those whose mark is of an older,
  * shorter form.
  */
-function differences(
+function compareToMarks(
   kind: Kind,
   rows: readonly MarkedRow[],
   marks: readonly { row: number; mark: Buffer }[],
@@ -177,7 +177,7 @@ export async function auditChanged(context: AuditContext, signal: AbortSignal): 
   const { watch, ledger } = context;
   const { ranges, position } = watch.look();
   const audited = beginAudit();
-  if (ranges === 'any' || heldDeletions(ledger) > 0) await compareAll(context, signal, audited);
+  if (ranges === 'any' || countHeldDeletions(ledger) > 0) await compareAll(context, signal, audited);
   else await compareRanges(context, ranges, signal, audited);
   const found = buryGone(context, audited);
   watch.accept(position);
@@ -193,7 +193,7 @@ async function compareRanges(
   for (const { kind, after, to } of ranges) {
     for (let from: number | null = after; from !== null;) {
       signal.throwIfAborted();
-      from = auditPage(context, kind, { after: from, to }, PAGE, audited);
+      from = auditPage(context, kind, { after: from, to }, PAGE_ROWS, audited);
       if (from !== null) await nextTurn();
     }
   }
@@ -236,9 +236,9 @@ function compareBlock(
   const known = ledger.blocks.get(kind, block);
   // One transaction, so that the digest describes exactly these rows.
   const { digest, rows } = db.transaction(() => {
-    if (known === null) return auditReader.range(kind, after, to);
-    const now = auditReader.digest(kind, after, to);
-    if (now.digest === null || !known.equals(now.digest)) return auditReader.range(kind, after, to);
+    if (known === null) return auditReader.readRange(kind, after, to);
+    const now = auditReader.digestRange(kind, after, to);
+    if (now.digest === null || !known.equals(now.digest)) return auditReader.readRange(kind, after, to);
     audited.rows += now.rows;
     return { digest: now.digest, rows: null };
   })();
@@ -250,7 +250,7 @@ function compareBlock(
 }
 
 /** Ledger entry that holds the position of the rolling audit. */
-const PLACE = 'audit:place';
+const POSITION_ENTRY = 'audit:place';
 
 /**
  * Continues the rolling audit for about `ms` milliseconds, page by page.
@@ -270,11 +270,11 @@ export function auditFor(
 
 function auditSlice(context: AuditContext, limit: number, audited: Auditing): boolean {
   const { ledger } = context;
-  const [code = '0', row = '0'] = String(ledger.meta(PLACE) ?? '0/0').split('/');
+  const [code = '0', row = '0'] = String(ledger.meta(POSITION_ENTRY) ?? '0/0').split('/');
   const index = Number(code);
   const kind = KINDS[index] ?? 'session';
   const next = auditPage(context, kind, { after: Number(row), to: Infinity }, limit, audited);
   const ended = next === null && index + 1 >= KINDS.length;
-  ledger.setMeta(PLACE, next === null ? `${ended ? 0 : index + 1}/0` : `${index}/${next}`);
+  ledger.setMeta(POSITION_ENTRY, next === null ? `${ended ? 0 : index + 1}/0` : `${index}/${next}`);
   return ended;
 }

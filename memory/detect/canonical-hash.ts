@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import type { RowCounts } from '../../contract/memory/memory.ts';
-import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
-import { homeOf } from '../format/operation.ts';
+import { homeSessionOf } from '../format/operation.ts';
 import { canonicalJson } from '../format/canonical-json.ts';
 
 /** Returns the number of rows of each kind, counted by SQLite. */
@@ -20,7 +20,7 @@ export function countRows(db: Database.Database): RowCounts {
   };
 }
 
-const PAGE = 1_000;
+const PAGE_ROWS = 1_000;
 
 /**
  * Session columns that are equal on every machine. Status and end belong to the running machine until the
@@ -41,13 +41,13 @@ export function* canonicalDigests(
   const reader = new RowReader(db, schema);
   for (const kind of KINDS) {
     for (let last = 0; ;) {
-      const rows = reader.after(kind, last, PAGE);
+      const rows = reader.readAfter(kind, last, PAGE_ROWS);
       for (const row of rows) {
         if (row.project === EXCLUDED_PROJECT || (kind === 'session' && isStub(row))) continue;
         yield { kind, digest: digestOf(kind, row) };
       }
       last = rows.at(-1)?.id ?? last;
-      if (rows.length < PAGE) break;
+      if (rows.length < PAGE_ROWS) break;
     }
   }
 }
@@ -70,7 +70,7 @@ function digestOf(kind: Kind, row: MemoryRow): string {
   const columns = kind === 'session' ? SESSION_STATE : SHAPES[kind].registers;
   const state = Object.fromEntries(columns.map((column) => [column, row.set[column] ?? null]));
   // A row without a session counts as part of the stub session, where peers put it.
-  const of = homeOf(row.of);
-  const key = memoryKey(kind, row.set, nameOf(row.of)).toString('hex');
+  const of = homeSessionOf(row.of);
+  const key = memoryKey(kind, row.set, namedSession(row.of)).toString('hex');
   return createHash('sha256').update(canonicalJson({ key, of, state })).digest('hex');
 }

@@ -1,10 +1,10 @@
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { ordinalOf } from '../format/keys.ts';
-import { LINK, UNITS, type Kind } from '../format/kinds.ts';
-import { DEATH, WHOLE } from '../ledger/dirty.ts';
+import { LINK_REGISTER, UNITS, type Kind } from '../format/kinds.ts';
+import { DELETION_PART, WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
-import { LIFE } from '../format/kinds.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
 import { PROJECT_COLUMNS } from '../space/names.ts';
@@ -13,7 +13,7 @@ import { freeKey } from './free-key.ts';
 import type { HybridClock, Version } from '../format/versions.ts';
 
 /** The columns that decide to which spaces a memory belongs. */
-const PROJECTS: ReadonlySet<string> = new Set(PROJECT_COLUMNS);
+const PROJECT_COLUMN_SET: ReadonlySet<string> = new Set(PROJECT_COLUMNS);
 
 /** Dependencies of `Changes`. */
 export interface ChangeContext {
@@ -67,12 +67,12 @@ export class Changes {
     }
     // A row that lost its session keeps the session that peers know.
     const lost = 'memory' in row.of;
-    const claimed = units.filter((unit) => !(lost && UNITS[row.kind][unit]?.name === LINK));
+    const claimed = units.filter((unit) => !(lost && UNITS[row.kind][unit]?.name === LINK_REGISTER));
     if (claimed.length === 0) return false;
     for (const entity of ledger.entities.allByRow(row.kind, row.id)) this.claim(entity, claimed);
     // The change may have moved the row into a project of another space, so the next push considers it again.
-    if (claimed.some((unit) => PROJECTS.has(UNITS[row.kind][unit]?.name ?? ''))) {
-      this.offer(row.kind, row.id);
+    if (claimed.some((unit) => PROJECT_COLUMN_SET.has(UNITS[row.kind][unit]?.name ?? ''))) {
+      this.queueForNewSpaces(row.kind, row.id);
     }
     return true;
   }
@@ -99,14 +99,14 @@ export class Changes {
       parts |= 1 << index;
     }
     ledger.entities.saveWritten(entity.key, written);
-    this.tell(entity, parts);
+    this.queueParts(entity, parts);
   }
 
   /**
    * Queues a whole memory, in place of its last sender, with some registers written now. The other registers
    * keep their versions.
    */
-  retell(entity: Entity, row: MemoryRow, rewritten: readonly string[]): void {
+  requeueWhole(entity: Entity, row: MemoryRow, rewritten: readonly string[]): void {
     const { ledger } = this.#context;
     const version = this.#nextVersion(entity);
     const { base, units } = ledger.entities.writtenOf(entity);
@@ -119,7 +119,7 @@ export class Changes {
     }
     ledger.entities.save({ ...entity, version });
     ledger.entities.saveWritten(entity.key, written);
-    this.tell(entity, WHOLE);
+    this.queueParts(entity, WHOLE_PART);
   }
 
   /**
@@ -139,7 +139,7 @@ export class Changes {
         continue;
       }
       ledger.entities.bury(entity, this.#nextVersion(entity), kept);
-      this.tell(entity, DEATH);
+      this.queueParts(entity, DELETION_PART);
     }
     ledger.marks.remove(kind, row);
   }
@@ -152,8 +152,11 @@ export class Changes {
     const names = UNITS[entity.kind].filter(({ merge }) => merge !== 'lattice').map(({ name }) => name);
     const living = { ...entity, row, dead: false, version };
     ledger.entities.save(living);
-    ledger.entities.saveWritten(entity.key, new Map([LIFE, ...names].map((name) => [name, version])));
-    this.tell(living, WHOLE);
+    ledger.entities.saveWritten(
+      entity.key,
+      new Map([LIFE_REGISTER, ...names].map((name) => [name, version])),
+    );
+    this.queueParts(living, WHOLE_PART);
   }
 
   /**
@@ -180,12 +183,12 @@ export class Changes {
   }
 
   /** Queues parts of a memory for every space that knows it, except the space `but`. */
-  tell(entity: Entity, parts: number, but: number | null = null): void {
+  queueParts(entity: Entity, parts: number, but: number | null = null): void {
     if (parts === 0 || isStub(entity)) return;
     const { ledger } = this.#context;
     for (const space of ledger.spaces.all()) {
       if (space.id === but) continue;
-      if (isKnownIn(entity, space.id) || (parts === DEATH && this.#mayKnow(entity, space.id))) {
+      if (isKnownIn(entity, space.id) || (parts === DELETION_PART && this.#mayKnow(entity, space.id))) {
         ledger.dirty.mark(space.id, entity.key, parts);
       }
     }
@@ -203,11 +206,11 @@ export class Changes {
    * Queues a row's memories for spaces that do not know them; the next push decides whether they belong
    * there.
    */
-  offer(kind: Kind, row: number): void {
+  queueForNewSpaces(kind: Kind, row: number): void {
     const { ledger } = this.#context;
     for (const entity of ledger.entities.allByRow(kind, row)) {
       for (const space of ledger.spaces.all()) {
-        if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE);
+        if (!isKnownIn(entity, space.id)) ledger.dirty.mark(space.id, entity.key, WHOLE_PART);
       }
     }
   }
@@ -227,15 +230,15 @@ export class Changes {
       else if (row.kind === 'session') ledger.entities.save({ ...entity, row: null });
       else {
         ledger.entities.bury(entity, this.#nextVersion(entity));
-        this.tell(entity, DEATH);
+        this.queueParts(entity, DELETION_PART);
       }
     }
     if (isNamed) return;
     const { key } = freeKey(ledger, row);
     const known = ledger.entities.byKey(key);
     if (known?.dead === true) this.revive(known, row.id);
-    else ledger.entities.seen(key, row.kind, row.id);
-    this.offer(row.kind, row.id);
+    else ledger.entities.recordSeen(key, row.kind, row.id);
+    this.queueForNewSpaces(row.kind, row.id);
   }
 
   #nextVersion(entity: Entity): Version {
@@ -248,5 +251,5 @@ export class Changes {
 
 /** Returns whether a key belongs to a row as it is, with or without its secrets. */
 function isKeyOf(key: Buffer, { kind, set, of }: MemoryRow, ruleSet: number): boolean {
-  return publishedForms(set, ruleSet).some((each) => ordinalOf(key, kind, each, nameOf(of)) !== null);
+  return publishedForms(set, ruleSet).some((each) => ordinalOf(key, kind, each, namedSession(of)) !== null);
 }

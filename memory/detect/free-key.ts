@@ -1,4 +1,4 @@
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { memoryKey } from '../format/keys.ts';
 import type { Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -25,7 +25,9 @@ export function freeKey(
 ): FreeKey {
   for (let ordinal = 0; ; ordinal += 1) {
     const key =
-      ordinal === 0 && first !== undefined ? first : memoryKey(row.kind, row.set, nameOf(row.of), ordinal);
+      ordinal === 0 && first !== undefined
+        ? first
+        : memoryKey(row.kind, row.set, namedSession(row.of), ordinal);
     const known = ledger.entities.byKey(key);
     if (known === null || known.row === null || known.row === row.id || !isThere(known.row)) {
       return { key, ordinal, known };

@@ -7,14 +7,14 @@ import type { Ledger } from '../ledger/ledger.ts';
 /**
  * Deletions accepted without approval: up to this many rows, or the given share of all rows if that is more.
  */
-const BELIEVED_ROWS = 50;
-const BELIEVED_SHARE = 0.01;
+const MAX_UNAPPROVED_ROWS = 50;
+const MAX_UNAPPROVED_SHARE = 0.01;
 
 /** Ledger entries for the number of approved deletions and of those that wait. */
-const APPROVED = 'deletes:approved';
-const HELD = 'deletes:held';
+const APPROVED_ENTRY = 'deletes:approved';
+const HELD_ENTRY = 'deletes:held';
 /** Since when deletions have waited, epoch milliseconds. */
-const HELD_SINCE = 'deletes:held-since';
+const HELD_SINCE_ENTRY = 'deletes:held-since';
 
 interface Missing {
   readonly missing: number;
@@ -45,32 +45,36 @@ function countMissing(db: Database.Database, ledger: Ledger): Missing {
 export function checkDeletions(context: { db: Database.Database; ledger: Ledger }): boolean {
   const { ledger } = context;
   const { missing, rows } = countMissing(context.db, ledger);
-  const believed = Math.max(BELIEVED_ROWS, rows * BELIEVED_SHARE, Number(ledger.meta(APPROVED) ?? 0));
+  const believed = Math.max(
+    MAX_UNAPPROVED_ROWS,
+    rows * MAX_UNAPPROVED_SHARE,
+    Number(ledger.meta(APPROVED_ENTRY) ?? 0),
+  );
   const held = missing > believed;
-  if (held && heldDeletions(ledger) === 0) ledger.setMeta(HELD_SINCE, Date.now());
-  ledger.setMeta(HELD, held ? missing : 0);
-  if (!held && missing === 0) ledger.setMeta(APPROVED, 0);
+  if (held && countHeldDeletions(ledger) === 0) ledger.setMeta(HELD_SINCE_ENTRY, Date.now());
+  ledger.setMeta(HELD_ENTRY, held ? missing : 0);
+  if (!held && missing === 0) ledger.setMeta(APPROVED_ENTRY, 0);
   return !held;
 }
 
 /** Returns how many deletions wait for a person to approve them, 0 for none. */
-export function heldDeletions(ledger: Ledger): number {
-  return Number(ledger.meta(HELD) ?? 0);
+export function countHeldDeletions(ledger: Ledger): number {
+  return Number(ledger.meta(HELD_ENTRY) ?? 0);
 }
 
 /** Approves the held deletions. */
 export function approveDeletions(ledger: Ledger): void {
-  ledger.setMeta(APPROVED, heldDeletions(ledger));
-  ledger.setMeta(HELD, 0);
+  ledger.setMeta(APPROVED_ENTRY, countHeldDeletions(ledger));
+  ledger.setMeta(HELD_ENTRY, 0);
 }
 
 /**
  * Returns whether a person approved this node's deletions at the control plane after they were held. One
  * approval covers this machine and the fleet.
  */
-export function isLetThrough({ ledger, membership, identity }: SyncSession): boolean {
-  if (heldDeletions(ledger) === 0) return false;
-  const since = Number(ledger.meta(HELD_SINCE) ?? Number.POSITIVE_INFINITY);
+export function isAllowedByMembership({ ledger, membership, identity }: SyncSession): boolean {
+  if (countHeldDeletions(ledger) === 0) return false;
+  const since = Number(ledger.meta(HELD_SINCE_ENTRY) ?? Number.POSITIVE_INFINITY);
   return membership?.deletions.some(({ node, until }) => node === identity.node && until >= since) === true;
 }
 
@@ -79,8 +83,8 @@ export function isLetThrough({ ledger, membership, identity }: SyncSession): boo
  * @param deletions how many of them were just accepted; all, when every row was looked at
  */
 export function spendApproval(ledger: Ledger, deletions: number): void {
-  const approved = Number(ledger.meta(APPROVED) ?? 0);
-  if (approved > 0) ledger.setMeta(APPROVED, Math.max(0, approved - deletions));
+  const approved = Number(ledger.meta(APPROVED_ENTRY) ?? 0);
+  if (approved > 0) ledger.setMeta(APPROVED_ENTRY, Math.max(0, approved - deletions));
 }
 
 /**
@@ -88,12 +92,12 @@ export function spendApproval(ledger: Ledger, deletions: number): void {
  * @throws MembridgeError memory_guarded, with what to do
  */
 export function refuseWhileHeld(context: { db: Database.Database; ledger: Ledger }, path: string): void {
-  if (heldDeletions(context.ledger) === 0 || checkDeletions(context)) return;
+  if (countHeldDeletions(context.ledger) === 0 || checkDeletions(context)) return;
   const check = context.db.pragma('quick_check(1)', { simple: true }) as string;
   const sound = check === 'ok' ? 'SQLite finds the file sound' : `SQLite finds it damaged (${check})`;
   throw new MembridgeError(
     'memory_guarded',
-    `${heldDeletions(context.ledger)} memories are gone from ${path} since the last sync; ${sound}. Nothing was sent. ` +
+    `${countHeldDeletions(context.ledger)} memories are gone from ${path} since the last sync; ${sound}. Nothing was sent. ` +
       'If they were deleted on purpose: membridge deletes approve. To have them back from the fleet: membridge deletes restore.',
   );
 }

@@ -1,6 +1,6 @@
 import type { MemoryRow } from '../claude-mem/read.ts';
-import { nameOf } from '../claude-mem/read.ts';
-import { LINK, UNITS, type Kind } from '../format/kinds.ts';
+import { namedSession } from '../claude-mem/read.ts';
+import { LINK_REGISTER, UNITS, type Kind } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
 import type { SessionRef } from '../format/operation.ts';
 import type { Value } from '../format/values.ts';
@@ -145,14 +145,14 @@ export function writeMark(
 export function markOf(
   row: MemoryRow,
   has: (column: string) => boolean,
-  key: Buffer = memoryKey(row.kind, row.set, nameOf(row.of)),
+  key: Buffer = memoryKey(row.kind, row.set, namedSession(row.of)),
 ): Buffer {
   const { kind, set } = row;
   const { own, details } = SLOTS[kind];
   const units = own.map((index) => {
     const unit = UNITS[kind][index];
     if (unit === undefined) return null;
-    if (unit.name === LINK) return hashLink(row.of);
+    if (unit.name === LINK_REGISTER) return hashLink(row.of);
     if (!unit.columns.every(has)) return null;
     return hashUnit(unit.columns.map((column) => set[column] ?? null));
   });
@@ -204,7 +204,7 @@ export function likenessOf(kind: Kind, mark: Buffer): Likeness | null {
 
 /** Returns the offset of the session slot; null for a kind whose marks have none. */
 function linkAt(kind: Kind): number | null {
-  const slot = SLOTS[kind].own.findIndex((index) => UNITS[kind][index]?.name === LINK);
+  const slot = SLOTS[kind].own.findIndex((index) => UNITS[kind][index]?.name === LINK_REGISTER);
   return slot < 0 ? null : IDENTITY_BYTES + slot * SLOT_BYTES;
 }
 
@@ -215,7 +215,7 @@ export function linkOf(kind: Kind, mark: Buffer): number {
 }
 
 /** Returns whether a mark and the current row name the same session. */
-export function sameLink(kind: Kind, told: Buffer, now: Buffer): boolean {
+export function isSameLink(kind: Kind, told: Buffer, now: Buffer): boolean {
   return linkAt(kind) !== null && linkOf(kind, told) === linkOf(kind, now);
 }
 

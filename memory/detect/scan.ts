@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
 import type { Changes } from './changes.ts';
 import { KINDS } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
@@ -9,7 +9,7 @@ import { publishedForms } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
 
 /** Rows per read transaction, well under the second after which a reader would hold back the WAL. */
-const PAGE = 1_000;
+const PAGE_ROWS = 1_000;
 
 /** Dependencies of a scan. */
 export type ScanContext = Pick<SyncSession, 'db' | 'reader' | 'ledger' | 'changes' | 'scanned' | 'signal'>;
@@ -27,8 +27,11 @@ export async function scanNewRows(context: ScanContext): Promise<number> {
     context.signal.throwIfAborted();
     more = false;
     const pages = db.transaction(() => {
-      scanned.stand();
-      return KINDS.map((kind) => ({ kind, rows: reader.after(kind, ledger.entities.scannedTo(kind), PAGE) }));
+      scanned.revalidate();
+      return KINDS.map((kind) => ({
+        kind,
+        rows: reader.readAfter(kind, ledger.entities.scannedTo(kind), PAGE_ROWS),
+      }));
     })();
     if (pages.every(({ rows }) => rows.length === 0)) break;
     ledger.atomically(() => {
@@ -38,7 +41,7 @@ export async function scanNewRows(context: ScanContext): Promise<number> {
         const isUnknown = !ledger.knowsAbove(kind, ledger.entities.scannedTo(kind));
         found += rows.filter((row) => nameRow(context, row, isUnknown)).length;
         ledger.entities.setScannedTo(kind, last.id);
-        more ||= rows.length === PAGE;
+        more ||= rows.length === PAGE_ROWS;
       }
     });
     if (more) await nextTurn();
@@ -59,10 +62,10 @@ export function nameRow(
   const { reader, ledger, changes, scanned } = context;
   const { kind, id } = row;
   if (!isUnknown && ledger.marks.get(kind, id) !== null) return false;
-  const first = memoryKey(kind, row.set, nameOf(row.of));
+  const first = memoryKey(kind, row.set, namedSession(row.of));
   ledger.marks.set(kind, id, changes.markOf(row, first));
   if (!isUnknown && ledger.entities.byRow(kind, id) !== null) return false;
-  if (row.isReplica && echoes(reader, ledger, row)) return false;
+  if (row.isReplica && isEcho(reader, ledger, row)) return false;
   // Peers know a memory with secrets by its redacted key, as computed by the release that published it.
   const forms = publishedForms(row.set, ledger.ruleSet);
   if (forms.length === 1) scanned?.note(kind, id, first);
@@ -72,7 +75,7 @@ export function nameRow(
     const free = freeKey(ledger, { ...row, set }, isThere, set === row.set ? first : undefined);
     // A memory deleted under a key with a secret comes back under the redacted key only.
     if (free.known?.dead === true && set !== forms[0]) continue;
-    name(ledger, changes, free, row);
+    recordName(ledger, changes, free, row);
   }
   return true;
 }
@@ -82,20 +85,27 @@ export function nameRow(
  * sent. For prompts the session is ignored, because claude-mem's cloud sync may put them into one that it
  * made up.
  */
-function echoes(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
+function isEcho(reader: RowReader, ledger: Ledger, row: MemoryRow): boolean {
   const { kind, id } = row;
-  const keys = publishedForms(row.set, ledger.ruleSet).map((set) => memoryKey(kind, set, nameOf(row.of)));
+  const keys = publishedForms(row.set, ledger.ruleSet).map((set) =>
+    memoryKey(kind, set, namedSession(row.of)),
+  );
   const holders = keys.map((key) => ledger.entities.byKey(key)?.row ?? null);
   if (holders.some((holder) => holder !== null && holder !== id && reader.byId(kind, holder) !== null))
     return true;
   return (
     kind === 'prompt' &&
-    reader.likePrompts(row).some((other) => other !== id && ledger.entities.byRow(kind, other) !== null)
+    reader.idsOfSamePrompt(row).some((other) => other !== id && ledger.entities.byRow(kind, other) !== null)
   );
 }
 
 /** Records that a row holds a memory: a new one, or a deleted one that is written again. */
-function name(ledger: Ledger, changes: Changes, { key, known }: FreeKey, { kind, id }: MemoryRow): void {
-  if (known === null || (known.row === null && !known.dead)) ledger.entities.seen(key, kind, id);
+function recordName(
+  ledger: Ledger,
+  changes: Changes,
+  { key, known }: FreeKey,
+  { kind, id }: MemoryRow,
+): void {
+  if (known === null || (known.row === null && !known.dead)) ledger.entities.recordSeen(key, kind, id);
   else if (known.row !== id) changes.takeOver(known, id);
 }

@@ -20,7 +20,7 @@ describe('ScannedRows', () => {
     writing.exec('CREATE TABLE rows (text)');
     reading = new Database(join(folder, 'rows.db'), { readonly: true });
     scanned = new ScannedRows(reading);
-    scanned.stand();
+    scanned.revalidate();
     scanned.note('observation', 5, KEY);
   });
 
@@ -31,7 +31,7 @@ describe('ScannedRows', () => {
   });
 
   it('recognizes a recorded row by its kind, id and key', () => {
-    expect(scanned.stand()).toBe(true);
+    expect(scanned.revalidate()).toBe(true);
     expect(scanned.isPlain('observation', 5, KEY)).toBe(true);
     expect(scanned.isPlain('observation', 5, Buffer.alloc(32, 8))).toBe(false);
     expect(scanned.isPlain('observation', 6, KEY)).toBe(false);
@@ -46,16 +46,16 @@ describe('ScannedRows', () => {
 
   it('forgets every row once another connection commits', () => {
     writing.exec(`INSERT INTO rows VALUES ('a secret')`);
-    expect(scanned.stand()).toBe(false);
+    expect(scanned.revalidate()).toBe(false);
     expect(scanned.isPlain('observation', 5, KEY)).toBe(false);
   });
 
   it('is valid in a transaction for what that transaction sees', () => {
     reading.transaction(() => {
-      expect(scanned.stand()).toBe(true);
+      expect(scanned.revalidate()).toBe(true);
       writing.exec(`INSERT INTO rows VALUES ('a secret')`);
       expect(reading.prepare('SELECT count(*) FROM rows').pluck().get()).toBe(0);
     })();
-    expect(scanned.stand()).toBe(false);
+    expect(scanned.revalidate()).toBe(false);
   });
 });

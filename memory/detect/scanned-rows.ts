@@ -24,7 +24,7 @@ export class ScannedRows {
    * last one.
    * @returns whether the recorded facts hold for all that the transaction reads
    */
-  stand(): boolean {
+  revalidate(): boolean {
     const version = this.#db.pragma('data_version', { simple: true }) as number;
     const isSame = version === this.#version;
     if (!isSame) this.clear();

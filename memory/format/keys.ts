@@ -40,7 +40,7 @@ export function keyColumns(kind: Kind): readonly string[] {
   }
 }
 
-function parts(kind: Kind, row: Row, session: SessionName | null): Value[] {
+function keyParts(kind: Kind, row: Row, session: SessionName | null): Value[] {
   const named = keyColumns(kind).map((column) => row[column] ?? null);
   return kind === 'session' || kind === 'prompt'
     ? [kind, session?.platform ?? DEFAULT_PLATFORM, session?.session ?? null, ...named]
@@ -61,7 +61,7 @@ export function memoryKey(kind: Kind, row: Row, session: SessionName | null, ord
 
 /** Returns the same in hexadecimal. A text takes half as long to make as a buffer. */
 export function memoryKeyText(kind: Kind, row: Row, session: SessionName | null, ordinal = 0): string {
-  const named = parts(kind, row, session);
+  const named = keyParts(kind, row, session);
   if (ordinal > 0) named.push(ordinal);
   return hash('sha256', JSON.stringify(named), 'hex');
 }

@@ -129,7 +129,7 @@ export const SHAPES: Readonly<Record<Kind, KindShape>> = {
 };
 
 /** The register that holds the session of a summary or an observation. */
-export const LINK = 'of';
+export const LINK_REGISTER = 'of';
 
 /** A part of a memory that may change later, and the columns that hold it (none for the link). */
 export interface Unit {
@@ -173,7 +173,9 @@ function unitsOf(kind: Kind): Unit[] {
       const columns = name === 'status' ? [name] : [name, `${name}_epoch`];
       return { name, columns, merge: 'lattice', isDetail: false };
     }),
-    ...(kind === 'session' ? [] : [{ name: LINK, columns: [], merge: 'link', isDetail: false } as const]),
+    ...(kind === 'session'
+      ? []
+      : [{ name: LINK_REGISTER, columns: [], merge: 'link', isDetail: false } as const]),
     ...details.map(toRegister(true)),
   ];
 }
@@ -181,11 +183,11 @@ function unitsOf(kind: Kind): Unit[] {
 /** The project of claude-mem's own observer conversations: noise on every machine, never sent. */
 export const EXCLUDED_PROJECT = 'observer-sessions';
 
-const BY_CODE = new Map(KINDS.map((kind) => [SHAPES[kind].code, kind]));
+const KIND_BY_CODE = new Map(KINDS.map((kind) => [SHAPES[kind].code, kind]));
 
 /** Returns the kind that the ledger stores under a number. */
 export function kindOfCode(code: number): Kind {
-  const kind = BY_CODE.get(code);
+  const kind = KIND_BY_CODE.get(code);
   if (kind === undefined) throw new Error(`the ledger names an unknown kind of memory: ${code}`);
   return kind;
 }
@@ -194,4 +196,4 @@ export function kindOfCode(code: number): Kind {
  * The name under which operations and the ledger store the version at which a memory was deleted, or written
  * again afterwards.
  */
-export const LIFE = 'life';
+export const LIFE_REGISTER = 'life';

@@ -1,7 +1,7 @@
 import { canonicalJson } from './canonical-json.ts';
-import { KINDS, LINK, SHAPES, UNITS, type Kind } from './kinds.ts';
+import { KINDS, LINK_REGISTER, SHAPES, UNITS, type Kind } from './kinds.ts';
 import { DEFAULT_PLATFORM, memoryKeyText, type SessionName } from './keys.ts';
-import { LIFE } from './kinds.ts';
+import { LIFE_REGISTER } from './kinds.ts';
 import { SessionLine, readOperationLine, type OperationLine } from './operation-line.ts';
 import type { Row, Value } from './values.ts';
 import type { Version } from './versions.ts';
@@ -10,23 +10,23 @@ import type { Version } from './versions.ts';
  * Version of the operation format: raised when operations need a newer reader. 2: whole numbers above 2^53,
  * infinity, changed details of a memory, and deletions that name the kept memory.
  */
-export const READS = 2;
+export const FORMAT_VERSION = 2;
 
 /**
  * Names that never appear as columns of an operation: machine-local columns, and registers that are not
  * columns.
  */
-const NEVER_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
-  KINDS.map((kind) => [kind, new Set([...SHAPES[kind].local, LINK, LIFE])]),
+const UNSENT_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
+  KINDS.map((kind) => [kind, new Set([...SHAPES[kind].local, LINK_REGISTER, LIFE_REGISTER])]),
 );
 
 /** Names of the registers and other parts of each kind. */
 const UNIT_NAMES: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
-  KINDS.map((kind) => [kind, new Set([LIFE, ...UNITS[kind].map(({ name }) => name)])]),
+  KINDS.map((kind) => [kind, new Set([LIFE_REGISTER, ...UNITS[kind].map(({ name }) => name)])]),
 );
 
 /** The columns of each kind that may change. */
-const CHANGING: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
+const CHANGEABLE_COLUMNS: ReadonlyMap<Kind, ReadonlySet<string>> = new Map(
   KINDS.map((kind) => [kind, new Set(UNITS[kind].flatMap(({ columns }) => columns))]),
 );
 
@@ -131,8 +131,8 @@ export function parseOperation(line: string): Operation {
     };
   }
   if (set === undefined) {
-    if (up === undefined) throw new Error('the operation says nothing');
-    const strange = Object.keys(up).find((column) => CHANGING.get(kind)?.has(column) !== true);
+    if (up === undefined) throw new Error('the operation contains no change');
+    const strange = Object.keys(up).find((column) => CHANGEABLE_COLUMNS.get(kind)?.has(column) !== true);
     if (strange !== undefined) throw new Error(`the operation changes ${strange}, which does not change`);
     return { type: 'update', ...common, of, up };
   }
@@ -142,10 +142,10 @@ export function parseOperation(line: string): Operation {
     ordinal: parsed.n ?? 0,
     of,
     mem: parsed.mem ?? null,
-    set: travelling(kind, set),
-    extra: parsed.x === undefined ? null : travelling(kind, parsed.x),
+    set: withoutUnsentColumns(kind, set),
+    extra: parsed.x === undefined ? null : withoutUnsentColumns(kind, parsed.x),
     // A register that only a later version of Membridge knows is a column to this one.
-    written: parsed.regs === undefined ? NOTHING_WRITTEN : writtenIn(kind, parsed.regs),
+    written: parsed.regs === undefined ? NOTHING_WRITTEN : writtenVersions(kind, parsed.regs),
   };
   if (memoryKeyText(kind, operation.set, sessionNameOf(operation), operation.ordinal) !== parsed.key) {
     throw new Error(`the key ${parsed.key} is not the key of the row it carries`);
@@ -155,15 +155,18 @@ export function parseOperation(line: string): Operation {
 
 const NOTHING_WRITTEN: ReadonlyMap<string, Version> = new Map();
 
-function writtenIn(kind: Kind, registers: Readonly<Record<string, Tuple>>): ReadonlyMap<string, Version> {
+function writtenVersions(
+  kind: Kind,
+  registers: Readonly<Record<string, Tuple>>,
+): ReadonlyMap<string, Version> {
   const known = UNIT_NAMES.get(kind);
   const entries = Object.entries(registers).filter(([unit]) => known?.has(unit) === true);
   return new Map(entries.map(([unit, version]) => [unit, fromTuple(version)]));
 }
 
 /** Returns a row without columns that operations never have; the same row when it has none of them. */
-function travelling(kind: Kind, row: Row): Row {
-  const never = NEVER_COLUMNS.get(kind) ?? new Set();
+function withoutUnsentColumns(kind: Kind, row: Row): Row {
+  const never = UNSENT_COLUMNS.get(kind) ?? new Set();
   for (const column in row) {
     if (!never.has(column)) continue;
     return Object.fromEntries(Object.entries(row).filter(([each]) => !never.has(each)));
@@ -172,7 +175,7 @@ function travelling(kind: Kind, row: Row): Row {
 }
 
 /** Returns text as SQLite returns it: bytes that are not UTF-8 become U+FFFD on every machine. */
-function readable(value: Value | undefined): string | null {
+function asSqliteText(value: Value | undefined): string | null {
   if (typeof value === 'string') return value;
   if (typeof value !== 'object' || value === null || !('$text' in value)) return null;
   return Buffer.from(value.$text, 'base64').toString('utf8');
@@ -185,7 +188,7 @@ function readable(value: Value | undefined): string | null {
 export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'set'>): SessionName | null {
   if (operation.kind === 'session') {
     const { platform_source: platform, content_session_id: session } = operation.set;
-    const name = { platform: readable(platform), session: readable(session) };
+    const name = { platform: asSqliteText(platform), session: asSqliteText(session) };
     return name.platform === null || name.session === null
       ? null
       : { platform: name.platform, session: name.session };
@@ -194,15 +197,15 @@ export function sessionNameOf(operation: Pick<FullOperation, 'kind' | 'of' | 'se
 }
 
 /** Returns the registers that an operation writes, including the link, for the rules of registers.ts. */
-export function valuesOf(columns: Row, of: SessionRef | null): Record<string, Value> {
-  return of === null ? { ...columns } : { ...columns, [LINK]: canonicalJson(of) };
+export function registerValuesOf(columns: Row, of: SessionRef | null): Record<string, Value> {
+  return of === null ? { ...columns } : { ...columns, [LINK_REGISTER]: canonicalJson(of) };
 }
 
 /**
  * Returns the name of a row's session; for a row without one, that of the session that is made up for it
  * (sessions.ts).
  */
-export function homeOf(of: SessionRef): SessionName {
+export function homeSessionOf(of: SessionRef): SessionName {
   return 'memory' in of ? { platform: DEFAULT_PLATFORM, session: of.memory } : of;
 }
 

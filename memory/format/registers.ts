@@ -1,6 +1,6 @@
 import { canonicalJson } from './canonical-json.ts';
-import { LINK } from './kinds.ts';
-import { homeOf, linkedSession } from './operation.ts';
+import { LINK_REGISTER } from './kinds.ts';
+import { homeSessionOf, linkedSession } from './operation.ts';
 import type { Value } from './values.ts';
 import { compareVersions, type Version } from './versions.ts';
 
@@ -34,7 +34,7 @@ function compareRegisters(a: Registers, b: Registers, name: string): number {
   if (first === null || second === null) return (first === null ? 0 : 1) - (second === null ? 0 : 1);
   const order = compareVersions(first, second);
   if (order !== 0) return order;
-  const [text, other] = [saidBy(a, name), saidBy(b, name)];
+  const [text, other] = [comparableText(a, name), comparableText(b, name)];
   return text < other ? -1 : text > other ? 1 : 0;
 }
 
@@ -42,10 +42,10 @@ function compareRegisters(a: Registers, b: Registers, name: string): number {
  * Returns a register's value as text that is equal on every machine. A row without a session equals one under
  * the stub session that some machine made up for it.
  */
-function saidBy({ values }: Registers, name: string): string {
+function comparableText({ values }: Registers, name: string): string {
   const value = values[name] ?? null;
-  const of = name === LINK ? linkedSession(value) : null;
-  return canonicalJson(of === null ? value : homeOf(of));
+  const of = name === LINK_REGISTER ? linkedSession(value) : null;
+  return canonicalJson(of === null ? value : homeSessionOf(of));
 }
 
 /** The result of merging incoming registers into the local ones. */

@@ -38,7 +38,7 @@ export const SealLine = z.strictObject({
 });
 type SealLine = z.infer<typeof SealLine>;
 
-const INFO = 'membridge-seal/1';
+const HKDF_INFO = 'membridge-seal/1';
 const TAG_BYTES = 16;
 const IV_BYTES = 12;
 
@@ -64,20 +64,20 @@ export function loadSealingKey(pem: string): SealingKey {
  * Parses a published key.
  * @throws Error when it is not an X25519 key
  */
-export function sealingPublicKey(base64: string): SealingPublicKey {
+export function parseSealingPublicKey(base64: string): SealingPublicKey {
   const der = Buffer.from(base64, 'base64');
   const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
   if (key.asymmetricKeyType !== 'x25519') throw new Error('the sealing key is not an X25519 key');
   return { keyId: keyIdOf(der), publicKey: base64 };
 }
 
-const loaded = (base64: string): KeyObject =>
+const loadPublicKey = (base64: string): KeyObject =>
   createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
 
 /** Derives the key that wraps for one recipient. Each is used once, so its nonce may be zero. */
-function wrappingKey(secret: Buffer, ephemeral: string, recipient: string): Buffer {
+function deriveWrappingKey(secret: Buffer, ephemeral: string, recipient: string): Buffer {
   const salt = Buffer.concat([Buffer.from(ephemeral, 'base64'), Buffer.from(recipient, 'base64')]);
-  return Buffer.from(hkdfSync('sha256', secret, salt, INFO, 32));
+  return Buffer.from(hkdfSync('sha256', secret, salt, HKDF_INFO, 32));
 }
 
 function encrypt(key: Buffer, iv: Buffer, bytes: Buffer): Buffer {
@@ -106,8 +106,8 @@ export function seal(
   const pair = generateKeyPairSync('x25519');
   const ephemeral = pair.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
   const keys = recipients.map(({ keyId, publicKey }) => {
-    const secret = diffieHellman({ privateKey: pair.privateKey, publicKey: loaded(publicKey) });
-    const wrapped = encrypt(wrappingKey(secret, ephemeral, publicKey), ZERO_IV, key);
+    const secret = diffieHellman({ privateKey: pair.privateKey, publicKey: loadPublicKey(publicKey) });
+    const wrapped = encrypt(deriveWrappingKey(secret, ephemeral, publicKey), ZERO_IV, key);
     return [keyId, wrapped.toString('base64')] as const;
   });
   const line: SealLine = {
@@ -126,9 +126,9 @@ export function unseal(body: Buffer, line: SealLine, keys: readonly SealingKey[]
   for (const { keyId, publicKey, privateKey } of keys) {
     const wrapped = line.keys[keyId];
     if (wrapped === undefined) continue;
-    const secret = diffieHellman({ privateKey, publicKey: loaded(line.ephemeral) });
+    const secret = diffieHellman({ privateKey, publicKey: loadPublicKey(line.ephemeral) });
     const key = decrypt(
-      wrappingKey(secret, line.ephemeral, publicKey),
+      deriveWrappingKey(secret, line.ephemeral, publicKey),
       ZERO_IV,
       Buffer.from(wrapped, 'base64'),
     );

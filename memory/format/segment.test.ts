@@ -4,11 +4,11 @@ import { memoryKey } from './keys.ts';
 import { nameHash, parseSegmentKey, segmentKey } from './layout.ts';
 import { formatOperation, parseOperation, type Operation } from './operation.ts';
 import { FIRST_PREV_SHA, openSegment, readOperations, sealSegment, verifySegment } from './segment.ts';
-import { generateNodeKey, publicKeyOf } from './signing.ts';
+import { generateNodeKey, parsePublicKey } from './signing.ts';
 
 const CID = 'a'.repeat(16);
 const { key } = generateNodeKey();
-const publicKey = publicKeyOf(key.publicKey);
+const publicKey = parsePublicKey(key.publicKey);
 const set = { created_at_epoch: 5, type: 'discovery', title: 'A title', narrative: null, facts: '[]' };
 const operation: Operation = {
   type: 'full',
@@ -62,7 +62,7 @@ it('refuses a segment of another place, node or key', () => {
   expect(() => verifySegment(openSegment(sealed.bytes, name), 'b'.repeat(16), publicKey)).toThrow(
     /another place/,
   );
-  expect(() => verifySegment(openSegment(sealed.bytes, name), CID, publicKeyOf(other.publicKey))).toThrow(
+  expect(() => verifySegment(openSegment(sealed.bytes, name), CID, parsePublicKey(other.publicKey))).toThrow(
     /signature/,
   );
 });

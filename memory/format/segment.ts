@@ -18,7 +18,7 @@ export const MAX_BYTES = 4 * 1024 * 1024;
  * Limits for an unpacked segment, against zstd bombs. Above the largest prompt ever seen (19 MB), and below
  * the memory thread's limit (agent/memory/memory-host.ts).
  */
-const MAX_UNPACKED = 64 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 64 * 1024 * 1024;
 const MAX_LINES = 2 * MAX_OPERATIONS;
 
 /** zstd level 3: 246 MB/s at ratio 4.0 on memory rows; higher levels cost more than they save. */
@@ -111,7 +111,7 @@ function splitSegment(bytes: Buffer): {
 } {
   const first = bytes.indexOf(0x0a);
   const second = first < 0 ? -1 : bytes.indexOf(0x0a, first + 1);
-  if (second < 0) throw new Error('the object is truncated or no segment');
+  if (second < 0) throw new Error('the object is truncated or not a segment');
   const headerLine = bytes.subarray(0, first);
   return {
     header: HeaderLine.parse(JSON.parse(headerLine.toString('utf8'))),
@@ -171,7 +171,7 @@ export function verifySegment(segment: NamedSegment, cid: string, publicKey: Key
     header.epoch !== name.epoch ||
     header.seq !== name.seq
   ) {
-    throw new Error('its header names another place than the one it lies in');
+    throw new Error('its header names another position than its object key');
   }
   if (!verifyBytes(publicKey, headerLine, signature))
     throw new Error('its signature is not that of its node');
@@ -193,9 +193,9 @@ export function readLines(
   const { header, body } = splitSegment(bytes);
   const packed = header.seal === undefined ? body : unseal(body, header.seal, keys);
   if (header.operations > MAX_LINES) {
-    throw new Error(`it is to hold ${header.operations} operations, where at most ${MAX_LINES} are allowed`);
+    throw new Error(`its header states ${header.operations} operations; at most ${MAX_LINES} are allowed`);
   }
-  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED });
+  const text = zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES });
   // Count before splitting: millions of empty lines would exceed the memory.
   const count = countLines(text);
   if (count !== header.operations) {

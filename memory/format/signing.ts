@@ -47,7 +47,7 @@ export function keyIdOf(der: Buffer): string {
  * Returns the key object of a public key in base64 SPKI DER.
  * @throws Error when it is not an Ed25519 key
  */
-export function publicKeyOf(base64: string): KeyObject {
+export function parsePublicKey(base64: string): KeyObject {
   const key = createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' });
   if (key.asymmetricKeyType !== 'ed25519') throw new Error('the public key is not an Ed25519 key');
   return key;
@@ -77,7 +77,7 @@ export function signCertificate(
   subject: { node: string; publicKey: string; issuedAt: number },
   controlKey: KeyObject,
 ): NodeCertificate {
-  const der = publicKeyOf(subject.publicKey).export({ type: 'spki', format: 'der' });
+  const der = parsePublicKey(subject.publicKey).export({ type: 'spki', format: 'der' });
   const certificate = {
     format: 'membridge-certificate/1' as const,
     node: subject.node,
@@ -90,7 +90,7 @@ export function signCertificate(
 }
 
 /** Returns whether the control plane signed a certificate, and whether its key id matches its key. */
-export function certificateIsValid(certificate: NodeCertificate, controlKey: KeyObject): boolean {
+export function isValidCertificate(certificate: NodeCertificate, controlKey: KeyObject): boolean {
   return (
     keyIdOf(Buffer.from(certificate.public_key, 'base64')) === certificate.key_id &&
     verifyBytes(controlKey, certificateText(certificate), certificate.signature)
@@ -114,6 +114,6 @@ export function signMembership(body: Omit<Membership, 'signature'>, controlKey: 
  * Returns whether the control plane signed the membership.
  * @param controlPublicKey SPKI DER in base64
  */
-export function membershipIsValid(membership: Membership, controlPublicKey: string): boolean {
-  return verifyBytes(publicKeyOf(controlPublicKey), membershipText(membership), membership.signature);
+export function isValidMembership(membership: Membership, controlPublicKey: string): boolean {
+  return verifyBytes(parsePublicKey(controlPublicKey), membershipText(membership), membership.signature);
 }

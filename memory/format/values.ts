@@ -66,7 +66,7 @@ export function toBinding(value: Value): { bind: null | number | bigint | string
 }
 
 /** Returns whether two values are equal. */
-export function sameValue(a: Value, b: Value): boolean {
+export function isSameValue(a: Value, b: Value): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 

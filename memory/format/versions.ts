@@ -66,7 +66,7 @@ export class HybridClock {
   }
 
   /** Takes another node's reading into account. */
-  hear(hlc: number): void {
+  receive(hlc: number): void {
     if (hlc <= clockAt(this.#now() + MAX_DRIFT_MS)) this.#last = Math.max(this.#last, hlc);
   }
 

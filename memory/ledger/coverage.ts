@@ -30,7 +30,7 @@ export class Coverage {
    * Returns how far every incarnation of every node is known: up to the first segment that is missing,
    * damaged, not applied yet, or only partly readable.
    */
-  reaches(space: number): Reach[] {
+  listReaches(space: number): Reach[] {
     const reached = new Map<string, { reach: Reach; ended: boolean }>();
     const key = (node: string, epoch: string): string => `${node}/${epoch}`;
     for (const reach of this.#floors(space)) {
@@ -66,7 +66,7 @@ export class Coverage {
   }
 
   /** Returns the segments recorded at a position, including damaged ones. */
-  filedAt(space: number, { node, epoch, seq }: SegmentName): SegmentName[] {
+  listSegmentsAt(space: number, { node, epoch, seq }: SegmentName): SegmentName[] {
     return this.#sql(
       'SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND epoch = ? AND seq = ?',
     ).all(space, node, epoch, seq) as SegmentName[];

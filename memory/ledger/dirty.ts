@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
 
 /** Parts of a memory that a space still lacks: bit n for part n of its kind (kinds.ts), or one of these. */
-export const DEATH = 2 ** 29;
-export const WHOLE = 2 ** 30;
+export const DELETION_PART = 2 ** 29;
+export const WHOLE_PART = 2 ** 30;
 
 export interface DirtyMemory {
   readonly key: Buffer;
@@ -15,7 +15,7 @@ export class Dirty {
   readonly #clear: Database.Statement<[number, Buffer]>;
   readonly #list: Database.Statement<[number, number], DirtyMemory>;
   readonly #any: Database.Statement<[number]>;
-  readonly #untold: Database.Statement<[number, Buffer, number, Buffer], number>;
+  readonly #pending: Database.Statement<[number, Buffer, number, Buffer], number>;
   readonly #withhold: Database.Statement<[number, Buffer, number]>;
   readonly #release: Database.Statement<[number, Buffer]>;
 
@@ -26,7 +26,7 @@ export class Dirty {
     this.#clear = db.prepare('DELETE FROM dirty WHERE space = ? AND key = ?');
     this.#list = db.prepare('SELECT key, parts FROM dirty WHERE space = ? LIMIT ?');
     this.#any = db.prepare('SELECT 1 FROM dirty WHERE space = ? LIMIT 1').pluck();
-    this.#untold = db
+    this.#pending = db
       .prepare<[number, Buffer, number, Buffer], number>(
         `SELECT parts FROM dirty WHERE space = ? AND key = ?
          UNION ALL SELECT parts FROM withheld WHERE space = ? AND key = ?`,
@@ -50,8 +50,8 @@ export class Dirty {
   }
 
   /** Returns the parts of a memory that a space has not received yet, including withheld ones. */
-  untold(space: number, key: Buffer): number {
-    return this.#untold.all(space, key, space, key).reduce((all, each) => all | each, 0);
+  pendingParts(space: number, key: Buffer): number {
+    return this.#pending.all(space, key, space, key).reduce((all, each) => all | each, 0);
   }
 
   /** Withholds parts of a memory, in place of those withheld before; 0 withholds none. */
@@ -60,7 +60,7 @@ export class Dirty {
     else this.#withhold.run(space, key, parts);
   }
 
-  any(space: number): boolean {
+  hasAny(space: number): boolean {
     return this.#any.get(space) !== undefined;
   }
 }

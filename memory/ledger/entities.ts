@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { LIFE, SHAPES, kindOfCode, type Kind } from '../format/kinds.ts';
+import { LIFE_REGISTER, SHAPES, kindOfCode, type Kind } from '../format/kinds.ts';
 import type { Written } from '../format/registers.ts';
 import { UNVERSIONED, type Version } from '../format/versions.ts';
 import { statementsOf } from './statements.ts';
@@ -62,7 +62,7 @@ export function isStub(entity: Entity): boolean {
 }
 
 /** The name under which the ledger stores the greatest counter of a deleted memory; never sent. */
-const TOP = 'top';
+const TOP_COUNTER = 'top';
 
 /**
  * The ledger's table of memories. Each method runs a few statements at most; callers hold the transaction.
@@ -119,7 +119,7 @@ export class Entities {
       `INSERT INTO register (key, unit, counter, hlc, node) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
     );
-    this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE}'`);
+    this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE_REGISTER}'`);
     this.#anyRegisters = this.#sql('SELECT 1 FROM register LIMIT 1').get() !== undefined;
   }
 
@@ -140,7 +140,7 @@ export class Entities {
   }
 
   /** Records that a row found in claude-mem is this memory. */
-  seen(key: Buffer, kind: Kind, row: number): void {
+  recordSeen(key: Buffer, kind: Kind, row: number): void {
     this.#seen.run(key, SHAPES[kind].code, row);
   }
 
@@ -168,7 +168,7 @@ export class Entities {
    * Records that a space received a row's memory at `version`: the ledger's current one, or the one when the
    * operation was made.
    */
-  told(entity: Entity, row: number, version: Version, space: number): void {
+  recordSent(entity: Entity, row: number, version: Version, space: number): void {
     const { counter, hlc, node } = version;
     const { changes } = this.#sql(
       'UPDATE entity SET row = ?, counter = ?, hlc = ?, node = ?, spaces = spaces | ? WHERE key = ?',
@@ -195,7 +195,7 @@ export class Entities {
     if (!this.#anyRegisters) return { registers, counter: greatest };
     for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
       greatest = Math.max(greatest, counter);
-      if (unit !== TOP) registers.set(unit, { counter, hlc, node });
+      if (unit !== TOP_COUNTER) registers.set(unit, { counter, hlc, node });
     }
     return { registers, counter: greatest };
   }
@@ -203,22 +203,22 @@ export class Entities {
   /** Returns the versions of a memory's registers. */
   writtenOf(entity: Entity): Written {
     const units = this.registersOf(entity);
-    units.delete(LIFE);
+    units.delete(LIFE_REGISTER);
     return { base: entity.version, units };
   }
 
   /** Returns the version at which a memory last became live or deleted; UNVERSIONED if unknown. */
   lifeOf(entity: Entity | null): Version {
     if (entity === null) return UNVERSIONED;
-    return (entity.dead ? this.registersOf(entity).get(LIFE) : undefined) ?? entity.version;
+    return (entity.dead ? this.registersOf(entity).get(LIFE_REGISTER) : undefined) ?? entity.version;
   }
 
   /**
    * Returns the version at which a live memory was written again after a deletion; UNVERSIONED when it never
    * was.
    */
-  bornOf(entity: Entity): Version {
-    return (entity.dead ? undefined : this.registersOf(entity).get(LIFE)) ?? UNVERSIONED;
+  rebornAt(entity: Entity): Version {
+    return (entity.dead ? undefined : this.registersOf(entity).get(LIFE_REGISTER)) ?? UNVERSIONED;
   }
 
   /** Replaces the stored versions of registers and of the memory's rebirth. */
@@ -237,7 +237,7 @@ export class Entities {
     this.save({ ...entity, row: stub, dead: true });
     if (kept === null) this.#sql('DELETE FROM witness WHERE key = ?').run(entity.key);
     else this.#sql('INSERT OR REPLACE INTO witness (key, kept) VALUES (?, ?)').run(entity.key, kept);
-    this.saveWritten(entity.key, new Map([[LIFE, version]]));
+    this.saveWritten(entity.key, new Map([[LIFE_REGISTER, version]]));
     this.noteCounter({ ...entity, dead: true }, counter);
   }
 
@@ -263,7 +263,7 @@ export class Entities {
    * counter, that write would win on some machines.
    */
   noteCounter(entity: Entity, counter: number): void {
-    if (counter > this.counterOf(entity)) this.#addRegister(entity.key, TOP, counter, 0, '');
+    if (counter > this.counterOf(entity)) this.#addRegister(entity.key, TOP_COUNTER, counter, 0, '');
   }
 
   #addRegister(...register: [key: Buffer, unit: string, counter: number, hlc: number, node: string]): void {
@@ -328,7 +328,7 @@ export class Entities {
    * does not record who advanced a session.
    * @param self whether the node is this one: it sent what was first seen here
    */
-  keysToldBy(node: string, space: number, self: boolean): Buffer[] {
+  keysSentBy(node: string, space: number, self: boolean): Buffer[] {
     return this.#db
       .prepare(
         `SELECT key FROM entity WHERE node = ? OR kind = ? OR (origin IS NULL AND ?)

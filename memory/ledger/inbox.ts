@@ -89,7 +89,7 @@ export class Inbox {
   }
 
   /** Returns segments that this node sent, with this ledger or an earlier one. */
-  own(space: number, node: string): SegmentName[] {
+  listOwn(space: number, node: string): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND node = ? AND state = 'own'`,
     ).all(space, node) as SegmentName[];
@@ -175,7 +175,7 @@ export class Inbox {
   }
 
   /** Returns a space's segments that were set aside for deleting too much, each with the reason. */
-  guarded(space: number): { id: number; node: string; stored: number; problem: string }[] {
+  listGuarded(space: number): { id: number; node: string; stored: number; problem: string }[] {
     const rows = this.#sql(
       `SELECT id, node, at, problem FROM segment WHERE space = ? AND state = 'held' AND problem IS NOT NULL ORDER BY id`,
     ).all(space) as { id: number; node: string; at: number; problem: string }[];
@@ -188,7 +188,7 @@ export class Inbox {
   }
 
   /** Returns how many segments of nodes that are not trusted yet are set aside, in all spaces. */
-  heldSegments(): number {
+  countHeldSegments(): number {
     return this.#sql(`SELECT count(*) FROM segment WHERE state = 'held'`).pluck().get() as number;
   }
 
@@ -231,14 +231,14 @@ export class Inbox {
   }
 
   /** Returns segments of a space that failed verification or could not be read, with the reason. */
-  damaged(space: number): { node: string; seq: number; problem: string }[] {
+  listDamaged(space: number): { node: string; seq: number; problem: string }[] {
     return this.#sql(
       `SELECT node, seq, problem FROM segment WHERE space = ? AND state = 'damaged' ORDER BY node, seq`,
     ).all(space) as { node: string; seq: number; problem: string }[];
   }
 
   /** Returns the names of a space's unusable segments, in order. */
-  damagedNames(space: number): SegmentName[] {
+  listDamagedNames(space: number): SegmentName[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash FROM segment WHERE space = ? AND state = 'damaged' AND ${IS_SEGMENT}
        ORDER BY node, epoch, seq, hash`,
@@ -289,14 +289,14 @@ export class Inbox {
   }
 
   /** Returns operations that may be retried, oldest version first. */
-  waiting(space: number): WaitingOperation[] {
+  listWaiting(space: number): WaitingOperation[] {
     return this.#sql(
       `SELECT key, version, line, origin, reason, since FROM waiting WHERE space = ? AND parked = 0
          ORDER BY key, version`,
     ).all(space) as WaitingOperation[];
   }
 
-  waitingCount(space: number): number {
+  countWaiting(space: number): number {
     return this.#sql('SELECT count(*) FROM waiting WHERE space = ? AND parked = 0')
       .pluck()
       .get(space) as number;
@@ -322,7 +322,7 @@ export class Inbox {
   }
 
   /** Returns the operations parked for one reason. */
-  parkedFor(space: number, reason: string): string[] {
+  listParkedFor(space: number, reason: string): string[] {
     return this.#sql('SELECT line FROM waiting WHERE space = ? AND reason = ?')
       .pluck()
       .all(space, reason) as string[];
@@ -360,7 +360,7 @@ export class Inbox {
   }
 
   /** Returns everything that waits, parked or not: the operations as received. */
-  waitingLines(space: number): { key: Buffer; line: string }[] {
+  listWaitingLines(space: number): { key: Buffer; line: string }[] {
     return this.#sql('SELECT key, line FROM waiting WHERE space = ? ORDER BY key, version').all(space) as {
       key: Buffer;
       line: string;
@@ -375,7 +375,7 @@ export class Inbox {
   /**
    * Makes partly unreadable segments fetched again when this version reads more than the one that recorded
    * them.
-   * @param reads operation.ts READS
+   * @param reads operation.ts FORMAT_VERSION
    */
   fetchAgainSince(reads: number): void {
     const filed = this.#sql(`SELECT value FROM meta WHERE name = 'reads'`).get() as
@@ -400,7 +400,7 @@ export class Inbox {
    * Returns a node's segments that this ledger has used or sent, and when it recorded them (epoch
    * milliseconds).
    */
-  usedOf(space: number, node: string): (SegmentName & { at: number })[] {
+  listUsedOf(space: number, node: string): (SegmentName & { at: number })[] {
     return this.#sql(
       `SELECT node, epoch, seq, hash, at FROM segment
        WHERE space = ? AND node = ? AND state IN ('own', 'applied') AND ${IS_SEGMENT}`,
@@ -410,7 +410,7 @@ export class Inbox {
   /**
    * Returns when the first segment of a space was recorded, epoch milliseconds; Infinity when there is none.
    */
-  beganAt(space: number): number {
+  firstRecordedAt(space: number): number {
     const at = this.#sql('SELECT min(at) FROM segment WHERE space = ?').pluck().get(space) as number | null;
     return at ?? Infinity;
   }

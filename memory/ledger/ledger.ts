@@ -3,7 +3,7 @@ import type { Kind } from '../format/kinds.ts';
 import { RULE_SET } from '../space/redact.ts';
 import { Blocks } from './blocks.ts';
 import { Coverage } from './coverage.ts';
-import { Dirty, DEATH } from './dirty.ts';
+import { Dirty, DELETION_PART } from './dirty.ts';
 import { Entities } from './entities.ts';
 import { Inbox } from './inbox.ts';
 import { Marks } from './marks.ts';
@@ -138,7 +138,7 @@ export class Ledger {
         .run(answers, space);
     }
     this.db.prepare('DELETE FROM emitted WHERE space = ?').run(space);
-    for (const key of this.entities.deadKeys()) this.dirty.mark(space, key, DEATH);
+    for (const key of this.entities.deadKeys()) this.dirty.mark(space, key, DELETION_PART);
   }
 
   close(): void {

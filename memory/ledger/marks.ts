@@ -53,7 +53,7 @@ export class Marks {
   }
 
   /** Returns rows with a local id above `from` and up to `to`, in order. */
-  range(kind: Kind, from: number, to: number): SeenRow[] {
+  readRange(kind: Kind, from: number, to: number): SeenRow[] {
     return this.#range.all(SHAPES[kind].code, from, to);
   }
 
@@ -71,7 +71,7 @@ export class Marks {
    * @param slots offsets of the slots in a mark;
    * @param wanted the wanted values, by slot
    */
-  *like(
+  *findAlike(
     kind: Kind,
     slots: { readonly head: number; readonly body: number; readonly link: number | null },
     wanted: Readonly<Record<'head' | 'body' | 'link', ReadonlyMap<number, unknown>>>,

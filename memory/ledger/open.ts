@@ -109,7 +109,7 @@ CREATE TABLE extra (key BLOB PRIMARY KEY, columns TEXT NOT NULL) WITHOUT ROWID;
 const LEDGER_VERSION = 5;
 
 /** Tables that later versions added, by version. */
-const ADDED: Readonly<Record<number, readonly string[]>> = { 4: ['block', 'witness'], 5: ['signer'] };
+const ADDED_TABLES: Readonly<Record<number, readonly string[]>> = { 4: ['block', 'witness'], 5: ['signer'] };
 
 /** Page cache in KiB. 48 MiB made no sync of 300,000 rows faster, and an agent must stay below 250 MB. */
 const CACHE_KIB = 16 * 1024;
@@ -134,7 +134,9 @@ export function openLedger(path: string): Database.Database {
     if (version < LEDGER_VERSION) {
       db.transaction(() => {
         if (version < 3) beginSchema(db);
-        else for (let next = version + 1; next <= LEDGER_VERSION; next += 1) addTables(db, ADDED[next] ?? []);
+        else
+          for (let next = version + 1; next <= LEDGER_VERSION; next += 1)
+            addTables(db, ADDED_TABLES[next] ?? []);
         db.pragma(`user_version = ${LEDGER_VERSION}`);
       })();
     }
@@ -142,7 +144,7 @@ export function openLedger(path: string): Database.Database {
   } catch (cause) {
     throw new MembridgeError(
       'ledger_failed',
-      `The sync ledger ${path} cannot be used: ${errorMessage(cause)}. If it is damaged, stop the agent and delete it: the next sync builds it anew and loses nothing.`,
+      `The sync ledger ${path} cannot be used: ${errorMessage(cause)}. If it is damaged, stop the agent and delete it: the next sync rebuilds it without loss.`,
       { cause },
     );
   }

@@ -25,7 +25,7 @@ export interface Revoked {
 }
 
 /** Joins the segment, as `signing`, that delivered a write not signed by the node it names. */
-const SIGNED_BY = (table: string, unit: string): string =>
+const signedBySql = (table: string, unit: string): string =>
   `LEFT JOIN signer ON signer.key = ${table}.key AND signer.unit = ${unit} AND signer.counter = ${table}.counter
      AND signer.hlc = ${table}.hlc AND signer.node = ${table}.node
    LEFT JOIN segment AS signing ON signing.id = signer.segment`;
@@ -47,9 +47,9 @@ export class Revocations {
   }
 
   /** Returns the last write of a register except those of a node since a time, or null when none is known. */
-  formerOf(key: Buffer, unit: string, but: { node: string; hlc: number }): { value: Value } | null {
+  formerWriteOf(key: Buffer, unit: string, but: { node: string; hlc: number }): { value: Value } | null {
     const text = this.#sql(
-      `SELECT value FROM former ${SIGNED_BY('former', 'former.unit')}
+      `SELECT value FROM former ${signedBySql('former', 'former.unit')}
        WHERE former.key = ? AND former.unit = ? AND NOT (former.node = ? AND former.hlc >= ?)
          AND signing.node IS NOT ?
        ORDER BY former.counter DESC, former.hlc DESC, former.node DESC LIMIT 1`,
@@ -66,7 +66,7 @@ export class Revocations {
    * node. Memories from a snapshot count by their stated author and clock, because nothing else is known.
    * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock
    */
-  toldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
+  keysFirstSentBy(node: string, since: { at: number; hlc: number }): Buffer[] {
     const followed = this.#sql(`SELECT 1 FROM segment WHERE node = ? AND at < ? AND ${IS_SEGMENT} LIMIT 1`)
       .pluck()
       .get(node, since.at);
@@ -87,9 +87,9 @@ export class Revocations {
    * write signed by another node than its author counts for the signer, by time of arrival.
    * @param since.at epoch milliseconds, and the same as a reading of the hybrid clock
    */
-  retoldBy(node: string, since: { at: number; hlc: number }): Buffer[] {
+  keysResentBy(node: string, since: { at: number; hlc: number }): Buffer[] {
     return this.#sql(
-      `SELECT entity.key FROM entity LEFT JOIN segment ON segment.id = entity.origin ${SIGNED_BY('entity', "''")}
+      `SELECT entity.key FROM entity LEFT JOIN segment ON segment.id = entity.origin ${signedBySql('entity', "''")}
        WHERE CASE WHEN signing.node IS NULL THEN entity.node = @node AND entity.hlc >= @hlc
            ELSE signing.node = @node AND signing.at >= @at END
          AND entity.dead = 0 AND entity.row IS NOT NULL
@@ -106,7 +106,7 @@ export class Revocations {
    */
   registersWrittenBy(node: string, since: { at: number; hlc: number }): { key: Buffer; unit: string }[] {
     return this.#sql(
-      `SELECT register.key, register.unit FROM register ${SIGNED_BY('register', 'register.unit')}
+      `SELECT register.key, register.unit FROM register ${signedBySql('register', 'register.unit')}
        WHERE register.unit <> 'life' AND CASE WHEN signing.node IS NULL THEN register.node = @node AND register.hlc >= @hlc
          ELSE signing.node = @node AND signing.at >= @at END`,
     ).all({ node, ...since }) as { key: Buffer; unit: string }[];
@@ -132,7 +132,7 @@ export class Revocations {
   }
 
   /** Returns what a revocation took back; the caller must put sessions before their rows. */
-  takenBy(id: string): Revoked[] {
+  listRevokedBy(id: string): Revoked[] {
     return this.#sql('SELECT key, unit, what FROM revoked WHERE revocation = ?').all(id) as Revoked[];
   }
 

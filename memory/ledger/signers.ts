@@ -50,7 +50,7 @@ export class Signers {
   }
 
   /** Returns the node that signed a write, if it is not the author; else null. */
-  other({ key, unit, version }: SignedWrite): string | null {
+  otherSignerOf({ key, unit, version }: SignedWrite): string | null {
     const { counter, hlc, node } = version;
     const found = this.#sql(
       `SELECT segment.node FROM signer JOIN segment ON segment.id = signer.segment

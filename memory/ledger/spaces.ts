@@ -17,7 +17,7 @@ export interface LedgerSpace {
   /** The projects it covered when its rows were last considered, as text. */
   readonly covers: string;
   /** This node's current incarnation in the space, null before its first push. */
-  readonly epoch: string | null;
+  readonly incarnation: string | null;
   /** The last segment sealed in this incarnation. */
   readonly seq: number;
   /** SHA-256 of that segment. */
@@ -96,7 +96,7 @@ export class Spaces {
       id: raw.id,
       cid: raw.cid,
       covers: raw.projects,
-      epoch: raw.epoch,
+      incarnation: raw.epoch,
       seq: raw.seq,
       chain: raw.chain,
       headEtag: raw.head_etag,
@@ -119,7 +119,7 @@ export class Spaces {
    * Begins a new incarnation: its segments start at 1 with no predecessor. Its id is time-ordered, so that
    * listings show it last.
    */
-  beginEpoch(cid: string, now: number): LedgerSpace {
+  beginIncarnation(cid: string, now: number): LedgerSpace {
     const epoch = now.toString(16).padStart(12, '0') + randomBytes(4).toString('hex');
     this.#sql('UPDATE space SET epoch = ?, seq = 0, chain = ?, head_etag = NULL WHERE cid = ?').run(
       epoch,

@@ -42,7 +42,7 @@ describe('a value', () => {
     ['KEY=a;rm', /line 1: KEY has a ";"/],
     ['KEY="open', /line 1: KEY has a quote that does not end/],
     ["KEY='open", /line 1: KEY has a quote that does not end/],
-    ['KEY=more\\', /line 1: KEY goes on in the next line/],
+    ['KEY=more\\', /line 1: KEY continues on the next line/],
     ['source other.env', /line 1: it is not an assignment/],
     ['KEY = spaced', /line 1: it is not an assignment/],
     ['if [ -f x ]; then', /line 1: it is not an assignment/],

@@ -158,7 +158,7 @@ function readValue(written: string, lookUp: (name: string) => string | undefined
       rest = rest.slice(1);
     } else if (first === '\\') {
       const next = rest[1];
-      if (next === undefined) return { problem: 'goes on in the next line, which is not supported' };
+      if (next === undefined) return { problem: 'continues on the next line, which is not supported' };
       // Within double quotes a backslash is literal, unless it escapes a character that is special there.
       value += quoted && !'$`"\\'.includes(next) ? `\\${next}` : next;
       rest = rest.slice(2);

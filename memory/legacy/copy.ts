@@ -19,9 +19,9 @@ import { redactRow } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../format/values.ts';
 import { Coverage } from './coverage.ts';
-import { findEchoes, rowName } from './find-echoes.ts';
+import { findEchoes, rowId } from './find-echoes.ts';
 import type { SnapshotCounts } from './objects.ts';
-import { integrityProblem } from './snapshot.ts';
+import { findIntegrityProblem } from './snapshot.ts';
 
 /** The contents of a snapshot. */
 export interface CopiedSnapshot {
@@ -31,10 +31,10 @@ export interface CopiedSnapshot {
 }
 
 /** Rows read per step. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /** Tables whose rows a snapshot keeps, in addition to memories. */
-const KEPT = new Set(['schema_versions']);
+const KEPT_TABLES = new Set(['schema_versions']);
 
 /**
  * Writes a copy of claude-mem's database with only what a space may see: its projects, under its names,
@@ -60,7 +60,7 @@ export async function copyForSpace(
   progress('checking the snapshot');
   const db = openForReading(path);
   try {
-    const problem = integrityProblem(db);
+    const problem = findIntegrityProblem(db);
     if (problem !== null) {
       throw new MembridgeError(
         'memory_corrupt',
@@ -71,7 +71,7 @@ export async function copyForSpace(
       .prepare(`SELECT count(*) FROM main.sqlite_master WHERE type = 'table'`)
       .pluck()
       .get() as number;
-    return { counts: { ...countRows(db), tables }, content: contentOf(db, path) };
+    return { counts: { ...countRows(db), tables }, content: contentDigest(db, path) };
   } finally {
     db.close();
   }
@@ -161,11 +161,11 @@ class Narrowing {
     for (const kind of KINDS.toReversed()) {
       for (let last = 0; ;) {
         signal.throwIfAborted();
-        const rows = this.#reader.after(kind, last, PAGE);
+        const rows = this.#reader.readAfter(kind, last, PAGE_ROWS);
         last = rows.at(-1)?.id ?? last;
         changed = this.#db.transaction(() => this.#page(kind, rows))() || changed;
         progress(`looking through the copy: ${SHAPES[kind].table} ${last}`);
-        if (rows.length < PAGE) break;
+        if (rows.length < PAGE_ROWS) break;
         await new Promise(setImmediate);
       }
     }
@@ -182,7 +182,7 @@ class Narrowing {
         continue;
       }
       if (this.#coverage.hasNameOf(row)) {
-        this.#writer.update(kind, row.id, nameless(row));
+        this.#writer.update(kind, row.id, stripSession(row));
         changed = true;
         continue;
       }
@@ -215,7 +215,7 @@ class Narrowing {
   #settleReplica(row: MemoryRow): MemoryRow | null {
     const entity = this.#ledger.entities.byRow(row.kind, row.id);
     if (entity === null) return null;
-    if (!isInMadeUpSession(row)) return this.#echoes.has(rowName(row)) ? null : row;
+    if (!isInMadeUpSession(row)) return this.#echoes.has(rowId(row)) ? null : row;
     const { changes } = this.#db
       .prepare(
         `UPDATE user_prompts SET session_db_id = own.id FROM sdk_sessions own
@@ -227,7 +227,7 @@ class Narrowing {
 }
 
 /** Empties a session down to its name and times. */
-function nameless({ set, extra }: MemoryRow): Row {
+function stripSession({ set, extra }: MemoryRow): Row {
   const said = [...SHAPES.session.registers.filter((column) => column in set), ...Object.keys(extra ?? {})];
   return { ...Object.fromEntries(said.map((column) => [column, null])), project: '' };
 }
@@ -236,7 +236,7 @@ function nameless({ set, extra }: MemoryRow): Row {
  * Returns a digest that is equal for equal memories in any order: it adds up the digests, each as four 64-bit
  * numbers.
  */
-function contentOf(db: Database.Database, path: string): string {
+function contentDigest(db: Database.Database, path: string): string {
   const sums = new BigUint64Array(4);
   for (const { kind, digest } of canonicalDigests(db, path)) {
     const bytes = createHash('sha256').update(`${kind}:${digest}`).digest();
@@ -263,7 +263,7 @@ function foreignTables(db: Database.Database): string[] {
   return tables
     .filter(({ schema, type }) => schema === 'main' && type === 'table')
     .map(({ name }) => name)
-    .filter((name) => !name.startsWith('sqlite_') && !memories.has(name) && !KEPT.has(name));
+    .filter((name) => !name.startsWith('sqlite_') && !memories.has(name) && !KEPT_TABLES.has(name));
 }
 
 /** Repairs damaged full-text indexes of claude-mem. */

@@ -1,7 +1,7 @@
-import { isInMadeUpSession, nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { isInMadeUpSession, namedSession, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
 import { KINDS } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
-import { sameValue } from '../format/values.ts';
+import { isSameValue } from '../format/values.ts';
 
 /**
  * Returns whether a row is another sync's copy: the memory has its own row, or the machine that wrote it
@@ -13,21 +13,21 @@ export function isEcho(reader: RowReader, row: MemoryRow): boolean {
   const { kind, id, set } = row;
   const at = set['created_at_epoch'];
   if (typeof at !== 'number') return false;
-  const key = memoryKey(kind, set, nameOf(row.of));
-  return reader.writtenAt(kind, at).some((other) => {
+  const key = memoryKey(kind, set, namedSession(row.of));
+  return reader.idsWrittenAt(kind, at).some((other) => {
     const found = other === id ? null : reader.byId(kind, other);
     // Of two copies, the first one counts.
     if (found === null || (found.isReplica && other > id)) return false;
-    if (kind === 'prompt') return sameValue(found.set['prompt_text'] ?? null, set['prompt_text'] ?? null);
-    return memoryKey(kind, found.set, nameOf(found.of)).equals(key);
+    if (kind === 'prompt') return isSameValue(found.set['prompt_text'] ?? null, set['prompt_text'] ?? null);
+    return memoryKey(kind, found.set, namedSession(found.of)).equals(key);
   });
 }
 
 /** Rows read per step. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /** Identifies a row by kind and local id. */
-export const rowName = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
+export const rowId = ({ kind, id }: Pick<MemoryRow, 'kind' | 'id'>): string => `${kind}/${id}`;
 
 /**
  * Finds the rows of a database that importers would take for copies.
@@ -38,10 +38,10 @@ export function findEchoes(reader: RowReader, signal: AbortSignal): Set<string> 
   for (const kind of KINDS.filter((each) => reader.hasReplicas(each))) {
     for (let last = 0, isMore = true; isMore;) {
       signal.throwIfAborted();
-      const rows = reader.after(kind, last, PAGE);
-      for (const row of rows) if (isEcho(reader, row)) echoes.add(rowName(row));
+      const rows = reader.readAfter(kind, last, PAGE_ROWS);
+      for (const row of rows) if (isEcho(reader, row)) echoes.add(rowId(row));
       last = rows.at(-1)?.id ?? last;
-      isMore = rows.length === PAGE;
+      isMore = rows.length === PAGE_ROWS;
     }
   }
   return echoes;

@@ -18,8 +18,8 @@ import {
   type SnapshotTally,
 } from './merge-snapshot.ts';
 import { legacyKeys } from './objects.ts';
-import { IMPORT_BIT, fileSnapshot, isMerged, noteMerged, waitingFrom } from './origin.ts';
-import { copySnapshot, fetchSnapshot, openSnapshot, statedDigest, withScratch } from './snapshot.ts';
+import { IMPORT_BIT, recordSnapshot, isMerged, noteMerged, listWaitingFrom } from './origin.ts';
+import { copySnapshot, fetchSnapshot, openSnapshot, readStatedDigest, withScratch } from './snapshot.ts';
 import { fileDigest } from './file-digest.ts';
 import type { LegacyStore } from './transfer.ts';
 
@@ -48,7 +48,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
     const store = context.openStore(source.access, session.signal);
     // A renamed project may have a snapshot under its former canonical id.
     for (const cid of [config.cid, ...(config.aliases ?? [])]) {
-      const stated = await statedDigest(store, cid);
+      const stated = await readStatedDigest(store, cid);
       if (stated !== null) await importFrom(context, store, cid, stated, folder, result);
     }
     result.traffic = store.traffic;
@@ -79,7 +79,7 @@ export async function importFrom(
   etag?: string | null,
 ): Promise<Holding> {
   const { session, progress } = context;
-  const terms = termsOf(context.config);
+  const terms = mergeTermsOf(context.config);
   // A ledger of 0.4 records that it merged a snapshot, but not its contents, so the snapshot is examined once
   // more.
   const held = readHolding(session.ledger, cid, stated, terms);
@@ -143,7 +143,7 @@ export function emptyImport(): LegacyImport {
  * Returns what a merge depends on besides the snapshot's bytes: with other projects or names, it must be
  * merged again.
  */
-export function termsOf({ projects, excluded, names, redact }: SpaceConfig): string {
+export function mergeTermsOf({ projects, excluded, names, redact }: SpaceConfig): string {
   const terms = {
     projects: [...projects].sort(),
     excluded: [...(excluded ?? [])].sort(),
@@ -176,12 +176,12 @@ async function mergeSnapshot(
   const source = openSnapshot(snapshot.path, snapshot.place);
   let tally: SnapshotTally;
   try {
-    const segment = fileSnapshot(ledger, snapshot, session.now());
+    const segment = recordSnapshot(ledger, snapshot, session.now());
     tally = await withBatches(context, (batches) =>
       new SnapshotMerge(context, batches, source, snapshot, segment, result).run(),
     );
     ledger.inbox.markApplied(segment);
-    if (snapshot.kept) noteMerged(ledger, snapshot.cid, snapshot.sha, termsOf(config));
+    if (snapshot.kept) noteMerged(ledger, snapshot.cid, snapshot.sha, mergeTermsOf(config));
   } finally {
     source.close();
   }
@@ -205,7 +205,7 @@ async function retryWaiting(
   cid: string,
 ): Promise<{ inserted: number; waiting: number }> {
   const { ledger } = context.session;
-  const waiting = waitingFrom(ledger, cid);
+  const waiting = listWaitingFrom(ledger, cid);
   let inserted = 0;
   if (waiting.length === 0) return { inserted, waiting: 0 };
   await withBatches(context, async (batches) => {
@@ -219,7 +219,7 @@ async function retryWaiting(
       inserted -= refused;
     });
   });
-  return { inserted, waiting: waitingFrom(ledger, cid).length };
+  return { inserted, waiting: listWaitingFrom(ledger, cid).length };
 }
 
 function addRetried(

@@ -37,7 +37,8 @@ export async function takeLock(
     const lock = text === null ? null : parseLock(text);
     if (lock === null || lock.hostname === holder.hostname) return;
     const age = Math.floor(holder.now() / 1_000) - lock.timestamp;
-    if (age <= holder.lockSeconds) throw heldBy(key, lock, { ...holder, age, projectId: config.projectId });
+    if (age <= holder.lockSeconds)
+      throw lockedError(key, lock, { ...holder, age, projectId: config.projectId });
   };
   if (!holder.force) refuseIfHeld(await store.text(key));
   const token = randomUUID();
@@ -60,13 +61,13 @@ export async function takeLock(
   };
 }
 
-function heldBy(
+function lockedError(
   key: string,
   lock: LockBody,
   { age, lockSeconds, projectId }: { age: number; lockSeconds: number; projectId: string },
 ): MembridgeError {
-  const since = timeOf(lock.timestamp);
-  const until = timeOf(lock.timestamp + lockSeconds);
+  const since = formatSeconds(lock.timestamp);
+  const until = formatSeconds(lock.timestamp + lockSeconds);
   const taken = age < 0 ? `at ${since}, which this clock has yet to reach` : `${age} s ago`;
   return new MembridgeError(
     'conflict',
@@ -78,7 +79,7 @@ function heldBy(
 }
 
 /** Formats epoch seconds for people; a lock may contain any number. */
-function timeOf(seconds: number): string {
+function formatSeconds(seconds: number): string {
   const time = new Date(seconds * 1_000);
   return Number.isNaN(time.getTime()) ? `second ${seconds}` : time.toISOString().replace('.000Z', 'Z');
 }

@@ -1,10 +1,10 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory/memory.ts';
-import { RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/merge-context.ts';
@@ -60,7 +60,7 @@ const COUNTED_AS: Readonly<Partial<Record<Kind, keyof MemoryCounts>>> = {
 };
 
 /** Snapshot rows read at a time. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /**
  * Merges the rows of one snapshot, page by page: inserts what is missing, leaves everything else unchanged.
@@ -107,7 +107,7 @@ export class SnapshotMerge {
       const shared = this.#sharedTimes(kind);
       for (let last = 0; ;) {
         session.signal.throwIfAborted();
-        const rows = reader.after(kind, last, PAGE);
+        const rows = reader.readAfter(kind, last, PAGE_ROWS);
         last = rows.at(-1)?.id ?? last;
         const operations: FullOperation[] = [];
         for (const row of rows) {
@@ -125,7 +125,7 @@ export class SnapshotMerge {
             this.#result.outside += 1;
             continue;
           }
-          const operation = this.#missing(row, shared);
+          const operation = this.#missingOperation(row, shared);
           if (operation !== null) operations.push(operation);
         }
         await this.#batches.run(
@@ -136,7 +136,7 @@ export class SnapshotMerge {
           },
         );
         progress(`imported ${this.#result.inserted} memories`);
-        if (rows.length < PAGE) break;
+        if (rows.length < PAGE_ROWS) break;
       }
     }
     return { ...tally, projects: [...tally.projects] };
@@ -150,16 +150,16 @@ export class SnapshotMerge {
     else if (outcome !== 'waiting') this.#result.present += 1;
     // The row of a stub session lies below the ids already considered for sending, so it must be queued.
     if (before !== null && outcome === 'updated') {
-      ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE);
+      ledger.dirty.mark(ledger.spaces.get(this.#context.config.cid).id, operation.key, WHOLE_PART);
     }
     return outcome;
   }
 
   /** Returns the operation for a row, unless the row is here or was deleted here. */
-  #missing(row: MemoryRow, shared: ReadonlySet<Value>): FullOperation | null {
+  #missingOperation(row: MemoryRow, shared: ReadonlySet<Value>): FullOperation | null {
     const { kind, set, of, mem, extra } = row;
-    const name = nameOf(of);
-    const ordinal = this.#ordinal(row, shared);
+    const name = namedSession(of);
+    const ordinal = this.#chooseOrdinal(row, shared);
     const raw = memoryKey(kind, set, name, ordinal);
     // The fleet knows a memory with secrets by its redacted key.
     const redacts = this.#context.config.redact !== false;
@@ -193,9 +193,9 @@ export class SnapshotMerge {
   }
 
   /** Distinguishes true twins of the snapshot, as freeKey (scan.ts) does for local rows. */
-  #ordinal(row: MemoryRow, shared: ReadonlySet<Value>): number {
+  #chooseOrdinal(row: MemoryRow, shared: ReadonlySet<Value>): number {
     if (row.kind === 'session' || !shared.has(row.set['created_at_epoch'] ?? null)) return 0;
-    const key = memoryKey(row.kind, row.set, nameOf(row.of)).toString('hex');
+    const key = memoryKey(row.kind, row.set, namedSession(row.of)).toString('hex');
     const ordinal = this.#twins.get(key) ?? 0;
     this.#twins.set(key, ordinal + 1);
     return ordinal;

@@ -4,7 +4,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Traffic } from '../../contract/memory/memory.ts';
 import type { StoreAccess } from '../../contract/nodes/nodes.ts';
-import { codeOf, connect, storeError } from '../../storage/object-store.ts';
+import { storeErrorCode, connect, storeError } from '../../storage/object-store.ts';
 import { isThroughControlPlane } from '../../storage/store-route.ts';
 import { ControlPlaneLegacyStore } from './control-plane-transfer.ts';
 
@@ -138,7 +138,7 @@ class S3LegacyStore implements LegacyStore {
         return await work(client, beat);
       } catch (error) {
         // An answer without a body only says NotFound.
-        if (['NoSuchKey', 'NotFound'].includes(codeOf(error))) return null;
+        if (['NoSuchKey', 'NotFound'].includes(storeErrorCode(error))) return null;
         throw error;
       }
     });

@@ -17,7 +17,7 @@ export const IMPORT_BIT = 52;
  * Records a snapshot to be merged.
  * @returns its id in the ledger, for the memories from it
  */
-export function fileSnapshot(
+export function recordSnapshot(
   ledger: Ledger,
   snapshot: { cid: string; host: string | null; sha: string },
   at: number,
@@ -52,7 +52,7 @@ export function isMerged(ledger: Ledger, cid: string, sha: string, terms: string
 }
 
 /** Returns the waiting operations of a canonical id's snapshots. */
-export function waitingFrom(
+export function listWaitingFrom(
   ledger: Ledger,
   cid: string,
 ): { key: Buffer; version: string; line: string; origin: number }[] {

@@ -190,7 +190,7 @@ describe('a published snapshot', () => {
     };
     await store.put(legacyKeys(renamed.cid).lock, Buffer.from(JSON.stringify(body)));
     await expect(published(a, renamed)).rejects.toThrow(
-      /other took the push lock .* 3 memories came in from the snapshot before\.$/,
+      /other took the push lock .* 3 memories came in from the previous snapshot\.$/,
     );
     expect(await published(a, renamed, { force: true })).toMatchObject({
       state: 'published',

@@ -15,11 +15,11 @@ import {
   readPublished,
   type MemoryCounts,
 } from './memory-counts.ts';
-import { noticeRows, termsOf } from './import.ts';
+import { noticeRows, mergeTermsOf } from './import.ts';
 import type { ImportContext } from './merge-snapshot.ts';
 import { LOCK_SECONDS, takeLock } from './lock.ts';
 import { formatDigest, legacyKeys, type LegacyManifest, type SnapshotCounts } from './objects.ts';
-import { fileSnapshot, noteMerged } from './origin.ts';
+import { recordSnapshot, noteMerged } from './origin.ts';
 import { refuseFewer } from './refuse-fewer.ts';
 import { withScratch } from './snapshot.ts';
 import { fileDigest } from './file-digest.ts';
@@ -63,26 +63,26 @@ export interface LegacyPublication {
 export function describePublication({ state, sha, counts, imported }: LegacyPublication): string {
   if (state === 'unchanged' || counts === null) {
     const line = 'unchanged: the store holds these memories already';
-    return imported === 0 ? line : `${line}; ${cameIn(imported)}`;
+    return imported === 0 ? line : `${line}; ${describeImported(imported)}`;
   }
   const { observations, summaries, prompts } = counts;
-  return `published: ${sha}; ${observations} observations, ${summaries} summaries, ${prompts} prompts; ${cameIn(imported)}`;
+  return `published: ${sha}; ${observations} observations, ${summaries} summaries, ${prompts} prompts; ${describeImported(imported)}`;
 }
 
-const cameIn = (count: number): string =>
-  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the snapshot before`;
+const describeImported = (count: number): string =>
+  `${count} ${count === 1 ? 'memory' : 'memories'} came in from the previous snapshot`;
 
 /** Ledger entry for a publication in progress; until it ends, the contents of the store are uncertain. */
-const underWay = (cid: string): string => `legacy:publishing:${cid}`;
+const publishingEntry = (cid: string): string => `legacy:publishing:${cid}`;
 
 /**
  * The last published state, by connection and canonical id. While neither the database nor the store changes,
  * two small requests show that nothing needs publishing.
  */
-const standing = new WeakMap<Database.Database, Map<string, string>>();
+const stoodVersions = new WeakMap<Database.Database, Map<string, string>>();
 
 /** Tries for each small object that makes a database already in the store valid. */
-const TRIES = 3;
+const MAX_TRIES = 3;
 const SMALL_MS = 30_000;
 
 /**
@@ -99,8 +99,8 @@ export async function publishSnapshot(
   if (context.config.encrypted === true) {
     throw new MembridgeError(
       'conflict',
-      `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which whoever reads the bucket could open. ` +
-        'To publish it all the same, turn the encryption of the space off.',
+      `The space ${context.config.projectId} is encrypted. The original's snapshot is a plain database, which anyone with access to the bucket could open. ` +
+        'To publish it anyway, turn the encryption of the space off.',
     );
   }
   await noticeRows(context);
@@ -112,7 +112,9 @@ export async function publishSnapshot(
     } catch (error) {
       const { imported } = publication;
       if (imported === 0 || !(error instanceof MembridgeError)) throw error;
-      throw new MembridgeError(error.code, `${error.message} ${cameIn(imported)}.`, { cause: error });
+      throw new MembridgeError(error.code, `${error.message} ${describeImported(imported)}.`, {
+        cause: error,
+      });
     }
   });
 }
@@ -140,7 +142,7 @@ class Publication {
     this.#host = target.hostname ?? hostname();
     this.#stored = new StoredSnapshot(context, this.#store, folder, {
       overwrite: target.overwrite === true,
-      spoiled: () => context.session.ledger.setMeta(underWay(context.config.cid), 1),
+      spoiled: () => context.session.ledger.setMeta(publishingEntry(context.config.cid), 1),
     });
   }
 
@@ -153,7 +155,7 @@ class Publication {
     const began = performance.now();
     const { session, config, progress } = this.#context;
     const found = await this.#stored.takeIn('with aliases');
-    if (found !== null && this.#stands(found)) return this.#result(began, found, null);
+    if (found !== null && this.#isStanding(found)) return this.#result(began, found, null);
     const first = await this.#copy();
     if (found !== null && (await this.#isSame(found, first.content))) {
       this.#noteStanding(found, first.version);
@@ -176,7 +178,7 @@ class Publication {
       return this.#result(began, sha, copy.counts);
     } finally {
       await lock.release().catch(() => {
-        progress('the push lock could not be released: other machines wait until it is old');
+        progress('the push lock could not be released: other machines wait until it expires');
       });
     }
   }
@@ -220,24 +222,24 @@ class Publication {
   /** Returns the database's state, as this connection counts it. */
   #version(): string {
     const count = this.#context.session.db.pragma('data_version', { simple: true }) as number;
-    return `${count} ${termsOf(this.#context.config)}`;
+    return `${count} ${mergeTermsOf(this.#context.config)}`;
   }
 
   #isUnderWay(): boolean {
     const { session, config } = this.#context;
-    return session.ledger.meta(underWay(config.cid)) === 1;
+    return session.ledger.meta(publishingEntry(config.cid)) === 1;
   }
 
-  #stands(found: string): boolean {
+  #isStanding(found: string): boolean {
     const { session, config } = this.#context;
-    const seen = standing.get(session.db)?.get(config.cid);
+    const seen = stoodVersions.get(session.db)?.get(config.cid);
     return !this.#isUnderWay() && seen === `${found} ${this.#version()}`;
   }
 
   #noteStanding(sha: string, version: string): void {
     const { session, config } = this.#context;
-    const seen = standing.get(session.db) ?? new Map<string, string>();
-    standing.set(session.db, seen.set(config.cid, `${sha} ${version}`));
+    const seen = stoodVersions.get(session.db) ?? new Map<string, string>();
+    stoodVersions.set(session.db, seen.set(config.cid, `${sha} ${version}`));
   }
 
   /** Returns whether the store's snapshot has the same content as a copy. */
@@ -272,18 +274,18 @@ class Publication {
       membridge_fewer: fewer,
     };
     progress('sending the snapshot');
-    ledger.durably(() => ledger.setMeta(underWay(config.cid), 1));
+    ledger.durably(() => ledger.setMeta(publishingEntry(config.cid), 1));
     notePublished(ledger, config.cid, { sha, etag: null, counts: memories });
     const etag = await this.#store.upload(keys.database, path);
     notePublished(ledger, config.cid, { sha, etag, counts: memories });
     // From here on the old digest is wrong, so the writes that correct it are not canceled.
     await this.#putSurely(keys.manifest, JSON.stringify(manifest, null, 2));
     await this.#putSurely(keys.digest, formatDigest(sha));
-    const snapshot = fileSnapshot(ledger, { cid: config.cid, host: this.#host, sha }, session.now());
+    const snapshot = recordSnapshot(ledger, { cid: config.cid, host: this.#host, sha }, session.now());
     ledger.atomically(() => {
       ledger.inbox.markApplied(snapshot);
-      ledger.setMeta(underWay(config.cid), 0);
-      noteMerged(ledger, config.cid, sha, termsOf(config));
+      ledger.setMeta(publishingEntry(config.cid), 0);
+      noteMerged(ledger, config.cid, sha, mergeTermsOf(config));
       const holding = {
         sha,
         isSound: true,
@@ -292,20 +294,20 @@ class Publication {
         outside: NO_MEMORIES,
         projects: [],
       };
-      noteHolding(ledger, config.cid, termsOf(config), holding);
+      noteHolding(ledger, config.cid, mergeTermsOf(config), holding);
     });
     return sha;
   }
 
   async #putSurely(key: string, text: string): Promise<void> {
-    const store = this.#store.detached(TRIES * SMALL_MS);
+    const store = this.#store.detached(MAX_TRIES * SMALL_MS);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await store.put(key, text);
         return;
       } catch (error) {
         const passes = error instanceof MembridgeError && error.retryable;
-        if (!passes || attempt === TRIES) throw error;
+        if (!passes || attempt === MAX_TRIES) throw error;
         await sleep(1_000);
       }
     }

@@ -44,10 +44,10 @@ export function refuseFewer(
     .map(({ by }) => by);
   throw new MembridgeError(
     'mirror_guarded',
-    `Nothing was published for ${space.projectId}: ${words(before)} are in the snapshot that it would replace (${from.join('; ')}), ` +
-      `and the new one would hold ${words(next)}. ${outsideWords(space, known.holding)}` +
+    `Nothing was published for ${space.projectId}: ${describeCounts(before)} are in the snapshot that it would replace (${from.join('; ')}), ` +
+      `and the new one would hold ${describeCounts(next)}. ${describeOutside(space, known.holding)}` +
       (confirmed === undefined ? '' : `${confirmed} was confirmed, which is not this number. `) +
-      `If machines on the original's scripts are to lose ${memories(fewer)}, confirm that number: membridge legacy publish --project ${shellWord(space.projectId)} --fewer ${fewer}.`,
+      `If machines on the original's scripts are to lose ${countedMemories(fewer)}, confirm that number: membridge legacy publish --project ${shellWord(space.projectId)} --fewer ${fewer}.`,
   );
 }
 
@@ -67,18 +67,18 @@ function claimsOf(cid: string, { holding, manifest, published }: KnownSnapshot):
   return claims;
 }
 
-function outsideWords({ projectId }: { readonly projectId: string }, holding: Holding | null): string {
+function describeOutside({ projectId }: { readonly projectId: string }, holding: Holding | null): string {
   const count = holding === null ? 0 : sum(COUNTED.map((table) => holding.outside[table]));
   if (holding === null || count === 0) return '';
   const names = holding.projects.length === 0 ? '' : ` (${holding.projects.join(', ')})`;
   return (
-    `${memories(count)} there belong to claude-mem projects that the space ${projectId} does not cover${names}: ` +
+    `${countedMemories(count)} there belong to claude-mem projects that the space ${projectId} does not cover${names}: ` +
     'to keep them, have the space cover these projects, or "*" for all. '
   );
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
-const memories = (count: number): string => plural(count, 'memory', 'memories');
+const countedMemories = (count: number): string => plural(count, 'memory', 'memories');
 const plural = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
-const words = ({ observations, summaries, prompts }: MemoryCounts): string =>
+const describeCounts = ({ observations, summaries, prompts }: MemoryCounts): string =>
   `${plural(observations, 'observation', 'observations')}, ${plural(summaries, 'summary', 'summaries')} and ${plural(prompts, 'prompt', 'prompts')}`;

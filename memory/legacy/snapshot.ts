@@ -43,12 +43,12 @@ export async function withScratch<T>(ledgerPath: string, work: (folder: string) 
 }
 
 /** Returns the digest that the store states for a snapshot; null when there is none. */
-export async function statedDigest(store: LegacyStore, cid: string): Promise<string | null> {
+export async function readStatedDigest(store: LegacyStore, cid: string): Promise<string | null> {
   const key = legacyKeys(cid).digest;
   const text = await store.text(key);
   if (text === null) return null;
   const sha = parseDigest(text);
-  if (sha === null) throw refused(key, 'it states no SHA-256');
+  if (sha === null) throw refusedSnapshot(key, 'it states no SHA-256');
   return sha;
 }
 
@@ -80,13 +80,13 @@ export async function fetchSnapshot(
     }
     if (attempt === 2) {
       const held = got === null ? 'there is no database' : `the database (${got.size} bytes) has ${got.sha}`;
-      throw refused(
+      throw refusedSnapshot(
         keys.database,
         `${keys.digest} says ${expected}, ${held}. A push to it did not finish, or runs now: try again, or push again from the machine that pushed last`,
       );
     }
     await sleep(RETRY_MS, undefined, { signal });
-    expected = (await statedDigest(store, cid)) ?? expected;
+    expected = (await readStatedDigest(store, cid)) ?? expected;
   }
 }
 
@@ -124,15 +124,15 @@ export function openSnapshot(path: string, place: string): Database.Database {
   try {
     db = openForReading(path);
   } catch (cause) {
-    throw refused(place, `it is no sound database: ${errorMessage(cause)}`, cause);
+    throw refusedSnapshot(place, `it is no sound database: ${errorMessage(cause)}`, cause);
   }
   try {
-    const problem = integrityProblem(db);
+    const problem = findIntegrityProblem(db);
     if (problem !== null) throw new Error(problem);
     return db;
   } catch (cause) {
     db.close();
-    throw refused(place, `SQLite finds it damaged: ${errorMessage(cause)}`, cause);
+    throw refusedSnapshot(place, `SQLite finds it damaged: ${errorMessage(cause)}`, cause);
   }
 }
 
@@ -140,7 +140,7 @@ export function openSnapshot(path: string, place: string): Database.Database {
  * Returns SQLite's finding about a database, null for none. Full-text indexes are derived from the rows and
  * are ignored.
  */
-export function integrityProblem(db: Database.Database): string | null {
+export function findIntegrityProblem(db: Database.Database): string | null {
   const found = checkIntegrity(db);
   return found.find((line) => line !== 'ok' && !/fts5/i.test(line)) ?? null;
 }
@@ -160,6 +160,6 @@ function checkIntegrity(db: Database.Database): string[] {
   }
 }
 
-function refused(key: string, problem: string, cause?: unknown): MembridgeError {
+function refusedSnapshot(key: string, problem: string, cause?: unknown): MembridgeError {
   return new MembridgeError('segment_invalid', `The snapshot ${key} was not used: ${problem}.`, { cause });
 }

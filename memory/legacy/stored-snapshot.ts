@@ -4,7 +4,7 @@ import { notePublished, readPublished, type Holding } from './memory-counts.ts';
 import { emptyImport, importFrom, importUnverified } from './import.ts';
 import type { ImportContext, LegacyImport } from './merge-snapshot.ts';
 import { legacyKeys, parseManifest, type ReadManifest } from './objects.ts';
-import { statedDigest } from './snapshot.ts';
+import { readStatedDigest } from './snapshot.ts';
 import type { LegacyStore } from './transfer.ts';
 
 /** The snapshot that a publication will replace. It is imported before anything replaces it. */
@@ -45,7 +45,7 @@ export class StoredSnapshot {
     const result = emptyImport();
     try {
       if (aliases === 'with aliases') await this.#takeInOlder(result);
-      const stated = await statedDigest(this.#store, config.cid);
+      const stated = await readStatedDigest(this.#store, config.cid);
       const etag = await this.#foreignEtag();
       if (stated === null) {
         if (typeof etag === 'string') throw this.#withoutDigest();
@@ -77,7 +77,7 @@ export class StoredSnapshot {
     const { config, progress } = this.#context;
     for (const alias of config.aliases ?? []) {
       try {
-        const stated = await statedDigest(this.#store, alias);
+        const stated = await readStatedDigest(this.#store, alias);
         if (stated === null) continue;
         await importFrom(this.#context, this.#store, alias, stated, this.#folder, result);
       } catch (error) {

@@ -29,7 +29,7 @@ export const readAlready = <T>(items: readonly T[]): Stretch<T>[] => (items.leng
 export type Merged = (outcomes: readonly Outcome[], refused: number) => void;
 
 /** A stretch, and how many of its items are merged. */
-interface Course<T> {
+interface MergeProgress<T> {
   readonly stretch: Stretch<T>;
   done: number;
 }
@@ -82,7 +82,7 @@ export class MergeBatches {
     merged: Merged,
   ): Promise<void> {
     const reading = stretches[Symbol.iterator]();
-    const read = (): Course<T> | null => {
+    const read = (): MergeProgress<T> | null => {
       const next = reading.next();
       return next.done === true ? null : { stretch: next.value, done: 0 };
     };
@@ -112,11 +112,11 @@ export class MergeBatches {
    * @returns the unfinished stretch, null for none, and how long it held claude-mem's lock, in milliseconds
    */
   #merge<T>(
-    first: Course<T>,
-    read: () => Course<T> | null,
+    first: MergeProgress<T>,
+    read: () => MergeProgress<T> | null,
     work: (merger: Merger, item: T) => Outcome,
     merged: Merged,
-  ): { rest: Course<T> | null; held: number } {
+  ): { rest: MergeProgress<T> | null; held: number } {
     const { session, merger } = { session: this.#session, merger: this.#merger };
     const hold = this.#pace.hold(first.stretch.items.length - first.done);
     const { isAlone } = this.#pace;
@@ -125,15 +125,15 @@ export class MergeBatches {
     let refused = 0;
     const outcomes: Outcome[] = [];
     let before: WalPosition | null = null;
-    let course: Course<T> | null = first;
+    let course: MergeProgress<T> | null = first;
     session.ledger.atomically(() => {
       const began = performance.now();
       const isOver = (): boolean => performance.now() - began + merger.flushMs >= hold;
       const batch = this.#db.transaction(() => {
         before = session.watch.position();
         merger.begin();
-        this.#newcomers.name();
-        for (let present: Course<T> | null = first; present !== null; present = course) {
+        this.#newcomers.nameRows();
+        for (let present: MergeProgress<T> | null = first; present !== null; present = course) {
           for (const item of present.stretch.items.slice(present.done)) {
             outcomes.push(work(merger, item));
             present.done += 1;

@@ -1,5 +1,5 @@
 import { UNITS } from '../format/kinds.ts';
-import { DEATH, WHOLE } from '../ledger/dirty.ts';
+import { DELETION_PART, WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import type { DeleteOperation } from '../format/operation.ts';
 import { redactRow } from '../space/redact.ts';
@@ -13,7 +13,7 @@ import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
  * update's session progress may predate the deletion. A change from it is therefore sent to the fleet, so
  * that all nodes converge.
  */
-export const KEPT = 'it was written before the deletion of its memory came';
+export const MERGED_BEFORE_DELETION = 'it was written before the deletion of its memory came';
 
 /** Applies deletions that other machines made. */
 export class Deletions {
@@ -33,9 +33,10 @@ export class Deletions {
     }
     const order = compareVersions(version, this.#tools.ledger.entities.lifeOf(entity));
     if (order <= 0) {
-      if (isKnownIn(entity, this.#tools.context.space.id) || order === 0) return this.#tools.noted(entity);
+      if (isKnownIn(entity, this.#tools.context.space.id) || order === 0)
+        return this.#tools.recordKnown(entity);
       // This space knows only a former deletion, so it gets the later state.
-      this.#tools.tellHere(entity, entity.dead ? DEATH : WHOLE);
+      this.#tools.queueHere(entity, entity.dead ? DELETION_PART : WHOLE_PART);
       return 'same';
     }
     const { row } = entity;
@@ -133,7 +134,7 @@ export class Deletions {
       if (version === undefined || compareVersions(version, death) <= 0) continue;
       const up = Object.fromEntries(columns.map((column) => [column, set[column] ?? null]));
       const of = merge === 'link' ? row.of : null;
-      this.#tools.wait({ type: 'update', kind, key, version, up, of }, origin, KEPT, true);
+      this.#tools.wait({ type: 'update', kind, key, version, up, of }, origin, MERGED_BEFORE_DELETION, true);
     }
   }
 
@@ -150,8 +151,8 @@ export class Deletions {
     if (known === null) return 'same';
     this.#tools.ledger.entities.bury(known, operation.version, operation.kept, stub);
     this.#tools.ledger.inbox.setExtra(operation.key, null);
-    const noted = this.#tools.noted(known);
-    this.#tools.changes.tell(known, DEATH, this.#tools.context.space.id);
+    const noted = this.#tools.recordKnown(known);
+    this.#tools.changes.queueParts(known, DELETION_PART, this.#tools.context.space.id);
     return noted;
   }
 }

@@ -1,4 +1,4 @@
-import { numberOf, sameValue, textOf, type Row, type Value } from '../format/values.ts';
+import { numberOf, isSameValue, textOf, type Row, type Value } from '../format/values.ts';
 
 /**
  * Order of session statuses; a status never goes back. A session completed on one machine is completed
@@ -66,5 +66,5 @@ function compareWritten(a: Value, b: Value): number {
 
 /** Returns the columns in which two rows differ; NULL and absent count as equal. */
 export function differingColumns(a: Row, b: Row, columns: readonly string[]): string[] {
-  return columns.filter((column) => !sameValue(a[column] ?? null, b[column] ?? null));
+  return columns.filter((column) => !isSameValue(a[column] ?? null, b[column] ?? null));
 }

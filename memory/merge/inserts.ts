@@ -5,11 +5,11 @@ import { OWN_ORIGIN, type MemoryRow } from '../claude-mem/read.ts';
 import { contentHash } from '../claude-mem/write.ts';
 import { keyColumns } from '../format/keys.ts';
 import type { Kind } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import type { Entity } from '../ledger/entities.ts';
 import { sessionNameOf, type FullOperation } from '../format/operation.ts';
 import type { LocalSession } from './sessions.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 import { mergeStub } from './merge-stub.ts';
 import { PendingRows, type PendingRow } from './pending-rows.ts';
 import { isRefusal } from './is-refusal.ts';
@@ -21,7 +21,7 @@ import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 const ROW_MS = 0.3;
 
 /** A flush of fewer rows is too small to measure the cost per row. */
-const TELLING_ROWS = 20;
+const MIN_MEASURED_ROWS = 20;
 
 /** Inserts memories into claude-mem that it lacks. */
 export class Inserts {
@@ -58,13 +58,13 @@ export class Inserts {
       if (sessionNameOf(operation) === null)
         return this.#tools.wait(operation, origin, 'the session has no name');
       if (operation.mem !== null)
-        row['memory_session_id'] = this.#tools.sessions.memoryIdFor(key, operation.mem);
+        row['memory_session_id'] = this.#tools.sessions.chooseMemoryId(key, operation.mem);
     } else {
       const resolved = this.#tools.sessions.resolve(operation, stub);
       if ('waits' in resolved) return this.#tools.wait(operation, origin, resolved.waits);
       const twin = this.#placeChild(operation, row, resolved.session);
       if (twin !== null) {
-        this.#tools.saved(operation, entity, twin, origin);
+        this.#tools.recordSaved(operation, entity, twin, origin);
         this.#tools.ledger.entities.saveWritten(key, operation.written);
         return 'same';
       }
@@ -76,11 +76,11 @@ export class Inserts {
     const id = this.#insertRow(operation, row);
     this.#tools.keepHomeless(operation);
     if (entity?.dead === true) this.#tools.ledger.entities.forget(key);
-    const saved = this.#tools.saved(operation, entity, id, origin);
+    const saved = this.#tools.recordSaved(operation, entity, id, origin);
     this.#tools.ledger.entities.saveWritten(key, operation.written);
-    this.#tools.remark(kind, id);
+    this.#tools.writeMarkOf(kind, id);
     this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, key);
-    if (entity !== null) this.#tools.changes.tell(saved, WHOLE, this.#tools.context.space.id);
+    if (entity !== null) this.#tools.changes.queueParts(saved, WHOLE_PART, this.#tools.context.space.id);
     return 'inserted';
   }
 
@@ -95,17 +95,17 @@ export class Inserts {
     this.#tools.writer.update('session', row.id, columns);
     this.#tools.keepHomeless(operation);
     if (entity.dead) ledger.entities.forget(key);
-    const saved = this.#tools.saved(
+    const saved = this.#tools.recordSaved(
       operation,
       { ...entity, spaces: entity.dead ? entity.spaces : 0 },
       row.id,
       origin,
     );
     ledger.entities.saveWritten(key, written);
-    this.#tools.remark('session', row.id);
+    this.#tools.writeMarkOf('session', row.id);
     ledger.inbox.unpark(context.space.id, key);
-    changes.tell(saved, parts);
-    if (entity.dead) changes.tell(saved, WHOLE, context.space.id);
+    changes.queueParts(saved, parts);
+    if (entity.dead) changes.queueParts(saved, WHOLE_PART, context.space.id);
     return 'updated';
   }
 
@@ -142,13 +142,13 @@ export class Inserts {
         if (mark === undefined) throw new Error(`a row that was just inserted is not at its id ${id}`);
         this.#tools.ledger.marks.set(kind, id, mark);
         this.#tools.keepHomeless(operation);
-        this.#tools.saved(operation, null, id, origin);
+        this.#tools.recordSaved(operation, null, id, origin);
         if (operation.written.size > 0)
           this.#tools.ledger.entities.saveWritten(operation.key, operation.written);
         this.#tools.ledger.inbox.unpark(this.#tools.context.space.id, operation.key);
       });
     }
-    if (rows >= TELLING_ROWS) this.#rowMs = (performance.now() - began) / rows;
+    if (rows >= MIN_MEASURED_ROWS) this.#rowMs = (performance.now() - began) / rows;
     return refused;
   }
 
@@ -200,7 +200,7 @@ export class Inserts {
     if (first === undefined || last === undefined) return new Map();
     const { context, reader } = this.#tools;
     this.#auditReader ??= new AuditReader(context.db, context.schema, reader);
-    const rows = this.#auditReader.after(kind, first - 1, last - first + 1, madeOf);
+    const rows = this.#auditReader.readAfter(kind, first - 1, last - first + 1, madeOf);
     return new Map(rows.map(({ id, mark }) => [id, mark]));
   }
 
@@ -220,7 +220,7 @@ export class Inserts {
       row['memory_session_id'] = session.memorySessionId;
     }
     if (kind === 'observation' && columns.has('content_hash') && session.memorySessionId !== null) {
-      const settled = this.freeHash(session.memorySessionId, row, operation.key, null);
+      const settled = this.chooseHash(session.memorySessionId, row, operation.key, null);
       if ('twin' in settled) return settled.twin;
       row['content_hash'] = settled.hash;
     }
@@ -241,7 +241,7 @@ export class Inserts {
     const { ledger, reader } = this.#tools;
     this.#hasReplicas ??= reader.hasReplicas('prompt');
     if (!this.#hasReplicas) return null;
-    for (const id of reader.likePrompts({ set: row })) {
+    for (const id of reader.idsOfSamePrompt({ set: row })) {
       const other = reader.byId('prompt', id);
       if (other?.isReplica !== true) continue;
       const entity = ledger.entities.byRow('prompt', id);
@@ -257,7 +257,7 @@ export class Inserts {
    * nothing: equal text is the same memory, other text gets a new hash.
    * @param self the row itself when it exists already
    */
-  freeHash(
+  chooseHash(
     memorySessionId: string,
     row: Row,
     key: Buffer,
@@ -281,13 +281,13 @@ export class Inserts {
       // A named row with the same text is a twin; only an unnamed row may be this very memory.
       if (self !== null || this.#tools.ledger.entities.byRow('observation', holder.id) !== null) continue;
       const other = this.#tools.reader.byId('observation', holder.id);
-      if (other !== null && sameText(other.set, row)) return { twin: holder.id };
+      if (other !== null && hasSameText(other.set, row)) return { twin: holder.id };
     }
     return { hash: hex };
   }
 }
 
 /** Returns whether two observations are the same memory; ignores their hashes. */
-function sameText(a: Row, b: Row): boolean {
-  return keyColumns('observation').every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+function hasSameText(a: Row, b: Row): boolean {
+  return keyColumns('observation').every((column) => isSameValue(a[column] ?? null, b[column] ?? null));
 }

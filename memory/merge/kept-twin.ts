@@ -7,10 +7,10 @@ import { likenessOf, likenessSlots, linkOf, type Likeness } from '../detect/mark
 const MAX_CANDIDATES = 64;
 
 /** Kinds of likeness between two memories, the strongest first. */
-const WAYS = ['body', 'head', 'link'] as const;
-type Way = (typeof WAYS)[number];
+const LIKENESS_KINDS = ['body', 'head', 'link'] as const;
+type LikenessKind = (typeof LIKENESS_KINDS)[number];
 
-type Signature = Record<Way, number>;
+type Signature = Record<LikenessKind, number>;
 
 /**
  * Finds, for rows that are gone, a similar memory that is still here: with the same text, else the same
@@ -35,20 +35,24 @@ export function findKept(
   }
   if (signatures.size === 0) return kept;
   const isGone = new Set(gone);
-  const found: Record<Way, Map<number, Buffer | null>> = {
+  const found: Record<LikenessKind, Map<number, Buffer | null>> = {
     body: new Map(),
     head: new Map(),
     link: new Map(),
   };
-  const looked: Record<Way, Map<number, number>> = { body: new Map(), head: new Map(), link: new Map() };
+  const looked: Record<LikenessKind, Map<number, number>> = {
+    body: new Map(),
+    head: new Map(),
+    link: new Map(),
+  };
   for (const signature of signatures.values()) {
-    for (const way of WAYS) if (signature[way] !== 0) found[way].set(signature[way], null);
+    for (const way of LIKENESS_KINDS) if (signature[way] !== 0) found[way].set(signature[way], null);
   }
 
-  for (const like of ledger.marks.like(kind, likenessSlots(kind), found)) {
+  for (const like of ledger.marks.findAlike(kind, likenessSlots(kind), found)) {
     if (isGone.has(like.row)) continue;
     let key: Buffer | null | undefined;
-    for (const way of WAYS) {
+    for (const way of LIKENESS_KINDS) {
       const value = like[way];
       const known = found[way].get(value);
       const count = looked[way].get(value) ?? 0;
@@ -60,7 +64,9 @@ export function findKept(
     }
   }
   for (const [row, signature] of signatures) {
-    const [key] = WAYS.map((way) => found[way].get(signature[way]) ?? null).filter((each) => each !== null);
+    const [key] = LIKENESS_KINDS.map((way) => found[way].get(signature[way]) ?? null).filter(
+      (each) => each !== null,
+    );
     if (key !== undefined) kept.set(row, key);
   }
   return kept;
@@ -77,7 +83,7 @@ export function areAlike(marks: Ledger['marks'], kind: Kind, a: number, b: numbe
     return mark === null || likeness === null ? null : signatureOf(likeness, linkOf(kind, mark));
   });
   if (!first || !second) return true;
-  return WAYS.some((way) => first[way] !== 0 && first[way] === second[way]);
+  return LIKENESS_KINDS.some((way) => first[way] !== 0 && first[way] === second[way]);
 }
 
 const signatureOf = ({ body, head }: Likeness, link: number): Signature => ({ body, head, link });

@@ -97,7 +97,7 @@ export class MergeTools {
   }
 
   /** Records that a row holds the memory of an operation. */
-  saved(
+  recordSaved(
     operation: Operation,
     entity: Entity | null,
     row: number,
@@ -115,18 +115,18 @@ export class MergeTools {
   }
 
   /** Records that the space has an operation for a memory. */
-  noted(entity: Entity): Outcome {
+  recordKnown(entity: Entity): Outcome {
     this.ledger.entities.addSpace(entity.key, this.context.space.id);
     return 'same';
   }
 
   /** Queues a memory for this space, too. */
-  tellHere(entity: Entity, parts: number): void {
+  queueHere(entity: Entity, parts: number): void {
     this.ledger.dirty.mark(this.context.space.id, entity.key, parts);
   }
 
   /** Records the mark of a row that was just written. */
-  remark(kind: Kind, id: number): MemoryRow {
+  writeMarkOf(kind: Kind, id: number): MemoryRow {
     const row = this.reader.byId(kind, id);
     if (row === null) throw new Error(`the row that was just written to ${SHAPES[kind].table} is not there`);
     this.ledger.marks.set(kind, id, this.changes.markOf(row));

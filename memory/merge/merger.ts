@@ -1,11 +1,11 @@
 import { errorMessage } from '../../contract/errors.ts';
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { ordinalOf } from '../format/keys.ts';
-import { DEATH } from '../ledger/dirty.ts';
+import { DELETION_PART } from '../ledger/dirty.ts';
 import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import {
   sessionNameOf,
-  valuesOf,
+  registerValuesOf,
   type FullOperation,
   type Operation,
   type UpdateOperation,
@@ -13,7 +13,7 @@ import {
 import { isRedacted, publishedForms } from '../space/redact.ts';
 import { NOT_TRUSTED } from '../space/trust.ts';
 import { MAX_DRIFT_MS, UNVERSIONED, clockAt, compareVersions } from '../format/versions.ts';
-import { byTrust, isAccepted, isNobody, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
+import { byTrust, isAccepted, hasNoAuthor, judge, unitsIn, type Accepts, type Write } from './accepted.ts';
 import { Deletions } from './deletions.ts';
 import { Inserts } from './inserts.ts';
 import { isRefusal } from './is-refusal.ts';
@@ -26,7 +26,7 @@ import { Updates } from './updates.ts';
  */
 const MAX_STEP = 2 ** 20;
 /** Before claude-mem existed: 2020-01-01, epoch milliseconds. */
-const COUNTED_FROM = Date.UTC(2020, 0, 1);
+const FIRST_COUNTED_AT = Date.UTC(2020, 0, 1);
 
 const greatestCounter = (operation: Operation): number =>
   operation.type === 'full' && operation.written.size > 0
@@ -76,7 +76,7 @@ export class Merger {
       }
       const known = this.#tools.ledger.entities.byKey(operation.key);
       const counter = known === null ? 0 : this.#tools.ledger.entities.counterOf(known);
-      if (greatestCounter(operation) > Math.min(counter + MAX_STEP, this.#ceiling(operation))) {
+      if (greatestCounter(operation) > Math.min(counter + MAX_STEP, this.#maxCounter(operation))) {
         return this.#tools.wait(operation, origin, 'its counter is not a plausible one', true);
       }
       switch (operation.type) {
@@ -102,9 +102,9 @@ export class Merger {
    * clock, or by ours if that one is far ahead. A counter raised to this ceiling locks no memory: the next
    * write has a later clock, and so a higher ceiling.
    */
-  #ceiling({ version }: Operation): number {
+  #maxCounter({ version }: Operation): number {
     const now = clockAt(this.#tools.context.now() + MAX_DRIFT_MS);
-    return Math.max(MAX_STEP, Math.min(version.hlc, now) - clockAt(COUNTED_FROM));
+    return Math.max(MAX_STEP, Math.min(version.hlc, now) - clockAt(FIRST_COUNTED_AT));
   }
 
   /** Returns whether a register's write was merged here before; then it is not judged again. */
@@ -124,8 +124,8 @@ export class Merger {
     if (operation.mem !== null) this.#tools.ledger.inbox.addAlias(operation.mem, operation.key);
     if (entity?.dead === true) {
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
-        if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.tellHere(entity, DEATH);
-        return this.#tools.noted(entity);
+        if (!isKnownIn(entity, this.#tools.context.space.id)) this.#tools.queueHere(entity, DELETION_PART);
+        return this.#tools.recordKnown(entity);
       }
       const stub = this.#rowOf(operation, entity);
       if (stub === null) return this.#inserts.insert(incoming, entity);
@@ -138,12 +138,12 @@ export class Merger {
       // The row was sent and is missing, so it was deleted here. The next audit records that; the row is not
       // inserted again.
       if (entity !== null && entity.row !== null && entity.version.counter > 0)
-        return this.#goneHere(incoming, entity);
+        return this.#waitForDeletion(incoming, entity);
       return this.#inserts.insert(incoming, entity);
     }
     if (operation.kind === 'session' && row.set['platform_source'] !== sessionNameOf(operation)?.platform) {
       // A claude-mem that knows sessions by id alone has one row for all platforms; that row stays unchanged.
-      return this.#tools.noted(this.#tools.saved(operation, entity, row.id, origin));
+      return this.#tools.recordKnown(this.#tools.recordSaved(operation, entity, row.id, origin));
     }
     if (entity !== null && isStub(entity)) {
       this.#tools.changes.notice(row);
@@ -155,10 +155,10 @@ export class Merger {
       origin: null,
       version: UNVERSIONED,
     };
-    const values = valuesOf(this.#tools.names.rowToLocal(operation.set), operation.of);
+    const values = registerValuesOf(this.#tools.names.rowToLocal(operation.set), operation.of);
     const units = new Map(operation.written);
     for (const [unit, version] of operation.written) {
-      if (!isNobody(version)) continue;
+      if (!hasNoAuthor(version)) continue;
       // The local row's value is known, so it stays.
       delete values[unit];
       units.delete(unit);
@@ -176,7 +176,7 @@ export class Merger {
     if (entity.dead) {
       // A write made without knowledge of the deletion counts again if the memory is written again.
       if (compareVersions(operation.version, this.#tools.ledger.entities.lifeOf(entity)) <= 0) {
-        return this.#tools.noted(entity);
+        return this.#tools.recordKnown(entity);
       }
       this.#tools.ledger.entities.noteCounter(entity, operation.version.counter);
       return this.#tools.wait(operation, origin, 'its memory was deleted', true);
@@ -185,9 +185,9 @@ export class Merger {
       return this.#tools.wait(operation, origin, 'its memory has not arrived yet');
     }
     const row = this.#tools.reader.byId(operation.kind, entity.row);
-    if (row === null) return this.#goneHere(incoming, entity);
+    if (row === null) return this.#waitForDeletion(incoming, entity);
     if (this.#isAnother(entity, row)) return this.#applyUpdate(incoming);
-    const values = valuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
+    const values = registerValuesOf(this.#tools.names.rowToLocal(operation.up), operation.of);
     const units = new Map(unitsIn(operation).map(({ name }) => [name, operation.version]));
     return this.#updates.mergeInto(incoming, entity, row, {
       values,
@@ -203,9 +203,9 @@ export class Merger {
   }
 
   /** Makes operations newer than a missing row wait until the audit has dated the deletion. */
-  #goneHere({ operation, origin }: Incoming, entity: Entity): Outcome {
+  #waitForDeletion({ operation, origin }: Incoming, entity: Entity): Outcome {
     if (greatestCounter(operation) <= this.#tools.ledger.entities.counterOf(entity))
-      return this.#tools.noted(entity);
+      return this.#tools.recordKnown(entity);
     return this.#tools.wait(operation, origin, 'its row is gone here');
   }
 
@@ -223,11 +223,11 @@ export class Merger {
     const at = set['created_at_epoch'];
     if (typeof at !== 'number' || !isRedacted(set)) return null;
     const { reader, ledger } = this.#tools;
-    for (const id of reader.writtenAt(kind, at)) {
+    for (const id of reader.idsWrittenAt(kind, at)) {
       const row = reader.byId(kind, id);
       if (row === null) continue;
       const forms = publishedForms(row.set, ledger.ruleSet);
-      if (forms.some((form) => ordinalOf(key, kind, form, nameOf(row.of)) !== null)) return row;
+      if (forms.some((form) => ordinalOf(key, kind, form, namedSession(row.of)) !== null)) return row;
     }
     return null;
   }

@@ -5,7 +5,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import { nameRow } from '../detect/scan.ts';
 
 /** Rows read at a time; between two batches of a merge a worker writes only a few. */
-const PAGE = 1_000;
+const PAGE_ROWS = 1_000;
 
 /**
  * Names rows that claude-mem wrote during a merge. Otherwise an unnamed row that matches an incoming memory
@@ -27,11 +27,11 @@ export class Newcomers {
   }
 
   /** Call at the start of the transaction on both files: from then on no other connection writes. */
-  name(): void {
+  nameRows(): void {
     for (const [kind, named] of this.#named) {
       const high = this.#reader.maxId(kind);
       for (let from = named; from < high;) {
-        const rows = this.#reader.after(kind, from, PAGE);
+        const rows = this.#reader.readAfter(kind, from, PAGE_ROWS);
         for (const row of rows) nameRow(this.#context, row);
         from = rows.at(-1)?.id ?? high;
       }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
-import { canSeeHolders, holdersOf, timesOpenHere } from '../claude-mem/holders.ts';
+import { canSeeHolders, holdersOf, countOwnHandles } from '../claude-mem/holders.ts';
 
 /**
  * Longest hold of claude-mem's write lock while another process uses the database, in milliseconds. The
@@ -15,10 +15,10 @@ const HOLD_MS = 40;
 const HOLD_ALONE_MS = 1_000;
 
 /** Operations that are applied within the shorter hold. */
-const FEW = 100;
+const SHORT_HOLD_OPERATIONS = 100;
 
 /** How often to check who uses the database, in milliseconds. */
-const LOOK_EVERY_MS = 1_000;
+const CHECK_EVERY_MS = 1_000;
 
 /** The engine's own connections to the file while it merges: one reads, one writes. */
 const OWN_CONNECTIONS = 2;
@@ -50,15 +50,17 @@ export class Pace {
    * @param left operations still to apply: for a few it does not check who uses the database
    */
   hold(left = Infinity): number {
-    if (left <= FEW) return HOLD_MS;
+    if (left <= SHORT_HOLD_OPERATIONS) return HOLD_MS;
     const now = performance.now();
     const version = this.#db.pragma('data_version', { simple: true }) as number;
     if (this.#version !== -1 && version !== this.#version) this.#writtenAt = now;
     this.#version = version;
-    if (now - this.#lookedAt >= LOOK_EVERY_MS) {
+    if (now - this.#lookedAt >= CHECK_EVERY_MS) {
       this.#lookedAt = now;
       this.#isAlone =
-        canSeeHolders() && holdersOf(this.#path).length === 0 && timesOpenHere(this.#path) <= OWN_CONNECTIONS;
+        canSeeHolders() &&
+        holdersOf(this.#path).length === 0 &&
+        countOwnHandles(this.#path) <= OWN_CONNECTIONS;
     }
     return this.isAlone ? HOLD_ALONE_MS : HOLD_MS;
   }

@@ -1,12 +1,12 @@
-import { nameOf } from '../claude-mem/read.ts';
+import { namedSession } from '../claude-mem/read.ts';
 import type { SyncSession } from '../session.ts';
 import { sessionKey } from './sessions.ts';
 
 /** Ledger entry for the local id up to which sessions have a unique name. */
-const SETTLED = 'sessions:named';
+const SETTLED_ENTRY = 'sessions:named';
 
 /** Sessions read at a time. */
-const PAGE = 1_000;
+const PAGE_SESSIONS = 1_000;
 
 /**
  * Gives newly scanned sessions their unique name. Other rows may have a true twin, a session may not: a
@@ -19,20 +19,20 @@ export function settleSessionNames({
   changes,
 }: Pick<SyncSession, 'reader' | 'ledger' | 'changes'>): void {
   const high = ledger.entities.scannedTo('session');
-  const settled = Number(ledger.meta(SETTLED) ?? 0);
+  const settled = Number(ledger.meta(SETTLED_ENTRY) ?? 0);
   if (settled === high) return;
   // Ids lower than before: the ledger was recreated.
   for (let from = settled > high ? 0 : settled; from < high;) {
-    const rows = reader.after('session', from, PAGE).filter(({ id }) => id <= high);
+    const rows = reader.readAfter('session', from, PAGE_SESSIONS).filter(({ id }) => id <= high);
     from = rows.at(-1)?.id ?? high;
     ledger.atomically(() => {
       for (const { id, of } of rows) {
-        const name = nameOf(of);
+        const name = namedSession(of);
         const entity = name === null ? null : ledger.entities.byKey(sessionKey(name));
         if (entity === null || entity.row === null || entity.row === id) continue;
         if (reader.byId('session', entity.row) === null) changes.replace(entity, id);
       }
-      ledger.setMeta(SETTLED, from);
+      ledger.setMeta(SETTLED_ENTRY, from);
     });
   }
 }

@@ -170,7 +170,7 @@ export class Sessions {
   /**
    * Returns a memory_session_id for an incoming session: the peer's if it is free here, else a generated one.
    */
-  memoryIdFor(key: Buffer, preferred: string | null): string {
+  chooseMemoryId(key: Buffer, preferred: string | null): string {
     if (preferred !== null && !this.isTaken(preferred)) return preferred;
     const own = `membridge-${key.toString('hex').slice(0, 24)}`;
     // Another sync may have created a session with the id that this one has on another machine.
@@ -213,7 +213,7 @@ export class Sessions {
    * session's memory_session_id, and a row that refers to it can block that. So a peer's row may not be the
    * first, and none is allowed where rows do not follow such a change.
    */
-  #mayHang({ id, memorySessionId }: LocalSession, kind: Kind, key: Buffer | null): boolean {
+  #canAttach({ id, memorySessionId }: LocalSession, kind: Kind, key: Buffer | null): boolean {
     if (!this.isInUse(id, key)) return true;
     return (
       this.#schema.followsSession[kind] && memorySessionId !== null && this.#hasMemories(memorySessionId)
@@ -227,13 +227,13 @@ export class Sessions {
   #usable(session: LocalSession, operation: Belonging, key: Buffer | null): Resolved {
     if (operation.kind === 'prompt') return { session };
     if (session.memorySessionId !== null) {
-      return this.#mayHang(session, operation.kind, key) ? { session } : { waits: IN_USE };
+      return this.#canAttach(session, operation.kind, key) ? { session } : { waits: IN_USE };
     }
     if (this.isInUse(session.id, key)) {
       return { waits: 'its session is in use here and has no memory_session_id yet' };
     }
     const name = key ?? sessionKey({ platform: DEFAULT_PLATFORM, session: session.contentSessionId });
-    const memorySessionId = this.memoryIdFor(name, this.#ledger.inbox.memoryOf(name));
+    const memorySessionId = this.chooseMemoryId(name, this.#ledger.inbox.memoryOf(name));
     this.#writer.update('session', session.id, { memory_session_id: memorySessionId });
     return { session: { ...session, memorySessionId } };
   }
@@ -251,7 +251,7 @@ export class Sessions {
     const before = this.#ledger.entities.byKey(key);
     // claude-mem has just deleted the session. The stub must not hide that deletion from peers.
     if (before?.dead === false && before.row !== null) this.#changes.bury('session', before.row);
-    const memorySessionId = lost ?? this.memoryIdFor(key, this.#ledger.inbox.memoryOf(key));
+    const memorySessionId = lost ?? this.chooseMemoryId(key, this.#ledger.inbox.memoryOf(key));
     const row: Record<string, Value> = {
       content_session_id: name.session,
       memory_session_id: memorySessionId,

@@ -1,7 +1,7 @@
 import type { Ledger } from '../ledger/ledger.ts';
-import { LIFE } from '../format/kinds.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { SignedWrite } from '../ledger/signers.ts';
-import { isNobody } from './accepted.ts';
+import { hasNoAuthor } from './accepted.ts';
 import type { Operation } from '../format/operation.ts';
 
 /**
@@ -9,9 +9,9 @@ import type { Operation } from '../format/operation.ts';
  * version's node freely; only the segment's signature proves the sender.
  * @param from the segment: its id in the ledger, and the node that signed it
  */
-export function fileSigner(ledger: Ledger, operation: Operation, from: { id: number; node: string }): void {
+export function recordSigner(ledger: Ledger, operation: Operation, from: { id: number; node: string }): void {
   for (const write of writesOf(operation)) {
-    if (isNobody(write.version)) continue;
+    if (hasNoAuthor(write.version)) continue;
     if (write.version.node === from.node) ledger.signers.confirm(write);
     else ledger.signers.note(write, from.id);
   }
@@ -22,7 +22,7 @@ function writesOf(operation: Operation): SignedWrite[] {
   const { key, version } = operation;
   switch (operation.type) {
     case 'delete':
-      return [{ key, unit: LIFE, version }];
+      return [{ key, unit: LIFE_REGISTER, version }];
     case 'update':
       return Object.keys(operation.up).map((unit) => ({ key, unit, version }));
     case 'full':

@@ -1,21 +1,21 @@
 import { canonicalJson } from '../format/canonical-json.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import { differingColumns, foldLattices } from './fold.ts';
-import { LINK, UNITS, registersOf, type Kind, type Unit } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { LINK_REGISTER, UNITS, registersOf, type Kind, type Unit } from '../format/kinds.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
-import { LIFE } from '../format/kinds.ts';
-import { linkedSession, valuesOf, type Operation, type SessionRef } from '../format/operation.ts';
+import { LIFE_REGISTER } from '../format/kinds.ts';
+import { linkedSession, registerValuesOf, type Operation, type SessionRef } from '../format/operation.ts';
 import { publishedForms } from '../space/redact.ts';
 import { mergeRegisters, type Registers, type Written } from '../format/registers.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 import { compareVersions, type Version } from '../format/versions.ts';
-import { isNobody } from './accepted.ts';
+import { hasNoAuthor } from './accepted.ts';
 import type { Inserts } from './inserts.ts';
 import type { Incoming, MergeTools, Outcome } from './merge-context.ts';
 
 /** The columns that record a session's progress. */
-const COURSE_COLUMNS = UNITS.session
+const PROGRESS_COLUMNS = UNITS.session
   .filter(({ merge }) => merge === 'lattice')
   .flatMap(({ columns }) => columns);
 
@@ -49,52 +49,53 @@ export class Updates {
     for (const name of merged.taken) {
       // If the space would receive the incoming value from the local row, nothing differs: a local project
       // name or secret stays.
-      const same = name in row.set && told.some((form) => sameValue(form[name] ?? null, heard[name] ?? null));
-      if (name !== LINK && !same) changes[name] = said.values[name] ?? null;
+      const same =
+        name in row.set && told.some((form) => isSameValue(form[name] ?? null, heard[name] ?? null));
+      if (name !== LINK_REGISTER && !same) changes[name] = said.values[name] ?? null;
     }
     const differing = this.#hasColumns(kind, changes, row);
 
-    if (merged.taken.includes(LINK)) {
-      const moved = this.#move(incoming, row, linkedSession(said.values[LINK]));
+    if (merged.taken.includes(LINK_REGISTER)) {
+      const moved = this.#move(incoming, row, linkedSession(said.values[LINK_REGISTER]));
       if (moved === 'waits') return 'waiting';
       Object.assign(differing, moved);
     }
     let held = false;
     if (kind === 'session') {
-      const folded = this.#courseOf(operation, current, row, said);
+      const folded = this.#progressOf(operation, current, row, said);
       held = Object.keys(folded).length > 0 && this.#tools.sessions.isInUse(row.id, entity.key);
       if (!held) Object.assign(differing, this.#tools.localColumns(kind, folded));
       if (operation.type === 'full' && row.mem === null && operation.mem !== null && !held) {
-        differing['memory_session_id'] = this.#tools.sessions.memoryIdFor(operation.key, operation.mem);
+        differing['memory_session_id'] = this.#tools.sessions.chooseMemoryId(operation.key, operation.mem);
       }
     }
     this.#tools.writer.update(kind, row.id, differing);
-    const saved = this.#tools.saved(operation, current, row.id, origin, merged.written.base);
-    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+    const saved = this.#tools.recordSaved(operation, current, row.id, origin, merged.written.base);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE_REGISTER) : undefined;
     const isLater =
-      reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.bornOf(current)) > 0;
-    const units = new Map([...merged.written.units, ...courseWritten(kind, local.written, said.written)]);
+      reborn !== undefined && compareVersions(reborn, this.#tools.ledger.entities.rebornAt(current)) > 0;
+    const units = new Map([...merged.written.units, ...progressVersions(kind, local.written, said.written)]);
     // A held-back operation begins the new life only when it is folded in. Recorded earlier, its rebirth
     // would look old by then.
     const begins = isLater && !held;
-    if (begins) units.set(LIFE, reborn);
+    if (begins) units.set(LIFE_REGISTER, reborn);
     this.#tools.ledger.entities.saveWritten(operation.key, units);
-    const now = Object.keys(differing).length > 0 ? this.#tools.remark(kind, row.id) : row;
+    const now = Object.keys(differing).length > 0 ? this.#tools.writeMarkOf(kind, row.id) : row;
     const changed = UNITS[kind].filter(
       ({ name, columns }) => merged.taken.includes(name) || columns.some((column) => column in differing),
     );
     const { id } = this.#tools.context.space;
-    this.#tools.changes.tell(saved, bitsOf(kind, changed), id);
+    this.#tools.changes.queueParts(saved, bitsOf(kind, changed), id);
     // Progress merged earlier may predate the new life, so it is sent to the fleet and all nodes converge.
     if (begins && kind === 'session') {
-      this.#tools.changes.claim(saved, numbersOf(kind, this.#courseSince(current, reborn)));
+      this.#tools.changes.claim(saved, numbersOf(kind, this.#progressSince(current, reborn)));
     }
     if (operation.type === 'full') {
       this.#answer(saved, local, now, said, operation.written);
       // This space did not have the memory from here, so it gets what was written in other spaces or earlier.
-      const knowsMore = !sameWrites(merged.written, said.written) || hasMoreCourse(now, said);
+      const knowsMore = !hasSameWrites(merged.written, said.written) || hasMoreProgress(now, said);
       if (current.version.counter > 0 && !isKnownIn(current, id) && knowsMore)
-        this.#tools.tellHere(saved, WHOLE);
+        this.#tools.queueHere(saved, WHOLE_PART);
     }
     // The held-back progress is folded in when the worker has finished the session.
     if (held) return this.#tools.wait(operation, origin, 'its session is in use here');
@@ -112,17 +113,17 @@ export class Updates {
    * Returns how an operation changes a session's progress. Progress from before a deletion does not count
    * after it.
    */
-  #courseOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
-    const born = this.#tools.ledger.entities.bornOf(entity);
-    const reborn = operation.type === 'full' ? operation.written.get(LIFE) : undefined;
+  #progressOf(operation: Operation, entity: Entity, row: MemoryRow, said: Registers): Row {
+    const born = this.#tools.ledger.entities.rebornAt(entity);
+    const reborn = operation.type === 'full' ? operation.written.get(LIFE_REGISTER) : undefined;
     if (reborn !== undefined && compareVersions(reborn, born) > 0) {
-      const since = this.#courseSince(entity, reborn);
+      const since = this.#progressSince(entity, reborn);
       const kept = pick(
         row.set,
         since.flatMap(({ columns }) => columns),
       );
       const course = { ...said.values, ...foldLattices(said.values, kept) };
-      return pick(course, differingColumns(course, row.set, COURSE_COLUMNS));
+      return pick(course, differingColumns(course, row.set, PROGRESS_COLUMNS));
     }
     return compareVersions(operation.version, born) < 0 ? {} : foldLattices(row.set, said.values);
   }
@@ -131,7 +132,7 @@ export class Updates {
    * Returns the parts of a session's progress that were written after its rebirth, but merged before the
    * rebirth arrived.
    */
-  #courseSince(entity: Entity, reborn: Version): Unit[] {
+  #progressSince(entity: Entity, reborn: Version): Unit[] {
     const { units } = this.#tools.ledger.entities.writtenOf(entity);
     return UNITS.session.filter(({ name, merge }) => {
       const version = merge === 'lattice' ? units.get(name) : undefined;
@@ -152,7 +153,7 @@ export class Updates {
       if (merge === 'lattice') {
         return Object.keys(foldLattices(said.values, pick(now.set, columns))).length > 0;
       }
-      if (isNobody(written.get(name))) return false;
+      if (hasNoAuthor(written.get(name))) return false;
       return merge === 'register' && (said.values[name] ?? null) === null && (now.set[name] ?? null) !== null;
     });
     this.#tools.changes.claim(entity, numbersOf(entity.kind, unsaid));
@@ -176,7 +177,7 @@ export class Updates {
     const changes: Record<string, Value> = { memory_session_id: memory };
     const columns = this.#tools.context.schema.columns[operation.kind];
     if (operation.kind === 'observation' && columns.has('content_hash')) {
-      const settled = this.#inserts.freeHash(memory, row.set, operation.key, row.id);
+      const settled = this.#inserts.chooseHash(memory, row.set, operation.key, row.id);
       if ('hash' in settled) changes['content_hash'] = settled.hash;
     }
     return changes;
@@ -188,7 +189,10 @@ export class Updates {
     const complete = registersOf(row.kind).every((column) => columns.has(column));
     const kept = complete ? {} : (this.#tools.ledger.inbox.extraOf(entity.key) ?? {});
     const written: Written = this.#tools.ledger.entities.writtenOf(entity);
-    return { values: { ...kept, ...valuesOf(row.set, row.kind === 'session' ? null : row.of) }, written };
+    return {
+      values: { ...kept, ...registerValuesOf(row.set, row.kind === 'session' ? null : row.of) },
+      written,
+    };
   }
 
   /**
@@ -216,7 +220,7 @@ const bitsOf = (kind: Kind, units: readonly Unit[]): number =>
   numbersOf(kind, units).reduce((bits, index) => bits | (1 << index), 0);
 
 /** Returns when the parts of a session's progress were last written, according to either side. */
-function courseWritten(kind: Kind, a: Written, b: Written): [string, Version][] {
+function progressVersions(kind: Kind, a: Written, b: Written): [string, Version][] {
   return UNITS[kind].flatMap(({ name, merge }) => {
     if (merge !== 'lattice') return [];
     const versions = [a.units.get(name), b.units.get(name)].filter((version) => version !== undefined);
@@ -226,11 +230,11 @@ function courseWritten(kind: Kind, a: Written, b: Written): [string, Version][] 
 }
 
 /** Returns whether two memories consist of the same writes. */
-function sameWrites(a: Written, b: Written): boolean {
+function hasSameWrites(a: Written, b: Written): boolean {
   return (
     compareVersions(a.base, b.base) === 0 &&
     [...new Set([...a.units.keys(), ...b.units.keys()])].every((name) => {
-      if (name === LIFE) return true;
+      if (name === LIFE_REGISTER) return true;
       const [first, second] = [a.units.get(name), b.units.get(name)];
       return first !== undefined && second !== undefined && compareVersions(first, second) === 0;
     })
@@ -238,9 +242,9 @@ function sameWrites(a: Written, b: Written): boolean {
 }
 
 /** Returns whether a session has progressed further here than in an operation. */
-function hasMoreCourse(row: MemoryRow, said: Registers): boolean {
+function hasMoreProgress(row: MemoryRow, said: Registers): boolean {
   if (row.kind !== 'session') return false;
-  return Object.keys(foldLattices(said.values, pick(row.set, COURSE_COLUMNS))).length > 0;
+  return Object.keys(foldLattices(said.values, pick(row.set, PROGRESS_COLUMNS))).length > 0;
 }
 
 const pick = (row: Row, columns: readonly string[]): Row =>

@@ -1,7 +1,7 @@
 import type { Kind } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { SignedWrite } from '../ledger/signers.ts';
-import { isNobody } from '../merge/accepted.ts';
+import { hasNoAuthor } from '../merge/accepted.ts';
 import { timeOf } from '../format/versions.ts';
 
 /** The author that a write names, and when it wrote, by that node's clock (epoch milliseconds). */
@@ -51,12 +51,12 @@ export function blame(ledger: Ledger, kind: Kind, row: number): Blame[] {
         : writerOf(ledger, { key: entity.key, unit: '', version: entity.version }),
     segment: entity.origin === null ? null : ledger.inbox.segmentOf(entity.origin),
     changed: [...ledger.entities.registersOf(entity)]
-      .filter(([, version]) => !isNobody(version))
+      .filter(([, version]) => !hasNoAuthor(version))
       .map(([part, version]) => ({ part, ...writerOf(ledger, { key: entity.key, unit: part, version }) })),
   }));
 }
 
 function writerOf(ledger: Ledger, write: SignedWrite): Writer {
   const { node, hlc } = write.version;
-  return { node, at: timeOf(hlc), signer: ledger.signers.other(write) };
+  return { node, at: timeOf(hlc), signer: ledger.signers.otherSignerOf(write) };
 }

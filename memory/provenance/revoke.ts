@@ -3,19 +3,19 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import { openForMerging } from '../claude-mem/open.ts';
-import { OWN_ORIGIN, RowReader, nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { OWN_ORIGIN, RowReader, namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { RowWriter } from '../claude-mem/write.ts';
 import { UNITS } from '../format/kinds.ts';
 import { ordinalOf } from '../format/keys.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import { Merger } from '../merge/merger.ts';
 import { formatOperation, parseOperation } from '../format/operation.ts';
 import { publishedForms } from '../space/redact.ts';
 import { Sessions } from '../merge/sessions.ts';
 import type { SyncSession } from '../session.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 import { clockAt } from '../format/versions.ts';
 
 /** The result of a revocation, or of its dry run. */
@@ -70,7 +70,7 @@ export function revoke(
     }
     result.memories += 1;
     if (target.dryRun) return;
-    ledger.revocations.add(id, { key, unit: '', what: lineOf(entity, row) });
+    ledger.revocations.add(id, { key, unit: '', what: formatLine(entity, row) });
     writer.remove(entity.kind, row.id);
     changes.bury(entity.kind, row.id);
   };
@@ -80,7 +80,7 @@ export function revoke(
     if (entity === null || entity.row === null || entity.dead || !isKnownIn(entity, space.id)) return;
     const row = reader.byId(entity.kind, entity.row);
     const index = UNITS[entity.kind].findIndex(({ name, merge }) => name === unit && merge === 'register');
-    const former = ledger.revocations.formerOf(key, unit, from);
+    const former = ledger.revocations.formerWriteOf(key, unit, from);
     if (row === null || index < 0 || former === null) {
       result.kept += 1;
       return;
@@ -107,12 +107,12 @@ export function revoke(
     const { units } = ledger.entities.writtenOf(entity);
     const former = new Map<string, Value>();
     for (const { name, merge } of UNITS[entity.kind]) {
-      const before = units.has(name) ? null : ledger.revocations.formerOf(key, name, from);
+      const before = units.has(name) ? null : ledger.revocations.formerWriteOf(key, name, from);
       if (before === null) continue;
       if (merge === 'register') former.set(name, before.value);
       else result.kept += 1;
     }
-    const changed = [...former].filter(([unit, value]) => !sameValue(value, row.set[unit] ?? null));
+    const changed = [...former].filter(([unit, value]) => !isSameValue(value, row.set[unit] ?? null));
     result.changes += changed.length;
     if (former.size === 0) result.kept += 1;
     if (target.dryRun) return;
@@ -120,7 +120,7 @@ export function revoke(
       ledger.revocations.add(id, { key, unit, what: JSON.stringify(row.set[unit] ?? null) });
     }
     writer.update(entity.kind, row.id, Object.fromEntries(changed));
-    changes.retell(entity, row, [...former.keys()]);
+    changes.requeueWhole(entity, row, [...former.keys()]);
     const now = reader.byId(entity.kind, row.id);
     if (now !== null) ledger.marks.set(entity.kind, row.id, changes.markOf(now));
   };
@@ -142,8 +142,8 @@ export function revoke(
       ledger.durably(() => db.transaction(work).immediate());
     };
     const registers = ledger.revocations.registersWrittenBy(from.node, { at: target.since, hlc: from.hlc });
-    const retold = ledger.revocations.retoldBy(from.node, { at: target.since, hlc: from.hlc });
-    const keys = ledger.revocations.toldBy(from.node, { at: target.since, hlc: from.hlc });
+    const retold = ledger.revocations.keysResentBy(from.node, { at: target.since, hlc: from.hlc });
+    const keys = ledger.revocations.keysFirstSentBy(from.node, { at: target.since, hlc: from.hlc });
     for (let at = 0; at < keys.length; at += BATCH)
       both(() => keys.slice(at, at + BATCH).forEach(takeMemory));
     for (let at = 0; at < retold.length; at += BATCH)
@@ -184,7 +184,7 @@ export function undoRevocation(session: SyncSession, config: SpaceConfig, id: st
       config: { ...config, names: {}, trust: {} },
       node: identity.node,
     });
-    const taken = ledger.revocations.takenBy(id);
+    const taken = ledger.revocations.listRevokedBy(id);
     const memories = taken
       .filter(({ unit }) => unit === '')
       .map(({ what }) => parseOperation(what))
@@ -209,7 +209,7 @@ export function undoRevocation(session: SyncSession, config: SpaceConfig, id: st
             const written = new Map(names.map((name) => [name, version]));
             merger.apply({ ...operation, version, written }, entity.origin ?? 0, true);
             for (const each of ledger.spaces.all()) {
-              if (isKnownIn(entity, each.id)) ledger.dirty.mark(each.id, operation.key, WHOLE);
+              if (isKnownIn(entity, each.id)) ledger.dirty.mark(each.id, operation.key, WHOLE_PART);
             }
             result.memories += 1;
           }
@@ -258,8 +258,8 @@ function setRegister(
 }
 
 /** Formats a memory as a line that can be written again, redacted if its key is the redacted one. */
-function lineOf(entity: Entity, row: MemoryRow): string {
-  const name = nameOf(row.of);
+function formatLine(entity: Entity, row: MemoryRow): string {
+  const name = namedSession(row.of);
   const forms = publishedForms(row.set);
   const isNamed = (form: Row): boolean => ordinalOf(entity.key, row.kind, form, name) !== null;
   const set = forms.findLast(isNamed) ?? forms[0] ?? row.set;

@@ -6,7 +6,7 @@ import { canonicalJson } from '../format/canonical-json.ts';
 import { ackKey, acksPrefix, segmentName } from '../format/layout.ts';
 import { findCertificate, publishCertificate } from '../push/publish.ts';
 import type { SyncSession } from '../session.ts';
-import { publicKeyOf, signBytes, verifyBytes } from '../format/signing.ts';
+import { parsePublicKey, signBytes, verifyBytes } from '../format/signing.ts';
 
 /** Shortest time between two acks of a node, in milliseconds, unless a peer asks for one. */
 const ACK_EVERY_MS = 10 * 60_000;
@@ -33,7 +33,7 @@ const AckLine = z.object({
 /** The segments of a space that a node says it has used. */
 export type Ack = z.infer<typeof AckLine>;
 
-const flagOf = (cid: string): string => `ack:${cid}`;
+const ackEntry = (cid: string): string => `ack:${cid}`;
 
 /**
  * Publishes which segments this node has used, if that changed; collection removes only what every node has
@@ -46,15 +46,18 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   const { ledger, store, identity } = session;
   const now = session.now();
   const { id } = ledger.spaces.get(cid);
-  const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(flagOf(cid)) ?? '').split(' ', 3);
+  const [writtenAt = '0', before = '', reported = ''] = String(ledger.meta(ackEntry(cid)) ?? '').split(
+    ' ',
+    3,
+  );
   const since = now - Number(writtenAt);
-  const damaged = ledger.inbox.damagedNames(id).map(segmentName);
+  const damaged = ledger.inbox.listDamagedNames(id).map(segmentName);
   const report = hash('sha256', canonicalJson(damaged));
   // Damage is reported at once. A negative age means that the clock was set back since.
   const isNew = report !== (reported === '' ? hash('sha256', '[]') : reported);
   if (!asked && !isNew && since >= 0 && since < ACK_EVERY_MS) return false;
   const applied: Ack['applied'] = {};
-  for (const { node, epoch, seq } of ledger.coverage.reaches(id)) (applied[node] ??= {})[epoch] = seq;
+  for (const { node, epoch, seq } of ledger.coverage.listReaches(id)) (applied[node] ??= {})[epoch] = seq;
   const stand = canonicalJson({ applied, damaged });
   const digest = hash('sha256', stand);
   if (!asked && digest === before && since >= 0 && since < SIGN_OF_LIFE_MS) return false;
@@ -72,7 +75,7 @@ export async function writeAck(session: SyncSession, cid: string, asked: boolean
   // A node that only reads has published no certificate yet, and peers need one to check the signature.
   await publishCertificate(session, cid);
   await store.put(ackKey(cid, identity.node), Buffer.from(`${line}\n${signature}\n`, 'utf8'));
-  ledger.setMeta(flagOf(cid), `${now} ${digest} ${report}`);
+  ledger.setMeta(ackEntry(cid), `${now} ${digest} ${report}`);
   return true;
 }
 
@@ -117,5 +120,5 @@ export async function isSignedBy(
 ): Promise<boolean> {
   const { certificate } = await findCertificate(session, cid, signer.node, signer.key_id);
   if (certificate === null) return false;
-  return verifyBytes(publicKeyOf(certificate.public_key), Buffer.from(text, 'utf8'), signature);
+  return verifyBytes(parsePublicKey(certificate.public_key), Buffer.from(text, 'utf8'), signature);
 }

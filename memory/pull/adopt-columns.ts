@@ -11,7 +11,7 @@ const BATCH = 100;
 const PAUSE_MS = 20;
 
 /** Ledger entry that holds the columns claude-mem had when columns were last adopted. */
-const COLUMNS = 'schema:columns';
+const COLUMNS_ENTRY = 'schema:columns';
 
 /**
  * Moves columns that peers sent before this claude-mem had them from the ledger into the upgraded tables.
@@ -21,10 +21,10 @@ const COLUMNS = 'schema:columns';
 export async function adoptColumns(session: SyncSession): Promise<void> {
   const { ledger, schema, changes } = session;
   const columns = JSON.stringify(KINDS.map((kind) => [...schema.columns[kind]].sort()));
-  const before = ledger.meta(COLUMNS);
+  const before = ledger.meta(COLUMNS_ENTRY);
   if (before === columns) return;
   if (before === null || ledger.inbox.extras(Buffer.alloc(0), 1).length === 0) {
-    ledger.setMeta(COLUMNS, columns);
+    ledger.setMeta(COLUMNS_ENTRY, columns);
     return;
   }
   const db = openForMerging(session.path, session.inode);
@@ -67,5 +67,5 @@ export async function adoptColumns(session: SyncSession): Promise<void> {
   } finally {
     db.close();
   }
-  ledger.setMeta(COLUMNS, columns);
+  ledger.setMeta(COLUMNS_ENTRY, columns);
 }

@@ -3,9 +3,9 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { freeBytes } from '../format/free-bytes.ts';
 import { KINDS, UNITS } from '../format/kinds.ts';
 import { parseSegmentName } from '../format/layout.ts';
-import { KEPT } from '../merge/deletions.ts';
+import { MERGED_BEFORE_DELETION } from '../merge/deletions.ts';
 import { judgeSegment } from './incoming-guard.ts';
-import { letsThrough } from '../space/membership.ts';
+import { isAllowed } from '../space/membership.ts';
 import { latestUpdates } from '../merge/latest-updates.ts';
 import type { StagedSegment } from '../ledger/inbox.ts';
 import { readAlready, type Merged, type Merging, type Stretch } from '../merge/batches.ts';
@@ -13,9 +13,9 @@ import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/merge-context.ts';
 import { parseOperation, type Operation } from '../format/operation.ts';
 import { readOperations } from '../format/segment.ts';
-import { fileSigner } from '../merge/signed-writes.ts';
+import { recordSigner } from '../merge/signed-writes.ts';
 import type { SyncSession } from '../session.ts';
-import { NOT_TRUSTED, untrusted } from '../space/trust.ts';
+import { NOT_TRUSTED, listUntrusted } from '../space/trust.ts';
 import { hasPassed } from '../format/versions.ts';
 
 /** The result of one call. */
@@ -30,7 +30,7 @@ export interface Applied {
 }
 
 /** The unit numbers that record a session's progress (status, start, end, prompt count). */
-const COURSE = UNITS.session.flatMap(({ merge }, index) => (merge === 'lattice' ? [index] : []));
+const PROGRESS_UNITS = UNITS.session.flatMap(({ merge }, index) => (merge === 'lattice' ? [index] : []));
 
 /** Sessions are applied before their rows; deletions last, and in the opposite order. */
 const rank = ({ kind, type }: Operation): number =>
@@ -51,15 +51,15 @@ export async function applyStaged(
   const { ledger, clock } = session;
   const space = ledger.spaces.get(config.cid);
   const applied: Applied = { operations: 0, inserted: 0, updated: 0, deleted: 0, waiting: 0, problems: [] };
-  const distrusted = untrusted(config);
+  const distrusted = listUntrusted(config);
   ledger.atomically(() => {
     ledger.inbox.holdFrom(space.id, distrusted);
     ledger.inbox.unparkReason(space.id, NOT_TRUSTED);
-    for (const { id, node, stored: at } of ledger.inbox.guarded(space.id)) {
-      if (letsThrough(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
+    for (const { id, node, stored: at } of ledger.inbox.listGuarded(space.id)) {
+      if (isAllowed(session.membership, { cid: config.cid, node, at })) ledger.inbox.release(id);
     }
   });
-  if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.waitingCount(space.id) === 0) return applied;
+  if (ledger.inbox.nextStaged(space.id) === null && ledger.inbox.countWaiting(space.id) === 0) return applied;
 
   const batches = merging.batches();
   const merged: Merged = (outcomes, refused) => {
@@ -74,30 +74,33 @@ export async function applyStaged(
     merged(outcomes, refused);
   };
   const apply = (merger: Merger, { operation, staged }: StagedOperation): Outcome => {
-    clock.hear(operation.version.hlc);
+    clock.receive(operation.version.hlc);
     const outcome = merger.apply(operation, staged.id, false);
     // A snapshot carries the writes of every node under one signature, which does not prove who wrote what.
     const isSigned = staged.node !== session.identity.node && !staged.epoch.startsWith('snap');
-    if (isSigned) fileSigner(ledger, operation, staged);
+    if (isSigned) recordSigner(ledger, operation, staged);
     return outcome;
   };
   await batches.run(readStaged(session, config.cid, applied.problems), apply, mergedNew);
 
   // Retries are not new operations. Rows that still wait are counted once, from the ledger.
   const waiting = ledger.inbox
-    .waiting(space.id)
+    .listWaiting(space.id)
     .map((entry) => ({ ...entry, operation: parseOperation(entry.line) }));
   waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
   const retry = (merger: Merger, entry: (typeof waiting)[number]): Outcome => {
     const stub = hasPassed(entry.since, session.orphanWaitMs, session.now());
     const outcome = merger.apply(entry.operation, entry.origin, stub);
     if (outcome !== 'waiting') ledger.inbox.stopWaiting(space.id, entry.key, entry.version);
-    const entity = outcome === 'updated' && entry.reason === KEPT ? ledger.entities.byKey(entry.key) : null;
-    if (entity !== null) session.changes.claim(entity, COURSE);
+    const entity =
+      outcome === 'updated' && entry.reason === MERGED_BEFORE_DELETION
+        ? ledger.entities.byKey(entry.key)
+        : null;
+    if (entity !== null) session.changes.claim(entity, PROGRESS_UNITS);
     return outcome;
   };
   await batches.run(readAlready(waiting), retry, merged);
-  applied.waiting = ledger.inbox.waitingCount(space.id);
+  applied.waiting = ledger.inbox.countWaiting(space.id);
   return applied;
 }
 

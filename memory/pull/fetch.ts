@@ -22,12 +22,12 @@ import {
 } from '../push/publish.ts';
 import { FIRST_PREV_SHA, openSegment, verifySegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { publicKeyOf } from '../format/signing.ts';
-import { objectionTo } from '../space/membership.ts';
-import { trustIn } from '../space/trust.ts';
+import { parsePublicKey } from '../format/signing.ts';
+import { findObjection } from '../space/membership.ts';
+import { trustOf } from '../space/trust.ts';
 
 /** Segments that are fetched concurrently, and staged before they are merged together. */
-export const STAGED_TOGETHER = 4;
+export const MAX_STAGED_SEGMENTS = 4;
 
 /** The result of a fetch. */
 export interface Fetched {
@@ -78,7 +78,7 @@ async function fetchFromPrefix(
   let tried = 0;
   for (const node of new Set([...heads.keys(), ...(everything?.keys() ?? [])])) {
     session.signal.throwIfAborted();
-    if (trustIn(config, node) === 'ignore') continue;
+    if (trustOf(config, node) === 'ignore') continue;
     const space = ledger.spaces.get(config.cid);
     const etag = heads.get(node) ?? '';
     const seen = node === identity.node ? space.headEtag : ledger.inbox.headEtag(space.id, node);
@@ -122,13 +122,13 @@ async function fetchFrom(
   const isRefused = (name: SegmentName): boolean => refused.has(segmentName(name));
   const refuse = (name: SegmentName): void => {
     refused.add(segmentName(name));
-    refusedAt.add(placeOf(name));
+    refusedAt.add(positionOf(name));
   };
 
   // The next segments are fetched while the current ones are merged.
   const ahead = new Map<SegmentName, Promise<Buffer | null>>();
   const get = (index: number): Promise<Buffer | null> => {
-    const [name, ...later] = names.slice(index, index + STAGED_TOGETHER);
+    const [name, ...later] = names.slice(index, index + MAX_STAGED_SEGMENTS);
     if (name === undefined) throw new Error(`no segment ${index} is listed`);
     for (const each of [name, ...later]) {
       if (ahead.has(each)) continue;
@@ -146,13 +146,13 @@ async function fetchFrom(
   for (const [index, name] of names.entries()) {
     session.signal.throwIfAborted();
     const previous = { ...name, seq: name.seq - 1 };
-    const isDoubtful = refusedAt.has(placeOf(previous)) && !usedAt.has(placeOf(previous));
-    if (isDoubtful && ledger.coverage.filedAt(space.id, previous).every(isRefused)) {
+    const isDoubtful = refusedAt.has(positionOf(previous)) && !usedAt.has(positionOf(previous));
+    if (isDoubtful && ledger.coverage.listSegmentsAt(space.id, previous).every(isRefused)) {
       refuse(name);
       continue;
     }
     const bytes = await get(index);
-    if (bytes === null) return `segment ${name.seq} is listed but not there`;
+    if (bytes === null) return `segment ${name.seq} is listed but missing`;
     let prevSha: string;
     try {
       prevSha = await verifyFetched(session, cid, name, bytes, name.modified);
@@ -163,7 +163,7 @@ async function fetchFrom(
       if (error instanceof KeysUnreadable) return error.message;
       problem = `segment ${name.seq} was not used: ${errorMessage(error)}`;
       ledger.inbox.markDamaged(space.id, name, errorMessage(error), session.now());
-      usedAt.add(placeOf(name));
+      usedAt.add(positionOf(name));
       continue;
     }
     if (name.seq > 1) {
@@ -175,24 +175,24 @@ async function fetchFrom(
           ledger.inbox.hasPlace(space.id, before) ||
           ledger.coverage.includes(space.id, before));
       if (!known) {
-        problem = `segment ${name.seq} is there but the one before it is not`;
+        problem = `segment ${name.seq} exists but its predecessor does not`;
         refuse(name);
         continue;
       }
     } else if (prevSha !== FIRST_PREV_SHA) {
-      problem = `segment 1 of epoch ${name.epoch} names a predecessor`;
+      problem = `segment 1 of incarnation ${name.epoch} names a predecessor`;
       refuse(name);
       continue;
     }
-    usedAt.add(placeOf(name));
+    usedAt.add(positionOf(name));
     ledger.atomically(() => ledger.inbox.stage(space.id, name, bytes, session.now(), name.modified));
     fetched.segments += 1;
     // A segment bears this node's name but is not in its ledger: the ledger was rolled back, or this machine
     // is a copy. A new incarnation keeps the two histories apart.
-    if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).epoch) {
-      ledger.spaces.beginEpoch(space.cid, session.now());
+    if (node === identity.node && name.epoch === ledger.spaces.get(space.cid).incarnation) {
+      ledger.spaces.beginIncarnation(space.cid, session.now());
     }
-    if (fetched.segments % STAGED_TOGETHER === 0) await onStaged();
+    if (fetched.segments % MAX_STAGED_SEGMENTS === 0) await onStaged();
   }
   return problem;
 }
@@ -201,7 +201,7 @@ async function fetchFrom(
  * A segment's place in its node's log. Two machines that are copies of each other may both have a segment
  * there.
  */
-const placeOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
+const positionOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
 
 /**
  * Returns whether a listed segment must be fetched: it is not here, and not one of ours that stayed in the
@@ -249,11 +249,11 @@ async function healOwn(
   const { ledger, identity, store } = session;
   const space = ledger.spaces.get(cid);
   const held = new Set(everything.get(identity.node)?.map(segmentName));
-  const lost = ledger.inbox.own(space.id, identity.node).some((name) => !held.has(segmentName(name)));
+  const lost = ledger.inbox.listOwn(space.id, identity.node).some((name) => !held.has(segmentName(name)));
   ledger.atomically(() => {
     if (lost) {
       ledger.forgetSpace(space.id);
-      ledger.spaces.beginEpoch(cid, session.now());
+      ledger.spaces.beginIncarnation(cid, session.now());
     } else if (space.seq > 0 && !heads.has(identity.node)) {
       ledger.spaces.setHeadEtag(space.id, '');
     }
@@ -275,7 +275,7 @@ class KeysUnreadable extends Error {
   override readonly name = 'KeysUnreadable';
 
   constructor(node: string) {
-    super(`the published keys of node ${node} cannot be read; its next sync writes them anew`);
+    super(`the published keys of node ${node} cannot be read; its next sync rewrites them`);
   }
 }
 
@@ -297,8 +297,8 @@ export async function verifyFetched(
   const { certificate, unreadable } = await findCertificate(session, cid, name.node, header.key_id);
   if (unreadable) throw new KeysUnreadable(name.node);
   if (certificate === null) throw new Error(`no valid certificate of key ${header.key_id} is published`);
-  verifySegment(segment, cid, publicKeyOf(certificate.public_key));
-  const objection = objectionTo(session.membership, {
+  verifySegment(segment, cid, parsePublicKey(certificate.public_key));
+  const objection = findObjection(session.membership, {
     cid,
     node: name.node,
     keyId: header.key_id,

@@ -57,7 +57,7 @@ it('both chains of two cloned machines are read although the store lost a segmen
     await store.remove(lost ?? '');
     const pulled = await b.engine.pull(fleet.space, true, CALL);
     expect(titles(b)).toEqual(['copy, fourth', 'copy, second', 'copy, third']);
-    expect(pulled.problems).toMatchObject([{ node: 'a', problem: /^segment 3 is there but/ }]);
+    expect(pulled.problems).toMatchObject([{ node: 'a', problem: /^segment 3 exists but/ }]);
   } finally {
     await copy.close();
     db.close();
@@ -91,7 +91,7 @@ it('a segment behind a gap is not used, even if it was filed as damaged before',
   expect(problems).toMatchObject([{ problem: /no valid certificate/ }]);
   await store.put(`${root}/keys/a.json`, certificate ?? Buffer.alloc(0));
   const pulled = await b.engine.pull(fleet.space, true, CALL);
-  expect(pulled).toMatchObject({ segments: 0, problems: [{ problem: /^segment 2 is there but/ }] });
+  expect(pulled).toMatchObject({ segments: 0, problems: [{ problem: /^segment 2 exists but/ }] });
   // Its node finds the gap, and sends everything again.
   await a.engine.pull(fleet.space, true, CALL);
   await a.engine.push(fleet.space, CALL);

@@ -3,13 +3,13 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { readAcks, type Ack } from './acks.ts';
 import { parseSegmentName, segmentKey, segmentName, type SegmentName } from '../format/layout.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { isSignedAs, openSegment, readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { publicKeyOf } from '../format/signing.ts';
-import { trustIn } from '../space/trust.ts';
+import { parsePublicKey } from '../format/signing.ts';
+import { trustOf } from '../space/trust.ts';
 
 /**
  * A node without an ack for this long counts as away, and others heal its segments (two days, in
@@ -19,11 +19,11 @@ const AWAY_MS = 2 * 24 * 3_600_000;
 
 /** This node's answers: pairs of a damaged segment and the node that reported it. */
 const Answered = z.array(z.string());
-const answeredName = (cid: string): string => `healed:${cid}`;
+const answeredEntry = (cid: string): string => `healed:${cid}`;
 
 /** Damaged segments whose memories the next push sends again; its header names them. */
 const HealsNext = z.array(z.string());
-const healsName = (cid: string): string => `heals:${cid}`;
+const healsEntry = (cid: string): string => `heals:${cid}`;
 
 /**
  * Finds segments that other nodes reported as unusable, because they rotted in the store or were sealed
@@ -36,9 +36,9 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
   const { cid } = config;
   const space = ledger.spaces.get(cid);
   const acks = new Map(
-    [...(await readAcks(session, cid))].filter(([node]) => trustIn(config, node) === 'accept'),
+    [...(await readAcks(session, cid))].filter(([node]) => trustOf(config, node) === 'accept'),
   );
-  const answered = new Set(Answered.parse(JSON.parse(String(ledger.meta(answeredName(cid)) ?? '[]'))));
+  const answered = new Set(Answered.parse(JSON.parse(String(ledger.meta(answeredEntry(cid)) ?? '[]'))));
   for (const ack of acks.values()) {
     if (ack.node === identity.node) continue;
     for (const damaged of ack.damaged) {
@@ -47,15 +47,15 @@ export async function healDamaged(session: SyncSession, config: SpaceConfig): Pr
       // A report about a segment that this node has never seen is ignored.
       if (name === null || answered.has(report)) continue;
       if (!ledger.inbox.hasPlace(space.id, name) && !(await isOwnFormer(session, cid, name))) continue;
-      if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;
-      const held = await contentsOf(session, space, name, ack);
+      if (chooseHealer(name, acks, identity.node, session.now()) !== identity.node) continue;
+      const held = await findContents(session, space, name, ack);
       if (held.keys.length === 0) continue;
-      const heals = new Set([...healsNext(session, cid), damaged, ...held.heals]);
+      const heals = new Set([...listHealsDue(session, cid), damaged, ...held.heals]);
       ledger.atomically(() => {
-        for (const key of held.keys) ledger.dirty.mark(space.id, key, WHOLE);
+        for (const key of held.keys) ledger.dirty.mark(space.id, key, WHOLE_PART);
         answered.add(report);
-        ledger.setMeta(answeredName(cid), JSON.stringify([...answered]));
-        ledger.setMeta(healsName(cid), JSON.stringify([...heals]));
+        ledger.setMeta(answeredEntry(cid), JSON.stringify([...answered]));
+        ledger.setMeta(healsEntry(cid), JSON.stringify([...heals]));
       });
     }
   }
@@ -71,26 +71,26 @@ async function isOwnFormer(
 ): Promise<boolean> {
   if (name.node !== identity.node) return false;
   const bytes = await store.get(segmentKey(cid, name));
-  return bytes !== null && isSignedAs(name, bytes, publicKeyOf(identity.certificate.public_key));
+  return bytes !== null && isSignedAs(name, bytes, parsePublicKey(identity.certificate.public_key));
 }
 
 /** Returns the segments that the next push heals. */
-export function healsNext({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): string[] {
-  return HealsNext.parse(JSON.parse(String(ledger.meta(healsName(cid)) ?? '[]')));
+export function listHealsDue({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): string[] {
+  return HealsNext.parse(JSON.parse(String(ledger.meta(healsEntry(cid)) ?? '[]')));
 }
 
 /** Records that a segment was sealed that names the healed ones: they are healed for this node as well. */
-export function healsTold({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): void {
+export function clearHeals({ ledger }: Pick<SyncSession, 'ledger'>, cid: string): void {
   const { id } = ledger.spaces.get(cid);
-  for (const name of healsNext({ ledger }, cid)) ledger.inbox.markHealed(id, parseSegmentName(name));
-  ledger.setMeta(healsName(cid), '[]');
+  for (const name of listHealsDue({ ledger }, cid)) ledger.inbox.markHealed(id, parseSegmentName(name));
+  ledger.setMeta(healsEntry(cid), '[]');
 }
 
 /**
  * Returns the node that sends a segment's memories again: the writer, or the first other node that has used
  * it.
  */
-function healerOf(
+function chooseHealer(
   name: SegmentName,
   acks: ReadonlyMap<string, Ack>,
   self: string,
@@ -120,7 +120,7 @@ interface Contents {
 }
 
 /** @param ack the report of the node that could not use the segment */
-async function contentsOf(
+async function findContents(
   session: SyncSession,
   space: LedgerSpace,
   name: SegmentName,
@@ -131,7 +131,7 @@ async function contentsOf(
   const { keys, heals } = read ?? {
     // The segment cannot be read, so all memories of its node are sent again, which heals every damaged
     // segment of that node.
-    keys: ledger.entities.keysToldBy(name.node, space.id, name.node === identity.node),
+    keys: ledger.entities.keysSentBy(name.node, space.id, name.node === identity.node),
     heals: ack.damaged.filter((each) => parseSegmentName(each)?.node === name.node),
   };
   const known = keys.filter((key) => {

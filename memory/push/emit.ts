@@ -4,7 +4,7 @@ import { isInMadeUpSession, type MemoryRow, type RowReader } from '../claude-mem
 import type { Changes } from '../detect/changes.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { KINDS, UNITS } from '../format/kinds.ts';
-import { DEATH, WHOLE } from '../ledger/dirty.ts';
+import { DELETION_PART, WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
@@ -18,7 +18,7 @@ import type { Value } from '../format/values.ts';
 import { versionText, type HybridClock, type Version } from '../format/versions.ts';
 
 /** Rows looked at per read transaction. */
-const PAGE = 500;
+const PAGE_ROWS = 500;
 
 /** Dependencies of collecting operations. */
 export interface EmitContext {
@@ -47,7 +47,7 @@ export interface Chunk {
 export function hasUnsent(ledger: Ledger, space: LedgerSpace): boolean {
   return (
     !ledger.outbox.isEmpty(space.id) ||
-    ledger.dirty.any(space.id) ||
+    ledger.dirty.hasAny(space.id) ||
     KINDS.some((kind) => ledger.entities.hasUnsent(kind, ledger.spaces.emittedTo(space.id, kind), space.id))
   );
 }
@@ -103,12 +103,12 @@ class Collector {
     for (const kind of more ? [] : KINDS) {
       const top = ledger.entities.scannedTo(kind);
       let mark = ledger.spaces.emittedTo(space.id, kind);
-      for (let page = PAGE; page === PAGE && !more;) {
-        const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE);
+      for (let page = PAGE_ROWS; page === PAGE_ROWS && !more;) {
+        const unsent = ledger.entities.unsent(kind, mark, space.id, PAGE_ROWS);
         page = unsent.length;
         const ids = [...new Set(unsent.map(({ row }) => row).filter((row) => row !== null))];
         db.transaction(() => {
-          this.#isScanned = scanned.stand();
+          this.#isScanned = scanned.revalidate();
           const rows = new Map(reader.byIds(kind, ids).map((row) => [row.id, row]));
           for (const entity of unsent) {
             if (entity.row === null) continue;
@@ -175,27 +175,27 @@ class Collector {
     const { kind, key } = entity;
     const known = isKnownIn(entity, this.#space.id);
     if (entity.dead) {
-      if ((parts & DEATH) === 0 && (parts & WHOLE) === 0) return;
-      const deletion = ledger.entities.deletionOf(entity, (kept) => this.#isTold(kept));
+      if ((parts & DELETION_PART) === 0 && (parts & WHOLE_PART) === 0) return;
+      const deletion = ledger.entities.deletionOf(entity, (kept) => this.#isAlreadySent(kept));
       this.#add({ type: 'delete', kind, key, ...deletion });
       this.#notes.push(() => this.#noteKnown(key));
       return;
     }
     const row = entity.row === null ? null : reader.byId(kind, entity.row);
     if (row === null) return;
-    const untold = known ? parts | ledger.dirty.untold(this.#space.id, key) : parts;
+    const untold = known ? parts | ledger.dirty.pendingParts(this.#space.id, key) : parts;
     const withheld = known ? this.#outgoing.withheldOf(row, untold) : 0;
     // A memory written again while its project is excluded is new content of that project, so it is withheld
     // as well.
-    const reborn = known && this.#outgoing.isExcluded(row) && ledger.entities.bornOf(entity).node === node;
-    const kept = reborn ? withheld | (untold & WHOLE) : withheld;
+    const reborn = known && this.#outgoing.isExcluded(row) && ledger.entities.rebornAt(entity).node === node;
+    const kept = reborn ? withheld | (untold & WHOLE_PART) : withheld;
     this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, kept));
-    if ((kept & WHOLE) !== 0) return;
-    if ((untold & WHOLE) !== 0 || !known) {
+    if ((kept & WHOLE_PART) !== 0) return;
+    if ((untold & WHOLE_PART) !== 0 || !known) {
       if (known || this.#belongs(row)) this.#emitWhole(entity, row);
       return;
     }
-    const { set } = this.#outgoing.row(entity.key, row);
+    const { set } = this.#outgoing.toOutgoing(entity.key, row);
     const written = ledger.entities.writtenOf(entity);
     const updates = new Map<string, { version: Version; up: Record<string, Value>; link: boolean }>();
     UNITS[kind].forEach((unit, index) => {
@@ -215,10 +215,10 @@ class Collector {
    * Returns whether the space knows a memory or is about to receive it: after a loss in the store, this node
    * sends everything again.
    */
-  #isTold(entity: Entity): boolean {
+  #isAlreadySent(entity: Entity): boolean {
     const { ledger, reader } = this.#context;
     if (isKnownIn(entity, this.#space.id)) return true;
-    if (entity.dead) return (ledger.dirty.untold(this.#space.id, entity.key) & DEATH) !== 0;
+    if (entity.dead) return (ledger.dirty.pendingParts(this.#space.id, entity.key) & DELETION_PART) !== 0;
     const row = entity.row === null ? null : reader.byId(entity.kind, entity.row);
     return row !== null && this.#belongs(row);
   }
@@ -228,7 +228,7 @@ class Collector {
     const { kind } = row;
     const space = this.#space.id;
     const isPlain = this.#isScanned && this.#context.scanned.isPlain(kind, row.id, entity.key);
-    const outgoing = this.#outgoing.row(entity.key, row, isPlain);
+    const outgoing = this.#outgoing.toOutgoing(entity.key, row, isPlain);
     const published = publishedAs({ ledger, space, outgoing: this.#outgoing }, entity, {
       row,
       told: outgoing,
@@ -264,7 +264,7 @@ class Collector {
       written:
         withheld.size === 0 ? registers : new Map([...registers].filter(([unit]) => !withheld.has(unit))),
     });
-    this.#notes.push(() => ledger.entities.told(told, row.id, version, space));
+    this.#notes.push(() => ledger.entities.recordSent(told, row.id, version, space));
   }
 
   /**
@@ -297,7 +297,7 @@ class Collector {
       const prompt = ledger.entities.byRow('prompt', id);
       if (prompt === null || isKnownIn(prompt, this.#space.id)) continue;
       if (this.#emitted.has(prompt.key.toString('hex'))) continue;
-      this.#notes.push(() => ledger.dirty.mark(this.#space.id, prompt.key, WHOLE));
+      this.#notes.push(() => ledger.dirty.mark(this.#space.id, prompt.key, WHOLE_PART));
     }
   }
 

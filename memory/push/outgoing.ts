@@ -1,9 +1,9 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
-import { WHOLE } from '../ledger/dirty.ts';
+import { WHOLE_PART } from '../ledger/dirty.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { nameOf, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
 import type { Exclusion, SpaceProjects } from '../space/names.ts';
 import { publishedForms, redactRow } from '../space/redact.ts';
 import { keyColumns, ordinalOf } from '../format/keys.ts';
@@ -24,14 +24,14 @@ export interface OutgoingRow {
 }
 
 /** The registers of a kind as bits: the parts withheld while a memory's project is excluded. */
-const REGISTERS: ReadonlyMap<Kind, number> = new Map(
+const REGISTER_BITS: ReadonlyMap<Kind, number> = new Map(
   KINDS.map((kind) => [
     kind,
     UNITS[kind].reduce((bits, { merge }, index) => (merge === 'register' ? bits | (1 << index) : bits), 0),
   ]),
 );
 
-const NOTHING: ReadonlySet<string> = new Set();
+const NO_COLUMNS: ReadonlySet<string> = new Set();
 
 /** Turns rows of this database into the form that a space receives. */
 export class Outgoing {
@@ -69,7 +69,7 @@ export class Outgoing {
    * @param key the memory's
    * @param isPlain whether a scan has just matched the key to the row, and found no secret in it
    */
-  row(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
+  toOutgoing(key: Buffer, row: MemoryRow, isPlain = false): OutgoingRow {
     const whole: Record<string, Row[string]> = { ...row.set };
     const extra: Record<string, Row[string]> = {};
     const homeless = this.#homeless.get(row.kind);
@@ -100,7 +100,7 @@ export class Outgoing {
    * columns.
    * @returns null when the row cannot have been published under this key
    */
-  formerSet(
+  findFormerSet(
     key: Buffer,
     row: MemoryRow,
     { set, plain }: Pick<OutgoingRow, 'set' | 'plain'>,
@@ -111,7 +111,7 @@ export class Outgoing {
         ...set,
         ...Object.fromEntries(columns.map((column) => [column, form[column] ?? null])),
       };
-      const ordinal = ordinalOf(key, row.kind, former, nameOf(row.of));
+      const ordinal = ordinalOf(key, row.kind, former, namedSession(row.of));
       if (ordinal !== null) return { set: former, ordinal };
     }
     return null;
@@ -133,7 +133,7 @@ export class Outgoing {
     const known = this.#adopted.get(row.sessionId);
     if (known !== undefined) return known;
     const found = this.#reader
-      .adoptedFrom(row.sessionId)
+      .projectsMergedInto(row.sessionId)
       .map((merged) => this.#projects.exclusionOf({ project: row.project, merged }))
       .find((exclusion) => exclusion !== null);
     this.#adopted.set(row.sessionId, found ?? null);
@@ -147,17 +147,17 @@ export class Outgoing {
 
   /** Returns whether to withhold from the space that a deleted memory is live again. */
   isKeptBack(key: Buffer, row: MemoryRow): boolean {
-    return this.isExcluded(row) && (this.#ledger.dirty.untold(this.#space, key) & WHOLE) !== 0;
+    return this.isExcluded(row) && (this.#ledger.dirty.pendingParts(this.#space, key) & WHOLE_PART) !== 0;
   }
 
   /** Returns which of a memory's parts are withheld while its project is excluded, as bits. */
   withheldOf(row: MemoryRow, parts: number): number {
-    return this.isExcluded(row) ? parts & (REGISTERS.get(row.kind) ?? 0) : 0;
+    return this.isExcluded(row) ? parts & (REGISTER_BITS.get(row.kind) ?? 0) : 0;
   }
 
   #withheldOf(key: Buffer, row: MemoryRow): ReadonlySet<string> {
-    if (!this.isExcluded(row)) return NOTHING;
-    const bits = this.withheldOf(row, this.#ledger.dirty.untold(this.#space, key));
+    if (!this.isExcluded(row)) return NO_COLUMNS;
+    const bits = this.withheldOf(row, this.#ledger.dirty.pendingParts(this.#space, key));
     return new Set(
       UNITS[row.kind].filter((_unit, index) => (bits & (1 << index)) !== 0).map(({ name }) => name),
     );

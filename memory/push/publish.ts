@@ -10,8 +10,8 @@ import type { LedgerSpace } from '../ledger/spaces.ts';
 import { canonicalJson } from '../format/canonical-json.ts';
 import { parseKeys, type KeysObject } from '../format/keys-object.ts';
 import type { SyncSession } from '../session.ts';
-import { sealingPublicKey, type SealingPublicKey } from '../format/sealing.ts';
-import { certificateIsValid, publicKeyOf, signBytes, verifyBytes } from '../format/signing.ts';
+import { parseSealingPublicKey, type SealingPublicKey } from '../format/sealing.ts';
+import { isValidCertificate, parsePublicKey, signBytes, verifyBytes } from '../format/signing.ts';
 
 /** A node's published keys, as far as they were verified. */
 export interface PublishedKeys {
@@ -21,7 +21,7 @@ export interface PublishedKeys {
   readonly unreadable: boolean;
 }
 
-const sealingText = (node: string, publicKey: string): Buffer =>
+const signedSealingText = (node: string, publicKey: string): Buffer =>
   Buffer.from(`membridge-sealing/1\n${node}\n${publicKey}`, 'utf8');
 
 /**
@@ -31,11 +31,11 @@ const sealingText = (node: string, publicKey: string): Buffer =>
  */
 export async function writeHead(session: SyncSession, space: LedgerSpace): Promise<boolean> {
   const { ledger, store, identity } = session;
-  if (space.headEtag !== '' || space.epoch === null) return false;
+  if (space.headEtag !== '' || space.incarnation === null) return false;
   const head = {
     format: 'membridge-head/1',
     node: identity.node,
-    epoch: space.epoch,
+    epoch: space.incarnation,
     seq: space.seq,
     chain: space.chain,
     applied: ledger.inbox.applied(space.id),
@@ -51,7 +51,7 @@ export async function writeHead(session: SyncSession, space: LedgerSpace): Promi
 /** Publishes this node's keys where peers look for them, and keeps the certificates of its former keys. */
 export async function publishCertificate(session: SyncSession, cid: string): Promise<void> {
   const { ledger, store, identity } = session;
-  const flag = certificateFlag(cid);
+  const flag = certificateEntry(cid);
   const [sealing] = identity.sealingKeys;
   const stand = `${identity.certificate.key_id}/${sealing?.keyId ?? ''}`;
   if (ledger.meta(flag) === stand) return;
@@ -67,18 +67,18 @@ export async function publishCertificate(session: SyncSession, cid: string): Pro
     object.sealing = {
       public_key: sealing.publicKey,
       signed_by: identity.key.keyId,
-      signature: signBytes(identity.key, sealingText(identity.node, sealing.publicKey)),
+      signature: signBytes(identity.key, signedSealingText(identity.node, sealing.publicKey)),
     };
   }
   await store.put(key, Buffer.from(`${canonicalJson(object)}\n`, 'utf8'));
   ledger.setMeta(flag, stand);
 }
 
-const certificateFlag = (cid: string): string => `certificate:${cid}`;
+const certificateEntry = (cid: string): string => `certificate:${cid}`;
 
 /** Makes the next push publish the certificate again. */
 export function forgetCertificate(ledger: Ledger, cid: string): void {
-  ledger.setMeta(certificateFlag(cid), '');
+  ledger.setMeta(certificateEntry(cid), '');
 }
 
 /**
@@ -93,26 +93,26 @@ export async function readKeys(
 ): Promise<PublishedKeys> {
   const bytes = await store.get(certificateKey(cid, node));
   if (bytes === null) return { certificates: [], sealing: null, unreadable: false };
-  const control = publicKeyOf(controlPublicKey);
+  const control = parsePublicKey(controlPublicKey);
   const object = parseKeys(bytes);
   if (object === null) return { certificates: [], sealing: null, unreadable: true };
   const certificates = object.certificates.filter(
-    (certificate) => certificate.node === node && certificateIsValid(certificate, control),
+    (certificate) => certificate.node === node && isValidCertificate(certificate, control),
   );
-  return { certificates, sealing: provenSealing(node, certificates, object.sealing), unreadable: false };
+  return { certificates, sealing: verifySealingKey(node, certificates, object.sealing), unreadable: false };
 }
 
 /**
  * Certificates already verified against a control plane's key. They are compared as whole text, so a match is
  * still valid.
  */
-const PROVEN = new Set<string>();
+const verifiedCertificates = new Set<string>();
 
-function isProven(certificate: NodeCertificate, controlPublicKey: string): boolean {
+function isVerified(certificate: NodeCertificate, controlPublicKey: string): boolean {
   const text = canonicalJson([controlPublicKey, certificate]);
-  if (PROVEN.has(text)) return true;
-  const valid = certificateIsValid(certificate, publicKeyOf(controlPublicKey));
-  if (valid) PROVEN.add(text);
+  if (verifiedCertificates.has(text)) return true;
+  const valid = isValidCertificate(certificate, parsePublicKey(controlPublicKey));
+  if (valid) verifiedCertificates.add(text);
   return valid;
 }
 
@@ -135,7 +135,7 @@ export async function findCertificate(
 ): Promise<FoundCertificate> {
   const { ledger, store, identity } = session;
   const kept = ledger.inbox.certificate(node, keyId);
-  if (kept !== null && isProven(kept, identity.controlPublicKey)) {
+  if (kept !== null && isVerified(kept, identity.controlPublicKey)) {
     return { certificate: kept, unreadable: false };
   }
   const { certificates, unreadable } = await readKeys(store, cid, node, identity.controlPublicKey);
@@ -144,7 +144,7 @@ export async function findCertificate(
   return { certificate, unreadable };
 }
 
-function provenSealing(
+function verifySealingKey(
   node: string,
   certificates: readonly NodeCertificate[],
   line: KeysObject['sealing'],
@@ -153,11 +153,11 @@ function provenSealing(
   const signer = certificates.find((certificate) => certificate.key_id === line.signed_by);
   if (signer === undefined) return null;
   const proven = verifyBytes(
-    publicKeyOf(signer.public_key),
-    sealingText(node, line.public_key),
+    parsePublicKey(signer.public_key),
+    signedSealingText(node, line.public_key),
     line.signature,
   );
-  return proven ? sealingPublicKey(line.public_key) : null;
+  return proven ? parseSealingPublicKey(line.public_key) : null;
 }
 
 /** Sealing keys as they were last read, by node, with the ETag of the object that held them. */
@@ -201,9 +201,9 @@ export async function recipientsOf(
   if (text !== ledger.meta(name)) ledger.setMeta(name, text);
   const members = Object.entries(fresh)
     .filter(([node]) => config.members === undefined || config.members.includes(node))
-    .flatMap(([node, { key }]) => (key === null ? [] : [{ node, key: sealingPublicKey(key) }]))
+    .flatMap(([node, { key }]) => (key === null ? [] : [{ node, key: parseSealingPublicKey(key) }]))
     .filter(({ node, key }) => !isGivenUp(session.membership, node, key.keyId))
     .map(({ key }) => key);
-  const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => sealingPublicKey(publicKey));
+  const own = identity.sealingKeys.slice(0, 1).map(({ publicKey }) => parseSealingPublicKey(publicKey));
   return [...new Map([...members, ...own].map((each) => [each.keyId, each])).values()];
 }

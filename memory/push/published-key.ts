@@ -1,4 +1,4 @@
-import { nameOf, type MemoryRow } from '../claude-mem/read.ts';
+import { namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { ordinalOf } from '../format/keys.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -15,7 +15,7 @@ export interface PublishedAs {
   readonly note: 'known' | 'forget' | null;
 }
 
-const KNOWN: PublishedAs = { told: null, note: 'known' };
+const ALREADY_KNOWN: PublishedAs = { told: null, note: 'known' };
 
 /**
  * Chooses the key under which a row is sent to a space. The key follows from the redacted text. A key that
@@ -31,7 +31,7 @@ export function publishedAs(
 ): PublishedAs {
   const { kind } = row;
   const { set } = told;
-  const name = nameOf(row.of);
+  const name = namedSession(row.of);
   /** Whether this space may know the memory. After a loss in the store, no one knows which space did. */
   const isOfSpace = (each: Entity): boolean => isKnownIn(each, space) || each.spaces === 0;
   const isPublished = entity.version.counter > 0;
@@ -44,16 +44,16 @@ export function publishedAs(
           !other.dead &&
           other.version.counter > 0 &&
           isOfSpace(other) &&
-          outgoing.formerSet(other.key, row, told) !== null,
+          outgoing.findFormerSet(other.key, row, told) !== null,
       );
-  if (!isPublished && isToldOtherwise()) return KNOWN;
+  if (!isPublished && isToldOtherwise()) return ALREADY_KNOWN;
   const ordinal = told.isNamed ? 0 : ordinalOf(entity.key, kind, set, name);
   if (ordinal !== null) return { told: { entity, set, ordinal }, note: null };
   if (isPublished) {
-    const former = outgoing.formerSet(entity.key, row, told);
+    const former = outgoing.findFormerSet(entity.key, row, told);
     // This claude-mem cannot compute the key that peers use, because it does not know the platform. They have
     // the row.
-    if (former === null) return KNOWN;
+    if (former === null) return ALREADY_KNOWN;
     if (isOfSpace(entity)) return { told: { entity, ...former }, note: null };
   }
   // The sent text has another key than the local one: it was redacted, or the row changed since. Another

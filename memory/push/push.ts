@@ -3,7 +3,7 @@ import type { SpaceConfig, Withheld } from '../../contract/memory/memory.ts';
 import { syncToDisk } from '../claude-mem/open.ts';
 import { isOfProject } from '../claude-mem/project-names.ts';
 import { collectChunk } from './emit.ts';
-import { healsNext, healsTold } from '../pull/heal.ts';
+import { listHealsDue, clearHeals } from '../pull/heal.ts';
 import { EXCLUDED_PROJECT } from '../format/kinds.ts';
 import type { Exclusion } from '../space/names.ts';
 import { nameHash, segmentKey, type SegmentName } from '../format/layout.ts';
@@ -37,7 +37,7 @@ export async function sendUnsent(
   const { cid } = config;
   const { ledger, now } = session;
   const pushed: Pushed = { rows: 0, segments: 0, withheld: new Map() };
-  if (ledger.spaces.get(cid).epoch === null) ledger.spaces.beginEpoch(cid, now());
+  if (ledger.spaces.get(cid).incarnation === null) ledger.spaces.beginIncarnation(cid, now());
   await publishCertificate(session, cid);
   const flush = (): Promise<void> => flushOutbox(session, config, pushed, progress);
   // Segments left by an earlier try go first. After that, one segment is uploaded while the next one is made.
@@ -66,8 +66,8 @@ export async function sendUnsent(
   await sending;
   if (await writeHead(session, ledger.spaces.get(cid))) {
     ledger.atomically(() => {
-      pushed.rows = untold(ledger, cid);
-      ledger.setMeta(untoldName(cid), 0);
+      pushed.rows = countUnreported(ledger, cid);
+      ledger.setMeta(unreportedEntry(cid), 0);
     });
   }
   return pushed;
@@ -99,8 +99,8 @@ async function makeSegment(
     ledger.atomically(note);
     return { isFiled: false, more, withheld };
   }
-  const epoch = space.epoch;
-  if (epoch === null) throw new Error(`space ${cid} lost its epoch in mid-push`);
+  const epoch = space.incarnation;
+  if (epoch === null) throw new Error(`space ${cid} lost its incarnation during a push`);
   const seq = space.seq + 1;
   const place = {
     space: cid,
@@ -111,7 +111,7 @@ async function makeSegment(
     schema: session.schema.label,
   };
   // Only the last segment of a push names what the push healed, so readers then know that they miss nothing.
-  const heals = more ? [] : healsNext(session, cid);
+  const heals = more ? [] : listHealsDue(session, cid);
   const sealed = sealSegment(place, lines, identity.key, { recipients: await recipients(), heals });
   // Sent rows must survive a power cut here as well: rows that reverted would count as changed.
   syncToDisk(session.path);
@@ -125,7 +125,7 @@ async function makeSegment(
     });
     ledger.spaces.advance(space.id, seq, sealed.sha);
     note();
-    if (heals.length > 0) healsTold(session, cid);
+    if (heals.length > 0) clearHeals(session, cid);
   });
   return { isFiled: true, more, withheld };
 }
@@ -138,7 +138,7 @@ async function makeSegment(
 function dropPlain({ ledger, now }: SyncSession, { id, cid }: LedgerSpace): void {
   ledger.atomically(() => {
     ledger.forgetSpace(id);
-    ledger.spaces.beginEpoch(cid, now());
+    ledger.spaces.beginIncarnation(cid, now());
   });
 }
 
@@ -162,7 +162,7 @@ async function flushOutbox(
     ledger.atomically(() => {
       ledger.inbox.recordOwn(space.id, name, now());
       ledger.outbox.remove(space.id, epoch, seq);
-      ledger.setMeta(untoldName(space.cid), untold(ledger, space.cid) + operations);
+      ledger.setMeta(unreportedEntry(space.cid), countUnreported(ledger, space.cid) + operations);
       // An empty ETag marks the head as outdated: it must be written, now or after a crash.
       ledger.spaces.setHeadEtag(space.id, '');
     });
@@ -181,5 +181,6 @@ function countWithheld(withheld: Map<string, Withheld>, { project, reason }: Exc
 }
 
 /** Returns the number of operations in the store that no head of this node announces yet. */
-const untold = (ledger: Ledger, cid: string): number => Number(ledger.meta(untoldName(cid)) ?? 0);
-const untoldName = (cid: string): string => `untold:${cid}`;
+const countUnreported = (ledger: Ledger, cid: string): number =>
+  Number(ledger.meta(unreportedEntry(cid)) ?? 0);
+const unreportedEntry = (cid: string): string => `untold:${cid}`;

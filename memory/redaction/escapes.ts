@@ -7,7 +7,7 @@ export interface Decoded {
   readonly places: Int32Array;
 }
 
-const SINGLE: Readonly<Record<string, string>> = {
+const SINGLE_ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
   r: '\r',
   t: '\t',
@@ -36,7 +36,7 @@ export function decodeEscapes(text: string): Decoded {
   };
   for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', Math.max(at, plain))) {
     const next = text[at + 1] ?? '';
-    let decoded = SINGLE[next];
+    let decoded = SINGLE_ESCAPES[next];
     let size = 2;
     if (next === 'u') {
       UNICODE.lastIndex = at + 2;
@@ -60,7 +60,7 @@ export function decodeEscapes(text: string): Decoded {
   return { text: parts.join(''), places: places.subarray(0, length + 1) };
 }
 
-const LITERAL = /"(?:[^"\\]|\\.)*"/g;
+const STRING_LITERAL = /"(?:[^"\\]|\\.)*"/g;
 
 /**
  * Clips finds in JSON to the parts within strings, so that the result is still JSON. A find across several
@@ -70,7 +70,7 @@ const LITERAL = /"(?:[^"\\]|\\.)*"/g;
 export function clipToStrings(text: string, spans: readonly Span[]): Span[] {
   const clipped: Span[] = [];
   let next = 0;
-  for (const literal of text.matchAll(LITERAL)) {
+  for (const literal of text.matchAll(STRING_LITERAL)) {
     const [begin, end] = [literal.index + 1, literal.index + literal[0].length - 1];
     while ((spans[next]?.end ?? Infinity) <= begin) next += 1;
     for (let index = next; (spans[index]?.start ?? Infinity) < end; index += 1) {

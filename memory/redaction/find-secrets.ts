@@ -60,7 +60,7 @@ const specialRules = SPECIAL_RULES.flatMap(([words, find]): Keyword<Rule>[] =>
   words.map((word) => ({ word, value: { find, isExact: true } })),
 );
 
-const TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assignedRules, ...nameRules]);
+const RULE_TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assignedRules, ...nameRules]);
 
 /**
  * Finds the secrets of a text, from left to right, without overlaps. Takes time linear in the text's length:
@@ -68,13 +68,13 @@ const TABLE = new KeywordTable<Rule>([...specialRules, ...prefixRules, ...assign
  * @returns null for a text without any keyword, which most are
  */
 export function findSecrets(text: string): Span[] | null {
-  if (!TABLE.isIn(text)) return null;
+  if (!RULE_TABLE.isIn(text)) return null;
   const exact: Span[] = [];
   const loose: Span[] = [];
   const reading: Reading = beginReading();
   let exactEnd = 0;
   let looseEnd = 0;
-  TABLE.each(text, ({ find, isExact }, at) => {
+  RULE_TABLE.each(text, ({ find, isExact }, at) => {
     if (at < (isExact ? exactEnd : looseEnd)) return;
     const found = find(text, at, reading);
     if (found === null || found.start < (isExact ? exactEnd : looseEnd)) return;
@@ -90,7 +90,7 @@ export function findSecrets(text: string): Span[] | null {
 }
 
 /** Minimum length of the rest of a value that is replaced beside an exact secret in it. */
-const LEAST_REST = 6;
+const MIN_REST_CHARS = 6;
 
 /**
  * Merges the finds, leaving out loose ones that exact ones name better. Both lists are sorted and free of
@@ -104,10 +104,11 @@ function merge(exact: readonly Span[], loose: readonly Span[]): Span[] {
     while ((exact[next]?.end ?? Infinity) <= start) next += 1;
     for (let index = next; (exact[index]?.start ?? Infinity) < end; index += 1) {
       const { start: other, end: otherEnd } = exact[index] as Span;
-      if (other - from >= LEAST_REST) merged.push({ start: from, end: other, name });
+      if (other - from >= MIN_REST_CHARS) merged.push({ start: from, end: other, name });
       from = otherEnd;
     }
-    if (from === start || end - from >= LEAST_REST) if (from < end) merged.push({ start: from, end, name });
+    if (from === start || end - from >= MIN_REST_CHARS)
+      if (from < end) merged.push({ start: from, end, name });
   }
   return merged.sort((a, b) => a.start - b.start);
 }

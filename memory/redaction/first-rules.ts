@@ -13,7 +13,7 @@ const END = /-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----/g;
  * From each first line of a private key to the next last line. A single pattern would search for the end once
  * per beginning.
  */
-const privateKeys: Rule = (text, instead) => {
+const redactPrivateKeys: Rule = (text, instead) => {
   let redacted = '';
   for (let at = 0; ;) {
     BEGIN.lastIndex = at;
@@ -33,7 +33,7 @@ const TOKEN_REST = /\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/y;
  * JSON web tokens. Passes over a whole head that nothing follows; otherwise every "eyJ" within it would be
  * read to its end.
  */
-const webTokens: Rule = (text, instead) => {
+const redactWebTokens: Rule = (text, instead) => {
   let redacted = '';
   for (let at = 0, from = 0; ;) {
     TOKEN_HEAD.lastIndex = from;
@@ -54,7 +54,7 @@ const webTokens: Rule = (text, instead) => {
  * this file never changes (see redact.ts).
  */
 const RULES: readonly (readonly [name: string, rule: Rule])[] = [
-  ['private-key', privateKeys],
+  ['private-key', redactPrivateKeys],
   ['anthropic-key', byPattern(/\bsk-ant-[A-Za-z0-9_-]{20,}/g)],
   ['openai-key', byPattern(/\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{40,}/g)],
   ['github-token', byPattern(/\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,})/g)],
@@ -64,16 +64,17 @@ const RULES: readonly (readonly [name: string, rule: Rule])[] = [
   ['slack-token', byPattern(/\bxox[abeoprs]-[A-Za-z0-9-]{10,}/g)],
   ['stripe-key', byPattern(/\b[rs]k_live_[A-Za-z0-9]{20,}/g)],
   ['npm-token', byPattern(/\bnpm_[A-Za-z0-9]{36}\b/g)],
-  ['json-web-token', webTokens],
+  ['json-web-token', redactWebTokens],
   ['password-in-url', byPattern(/(?<=\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@]{1,64}:)[^\s/:@]{3,}(?=@)/g)],
 ];
 
 /** Everything that a rule can begin with; most texts contain none of it and need no further check. */
-const HINT = /PRIVATE KEY|sk-|gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|AIza|xox|k_live_|npm_|eyJ|:\/\//;
+const ANY_RULE_START =
+  /PRIVATE KEY|sk-|gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|AIza|xox|k_live_|npm_|eyJ|:\/\//;
 
 /** Replaces what the first rule set finds, as releases up to 0.4 did: `[redacted:github-token]`. */
 export function redactByFirstRules(text: string): string {
-  if (!HINT.test(text)) return text;
+  if (!ANY_RULE_START.test(text)) return text;
   let redacted = text;
   for (const [name, rule] of RULES) redacted = rule(redacted, `[redacted:${name}]`);
   return redacted;

@@ -8,33 +8,33 @@ export interface Span {
   readonly name: string;
 }
 
-/** Words in the names of secrets: CHOSEN by people, or MADE at random. The two are judged differently. */
-const CHOSEN = 'passwords passwd password passphrase passwort pwd pass_'.split(' ');
-const MADE =
+/** Words in the names of secrets: those that people choose, and those that are random. Each has its own test. */
+const CHOSEN_KEYWORDS = 'passwords passwd password passphrase passwort pwd pass_'.split(' ');
+const RANDOM_KEYWORDS =
   'secret token api_key api-key apikey access_key access-key accesskey private_key private-key privatekey auth_key auth-key authkey signing_key signing-key signingkey encryption_key encryption-key encryptionkey master_key secret_key account_key accountkey credential webhook_key deploy_key x-api-key session_key service_key app_key license_key'.split(
     ' ',
   );
 
 /** Keywords that a named value may follow. */
 export const NAME_KEYWORDS: readonly (readonly [word: string, isChosen: boolean])[] = [
-  ...CHOSEN.map((word) => [word, true] as const),
-  ...MADE.map((word) => [word, false] as const),
+  ...CHOSEN_KEYWORDS.map((word) => [word, true] as const),
+  ...RANDOM_KEYWORDS.map((word) => [word, false] as const),
 ];
 
 /** Maximum number of characters of a value that are examined. */
-const MOST = 256;
+const MAX_VALUE_CHARS = 256;
 
 /** The rest of a name, the separator, and the value, in groups: tail, sign, quote, value. */
 const ASSIGNMENT = new RegExp(
-  `([\\w.-]{0,24})["'\`\\]]{0,3}[ \\t]{0,4}(=>|:=|==?|:|>|[ \\t]is[ \\t](?=["'\`]))[ \\t]{0,4}\\[?[ \\t]{0,2}(["'\`]?)((?:[^\\s"'\`,;<>(){}[\\]\\\\|&]|&(?![\\w.-]{1,40}=)){4,${MOST}})`,
+  `([\\w.-]{0,24})["'\`\\]]{0,3}[ \\t]{0,4}(=>|:=|==?|:|>|[ \\t]is[ \\t](?=["'\`]))[ \\t]{0,4}\\[?[ \\t]{0,2}(["'\`]?)((?:[^\\s"'\`,;<>(){}[\\]\\\\|&]|&(?![\\w.-]{1,40}=)){4,${MAX_VALUE_CHARS}})`,
   'y',
 );
 
 /** The rest of a longer value. */
-const REST = /[^\s"'`,;<>(){}[\]\\|&]*/y;
+const REST_OF_VALUE = /[^\s"'`,;<>(){}[\]\\|&]*/y;
 
 /** Names about a secret that do not hold one: `token_type`, `passwordHash`, `secret-id`. */
-const TELLS =
+const DESCRIPTIVE_NAME =
   /(?:^|[-_.])(?:ids?|names?|types?|kinds?|counts?|hash(?:es)?|digests?|sha\d*|paths?|files?|ur[il]s?|endpoints?|limits?|sizes?|length|expir\w*|ttl|version|arn|ref|fields?|policy|rotation|prefix|labels?|scopes?|index|usage|budget|age|regex|pattern|manager|provider|reset|updated|created|at)(?:$|[-_.])|(?:Ids?|Names?|Types?|Counts?|Hash|Digest|Paths?|Files?|Ur[il]|Endpoint|Limit|Size|Length|Expir\w*|Version|Ref|Fields?|Policy|Prefix|Labels?|Scopes?|Index|Usage|Manager|Provider|At)$/;
 
 /**
@@ -50,17 +50,17 @@ export function findValue(text: string, at: number, word: string, isChosen: bool
   const match = ASSIGNMENT.exec(text);
   if (match === null) return null;
   const [whole, tail = '', sign = '', quote = '', bare = ''] = match;
-  if (TELLS.test(tail) || (sign === '>' && tail !== '')) return null;
+  if (DESCRIPTIVE_NAME.test(tail) || (sign === '>' && tail !== '')) return null;
   const start = from + whole.length - bare.length;
-  const value = quote === '' ? bare : quoted(text, start, quote, bare);
+  const value = quote === '' ? bare : readQuoted(text, start, quote, bare);
   if (isStandIn(value)) return null;
   // NAME=value as in shells and .env files; prose is not written like that.
   const isVariable = sign === '=' && quote === '' && /^[A-Z_]+$/.test(text.slice(at, from));
-  if (!(isChosen ? isChosenValue(value, isVariable || quote !== '') : isMadeValue(value))) return null;
+  if (!(isChosen ? isChosenValue(value, isVariable || quote !== '') : isRandomValue(value))) return null;
   let end = start + value.length;
-  if (value === bare && value.length === MOST) {
-    REST.lastIndex = end;
-    end += REST.exec(text)?.[0].length ?? 0;
+  if (value === bare && value.length === MAX_VALUE_CHARS) {
+    REST_OF_VALUE.lastIndex = end;
+    end += REST_OF_VALUE.exec(text)?.[0].length ?? 0;
   }
   return { start, end, name: 'assigned-secret' };
 }
@@ -69,8 +69,8 @@ export function findValue(text: string, at: number, word: string, isChosen: bool
  * Returns a quoted value, which may contain characters that end an unquoted one; `bare` when no quote follows
  * or the value has spaces.
  */
-function quoted(text: string, start: number, quote: string, bare: string): string {
-  const within = text.slice(start, start + MOST);
+function readQuoted(text: string, start: number, quote: string, bare: string): string {
+  const within = text.slice(start, start + MAX_VALUE_CHARS);
   const end = within.indexOf(quote);
   return end < bare.length || /\s/.test(within.slice(0, end)) ? bare : within.slice(0, end);
 }
@@ -90,4 +90,4 @@ const isWord = (value: string): boolean =>
   !looksRandom(value) &&
   value.split(/[._-]/).every((part) => /^(?:[A-Za-z]+(?:\d{1,3}[A-Za-z]+)?\d{0,3}|\d{0,4})$/.test(part));
 
-const isMadeValue = (value: string): boolean => value.length >= 16 && looksRandom(value);
+const isRandomValue = (value: string): boolean => value.length >= 16 && looksRandom(value);

@@ -2,8 +2,8 @@
  * Bits of a character's class; the classes of three characters form an index into the table, which fits into
  * a core's cache.
  */
-const BITS = 5;
-const SIZE = 2 ** (3 * BITS);
+const CLASS_BITS = 5;
+const TABLE_SIZE = 2 ** (3 * CLASS_BITS);
 
 /**
  * Characters that share a class. Every letter, regardless of case, has its own class; all others are class 0.
@@ -48,9 +48,9 @@ export class KeywordTable<T> {
    * Whether a keyword begins with the classes of three characters; one byte each, so that it fits into the L1
    * cache.
    */
-  readonly #begins = new Uint8Array(SIZE);
+  readonly #begins = new Uint8Array(TABLE_SIZE);
   /** The number of the bucket, 0 for none. */
-  readonly #bucketOf = new Uint16Array(SIZE);
+  readonly #bucketOf = new Uint16Array(TABLE_SIZE);
   readonly #buckets: Bucket<T>[] = [{ keywords: [], fourth: 0 }];
 
   /** @throws Error for a keyword that is too short, or whose first characters do not distinguish it */
@@ -59,7 +59,7 @@ export class KeywordTable<T> {
       const { word } = keyword;
       const classes = [0, 1, 2].map((at) => classOf(word.charCodeAt(at)));
       if (word.length < 3 || classes.includes(0)) throw new Error(`the keyword ${word} cannot be looked for`);
-      const index = classes.reduce((sum, each) => (sum << BITS) | each, 0);
+      const index = classes.reduce((sum, each) => (sum << CLASS_BITS) | each, 0);
       if (this.#bucketOf[index] === 0) {
         this.#begins[index] = 1;
         this.#bucketOf[index] = this.#buckets.length;
@@ -78,7 +78,7 @@ export class KeywordTable<T> {
     const begins = this.#begins;
     let index = 0;
     for (let at = 0; at < text.length; at += 1) {
-      index = ((index << BITS) | (CLASS_OF[text.charCodeAt(at) & 255] as number)) & (SIZE - 1);
+      index = ((index << CLASS_BITS) | (CLASS_OF[text.charCodeAt(at) & 255] as number)) & (TABLE_SIZE - 1);
       if (begins[index] !== 0 && this.#at(text, at - 2, index).length > 0) return true;
     }
     return false;
@@ -92,7 +92,7 @@ export class KeywordTable<T> {
     const begins = this.#begins;
     let index = 0;
     for (let at = 0; at < text.length; at += 1) {
-      index = ((index << BITS) | (CLASS_OF[text.charCodeAt(at) & 255] as number)) & (SIZE - 1);
+      index = ((index << CLASS_BITS) | (CLASS_OF[text.charCodeAt(at) & 255] as number)) & (TABLE_SIZE - 1);
       if (begins[index] === 0) continue;
       for (const { value } of this.#at(text, at - 2, index)) visit(value, at - 2);
     }
@@ -102,12 +102,12 @@ export class KeywordTable<T> {
   #at(text: string, at: number, index: number): readonly Keyword<T>[] {
     const { fourth, keywords } = this.#buckets[this.#bucketOf[index] as number] as Bucket<T>;
     // Past the end of the text charCodeAt returns NaN, which counts as 0.
-    if ((fourth & (1 << classOf(text.charCodeAt(at + 3)))) === 0) return NOTHING;
+    if ((fourth & (1 << classOf(text.charCodeAt(at + 3)))) === 0) return NO_KEYWORDS;
     return keywords.filter(({ word }) => isAt(text, at, word));
   }
 }
 
-const NOTHING: readonly never[] = [];
+const NO_KEYWORDS: readonly never[] = [];
 
 /** Returns whether a word is at a position, ignoring case. */
 function isAt(text: string, begin: number, word: string): boolean {

@@ -33,10 +33,10 @@ const STAND_IN =
   /redacted|example|changeme|change[-_]me|placeholder|your[-_]?|dummy|insert[-_]|replace[-_]|x{4}|\*{3}|\.{3}|process\.env|import\.meta|os\.environ|getenv|secrets\.|vars\.|^\$|^%|^env[.:]|^(?:true|false|null|none|undefined|nil|string|required|optional)$/i;
 
 /** Code or an address instead of a secret: `user.password`, `./tokens.ts`, `https://…`, `Promise<string>`. */
-const CODE =
+const CODE_OR_ADDRESS =
   /^(?:[A-Za-z_$][\w$]*(?:[?!]?\.|\[|::|->))+[A-Za-z_$][\w$]*[.;]?$|^\.{0,2}\/|^~\/|:\/\/|^[A-Za-z]:[\\/]|^--?[a-z]|^[\w-]+\.(?:[jt]sx?|json|ya?ml|md|py|go|rs|sh|env|txt|pem|crt|key|sql|html|css)$/;
 
 /** Returns whether a value stands in for a secret instead of being one. */
 export function isStandIn(value: string): boolean {
-  return STAND_IN.test(value) || CODE.test(value) || /^(.)\1*$/.test(value);
+  return STAND_IN.test(value) || CODE_OR_ADDRESS.test(value) || /^(.)\1*$/.test(value);
 }

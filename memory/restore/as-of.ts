@@ -1,4 +1,4 @@
-import { LINK } from '../format/kinds.ts';
+import { LINK_REGISTER } from '../format/kinds.ts';
 import type { FullOperation, Operation } from '../format/operation.ts';
 import { MAX_DRIFT_MS, UNVERSIONED, clockAt, type Version } from '../format/versions.ts';
 
@@ -26,7 +26,7 @@ export interface Arrival {
  * node's clock.
  * @param at epoch milliseconds
  */
-export function asOf(operation: Operation, at: number, { arrived, now }: Arrival): Operation | null {
+export function restrictTo(operation: Operation, at: number, { arrived, now }: Arrival): Operation | null {
   const limit = lastClockIn(at);
   const isLater = (hlc: number): boolean => {
     const isAhead = arrived !== null && hlc > clockAt(arrived + MAX_DRIFT_MS);
@@ -43,7 +43,7 @@ export function asOf(operation: Operation, at: number, { arrived, now }: Arrival
 function withoutLater(operation: FullOperation, later: readonly string[]): FullOperation {
   const written = new Map<string, Version>(operation.written);
   for (const unit of later) {
-    if (unit !== LINK && (operation.set[unit] ?? null) === null) written.delete(unit);
+    if (unit !== LINK_REGISTER && (operation.set[unit] ?? null) === null) written.delete(unit);
     else written.set(unit, UNVERSIONED);
   }
   return { ...operation, written };

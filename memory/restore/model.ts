@@ -14,12 +14,18 @@ import { Merger } from '../merge/merger.ts';
 import { parseOperation, type Operation } from '../format/operation.ts';
 import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { coveredBy, latestIn, listSnapshots, readManifest, type Manifest } from '../snapshot/manifest.ts';
+import {
+  coverageTest,
+  latestPlausibleClock,
+  listSnapshots,
+  readManifest,
+  type Manifest,
+} from '../snapshot/manifest.ts';
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
 import { HybridClock } from '../format/versions.ts';
-import { asOf, lastClockIn } from './as-of.ts';
-import { mergedHere } from './merged-here.ts';
-import { trustIn } from '../space/trust.ts';
+import { restrictTo, lastClockIn } from './as-of.ts';
+import { acceptMergedHere } from './merged-here.ts';
+import { trustOf } from '../space/trust.ts';
 
 /** A space as it was at a time, in a separate database and ledger. */
 export interface Model {
@@ -33,7 +39,7 @@ export interface Model {
 }
 
 /** Operations merged per transaction; no other process waits for these files. */
-const BATCH = 2_000;
+const BATCH_OPERATIONS = 2_000;
 
 /** The model records no segments: everything in it has the same origin. */
 const ORIGIN = 1;
@@ -74,7 +80,7 @@ export async function buildModel(
       clock: new HybridClock(0, () => at),
       node: session.identity.node,
       now: session.now,
-      accepts: mergedHere(session.ledger, config),
+      accepts: acceptMergedHere(session.ledger, config),
     });
     const problems: string[] = [];
     let operations = 0;
@@ -83,12 +89,12 @@ export async function buildModel(
       const read = readOperations(bytes, session.identity.sealingKeys);
       if (read.problems.length > 0) problems.push(`${read.problems.length} operations could not be read`);
       const written = read.operations
-        .map((operation) => asOf(operation, at, { arrived, now }))
+        .map((operation) => restrictTo(operation, at, { arrived, now }))
         .filter((each) => each !== null);
       written.sort((a, b) => rank(a) - rank(b));
-      for (let from = 0; from < written.length; from += BATCH) {
+      for (let from = 0; from < written.length; from += BATCH_OPERATIONS) {
         session.signal.throwIfAborted();
-        const batch = written.slice(from, from + BATCH);
+        const batch = written.slice(from, from + BATCH_OPERATIONS);
         ledger.atomically(() =>
           db.transaction(() => {
             for (const each of batch) merger.apply(each, ORIGIN, false);
@@ -101,16 +107,16 @@ export async function buildModel(
       progress(`merged ${operations} operations`);
     };
 
-    const base = await baseOf(session, config, at, problems);
+    const base = await findBase(session, config, at, problems);
     if (base !== null) {
       for (const index of base.parts.keys()) {
         await apply(await fetchPart(session, config.cid, base, index), base.at);
       }
     }
-    for (const { name, arrived } of await segmentsAfter(session, config, base, at)) {
+    for (const { name, arrived } of await listSegmentsAfter(session, config, base, at)) {
       const bytes = await session.store.get(segmentKey(config.cid, name));
       try {
-        if (bytes === null) throw new Error('it is listed but not there');
+        if (bytes === null) throw new Error('it is listed but missing');
         await verifyFetched(session, config.cid, name, bytes, name.modified);
         await apply(bytes, arrived);
       } catch (error) {
@@ -138,7 +144,7 @@ function retryWaiting(ledger: Ledger, db: Database.Database, merger: Merger, spa
     for (let moved = true; moved;) {
       moved = false;
       const waiting = ledger.inbox
-        .waiting(space)
+        .listWaiting(space)
         .map((each) => ({ ...each, operation: parseOperation(each.line) }));
       waiting.sort((a, b) => rank(a.operation) - rank(b.operation));
       ledger.atomically(() =>
@@ -169,16 +175,16 @@ function copyTables(from: Database.Database, to: Database.Database): void {
 }
 
 /** Returns the latest intact snapshot without writes after a time. */
-async function baseOf(
+async function findBase(
   session: SyncSession,
   config: SpaceConfig,
   at: number,
   problems: string[],
 ): Promise<Manifest | null> {
   for (const { name, hasManifest, modified } of await listSnapshots(session, config.cid)) {
-    if (!hasManifest || trustIn(config, name.node) !== 'accept') continue;
+    if (!hasManifest || trustOf(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, config.cid, { name, modified });
-    if (manifest !== null && latestIn(manifest) > lastClockIn(at)) continue;
+    if (manifest !== null && latestPlausibleClock(manifest) > lastClockIn(at)) continue;
     const problem =
       manifest === null ? 'has no valid manifest' : await verifySnapshot(session, config.cid, manifest);
     if (manifest !== null && problem === null) return manifest;
@@ -201,7 +207,7 @@ interface Needed {
  * here.
  * @throws MembridgeError conflict when there are gaps
  */
-async function segmentsAfter(
+async function listSegmentsAfter(
   session: SyncSession,
   config: SpaceConfig,
   base: Manifest | null,
@@ -209,31 +215,31 @@ async function segmentsAfter(
 ): Promise<Needed[]> {
   const { ledger } = session;
   const space = ledger.spaces.get(config.cid).id;
-  const isCovered = base === null ? () => false : coveredBy(base);
+  const isCovered = base === null ? () => false : coverageTest(base);
   const reached = new Map(base?.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]) ?? []);
-  const began = ledger.inbox.beganAt(space);
+  const began = ledger.inbox.firstRecordedAt(space);
   const needed: Needed[] = [];
   for (const [node, names] of await listAll(session, config.cid)) {
-    const filed = new Map(ledger.inbox.usedOf(space, node).map((each) => [segmentName(each), each.at]));
-    const isTrusted = trustIn(config, node) === 'accept';
+    const filed = new Map(ledger.inbox.listUsedOf(space, node).map((each) => [segmentName(each), each.at]));
+    const isTrusted = trustOf(config, node) === 'accept';
     for (const name of names.filter((each) => !isCovered(each))) {
       const isUsed = filed.has(segmentName(name)) || ledger.coverage.includes(space, name);
       if (!isTrusted && !isUsed) continue;
       const place = `${node}/${name.epoch}`;
       const before = reached.get(place) ?? 0;
-      if (isTrusted && name.seq > before + 1) throw incomplete(node, before + 1);
+      if (isTrusted && name.seq > before + 1) throw incompleteSegments(node, before + 1);
       reached.set(place, Math.max(before, name.seq));
       needed.push({ name, arrived: at < began ? null : (filed.get(segmentName(name)) ?? null) });
     }
   }
   // Everything that this node knows to have existed, under any name, must be accounted for too.
-  for (const { node, epoch, seq } of ledger.coverage.reaches(space)) {
-    if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incomplete(node, seq);
+  for (const { node, epoch, seq } of ledger.coverage.listReaches(space)) {
+    if ((reached.get(`${node}/${epoch}`) ?? 0) < seq) throw incompleteSegments(node, seq);
   }
   return needed;
 }
 
-const incomplete = (node: string, seq: number): MembridgeError =>
+const incompleteSegments = (node: string, seq: number): MembridgeError =>
   new MembridgeError(
     'conflict',
     `The space cannot be put back to that time: segment ${seq} of ${node} was collected, and no snapshot is old enough. Choose a later time.`,

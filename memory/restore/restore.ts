@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { auditAll } from '../detect/audit.ts';
-import { approveDeletions, checkDeletions, heldDeletions } from '../detect/guard.ts';
+import { approveDeletions, checkDeletions, countHeldDeletions } from '../detect/guard.ts';
 import { SpaceProjects } from '../space/names.ts';
 import { publishedForms } from '../space/redact.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -11,7 +11,7 @@ import type { SyncSession } from '../session.ts';
 import { textOf } from '../format/values.ts';
 import { assemble, sync, type Assembled } from './assemble.ts';
 import { buildModel } from './model.ts';
-import { fileAt } from './swap.ts';
+import { fileIdOf } from './swap.ts';
 
 export interface RestoreOptions {
   readonly config: SpaceConfig;
@@ -35,7 +35,7 @@ export interface RestoreResult {
 }
 
 /** Ledger entry for the file that a restore has put, or is about to put, in place. */
-const PENDING = 'restore:pending';
+const PENDING_ENTRY = 'restore:pending';
 
 /**
  * Builds the restored database in a separate file.
@@ -55,7 +55,7 @@ export async function buildRestored(
     if (options.out === 'in place' && model.problems.length > 0) {
       throw new MembridgeError(
         'segment_invalid',
-        `The restore would lack memories: ${model.problems.join('; ')}. Nothing was changed; restore to a file to look at what there is.`,
+        `The restore would lack memories: ${model.problems.join('; ')}. Nothing was changed; restore to a file to see what there is.`,
       );
     }
     const rows = assemble(
@@ -66,7 +66,7 @@ export async function buildRestored(
         model: model.databasePath,
         modelLedger: model.ledgerPath,
         space: session.ledger.spaces.get(config.cid).id,
-        isToldAs: tellsAs(config),
+        isToldAs: formTest(config),
       },
       progress,
     );
@@ -78,7 +78,7 @@ export async function buildRestored(
 }
 
 /** Returns a test for whether a local text may come back from a space as another text. */
-function tellsAs(config: SpaceConfig): (column: string, here: string, told: unknown) => boolean {
+function formTest(config: SpaceConfig): (column: string, here: string, told: unknown) => boolean {
   const names = new SpaceProjects(config);
   return (column, here, told) => {
     const named = names.rowToSpace({ [column]: here });
@@ -95,7 +95,7 @@ export function publishFile(built: string, path: string): void {
   try {
     linkSync(built, path);
   } catch (cause) {
-    throw new MembridgeError('conflict', `${path} is there already; a restore overwrites nothing.`, {
+    throw new MembridgeError('conflict', `${path} already exists; a restore overwrites nothing.`, {
       cause,
     });
   }
@@ -109,30 +109,30 @@ export function publishFile(built: string, path: string): void {
  */
 export function refuseExisting(path: string): void {
   if (existsSync(path)) {
-    throw new MembridgeError('conflict', `${path} is there already; a restore overwrites nothing.`);
+    throw new MembridgeError('conflict', `${path} already exists; a restore overwrites nothing.`);
   }
 }
 
 /** Path where a restored database is built: beside its target. */
-export const builtPath = (path: string): string => `${path}.restoring`;
+export const buildPath = (path: string): string => `${path}.restoring`;
 
 /**
  * Records that a restore in place began, so that the next sync removes the remnants of an interrupted one.
  */
 export function beginRestore(session: SyncSession): void {
-  session.ledger.setMeta(PENDING, 'building');
+  session.ledger.setMeta(PENDING_ENTRY, 'building');
 }
 
 /** Records, before the swap, that a person wants the differences between the two files. */
 export function announceRestore(session: SyncSession, restored: string): void {
-  session.ledger.setMeta(PENDING, fileAt(restored));
+  session.ledger.setMeta(PENDING_ENTRY, fileIdOf(restored));
 }
 
 /**
  * Returns whether a restore has put, or is about to put, a file in place.
- * @param file as `fileAt` names it
+ * @param file as `fileIdOf` names it
  */
-export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta(PENDING) === file;
+export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta(PENDING_ENTRY) === file;
 
 /**
  * Turns a restore in place into writes that the fleet follows: what the restored database lacks counts as
@@ -142,16 +142,16 @@ export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta
  */
 export async function settleRestore(session: SyncSession, rescan: () => Promise<unknown>): Promise<void> {
   const { ledger } = session;
-  const pending = ledger.meta(PENDING);
+  const pending = ledger.meta(PENDING_ENTRY);
   if (pending === null || pending === '') return;
-  if (pending === fileAt(session.path)) {
+  if (pending === fileIdOf(session.path)) {
     checkDeletions(session);
-    if (heldDeletions(ledger) > 0) approveDeletions(ledger);
+    if (countHeldDeletions(ledger) > 0) approveDeletions(ledger);
     await rescan();
     await auditAll(session, session.signal);
   }
   for (const suffix of ['', '-wal', '-shm']) {
-    rmSync(`${builtPath(realpathSync(session.path))}${suffix}`, { force: true });
+    rmSync(`${buildPath(realpathSync(session.path))}${suffix}`, { force: true });
   }
-  ledger.setMeta(PENDING, '');
+  ledger.setMeta(PENDING_ENTRY, '');
 }

@@ -87,7 +87,7 @@ export function swapDatabase(
     rmSync(backup);
     throw new MembridgeError(
       'conflict',
-      `${late === undefined ? 'A program' : `Process ${late.pid}`} opened ${real} at the very moment of the restore; the old database is back in its place. Stop claude-mem's worker and try again.`,
+      `${late === undefined ? 'A program' : `Process ${late.pid}`} opened ${real} during the restore; the old database is back in its place. Stop claude-mem's worker and try again.`,
     );
   }
   return backup;
@@ -103,7 +103,7 @@ function refuseOrUnlink(real: string, backup: string): void {
 }
 
 /** Identifies the file at a path, for the ledger's record of a pending restore. */
-export const fileAt = (path: string): string => {
+export const fileIdOf = (path: string): string => {
   const { dev, ino } = statSync(path);
   return `${dev}/${ino}`;
 };

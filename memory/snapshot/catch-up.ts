@@ -1,14 +1,14 @@
 import { errorMessage } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
-import { STAGED_TOGETHER, listAll, verifyFetched } from '../pull/fetch.ts';
+import { MAX_STAGED_SEGMENTS, listAll, verifyFetched } from '../pull/fetch.ts';
 import { segmentKey, type ListedSegment, type SegmentName } from '../format/layout.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import type { Operation } from '../format/operation.ts';
 import { readOperations } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
-import { coveredBy, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
+import { coverageTest, listSnapshots, partName, readManifest, type Manifest } from './manifest.ts';
 import { fetchPart, isOfTheStore } from './verify.ts';
-import { trustIn } from '../space/trust.ts';
+import { trustOf } from '../space/trust.ts';
 
 /** The result of catching up from snapshots. */
 export interface CaughtUp {
@@ -36,15 +36,15 @@ export async function catchUp(
   let listed: Map<string, ListedSegment[]> | null = null;
   for (const { name, modified } of complete) {
     session.signal.throwIfAborted();
-    if (trustIn(config, name.node) !== 'accept') continue;
+    if (trustOf(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, cid, { name, modified });
     if (manifest === null) {
       caught.problems.push({ node: name.node, problem: `snapshot ${name.id} has no valid manifest` });
       continue;
     }
     const space = ledger.spaces.get(cid);
-    const isNew = ledger.coverage.reaches(space.id).length === 0;
-    const behind = lacks(session, space, manifest);
+    const isNew = ledger.coverage.listReaches(space.id).length === 0;
+    const behind = findGaps(session, space, manifest);
     if (behind.length === 0) return caught;
     listed ??= await listAll(session, cid);
     // Segments that still exist are read anyway, so another node's snapshot has nothing to add.
@@ -58,11 +58,11 @@ export async function catchUp(
       caught.problems.push({ node: name.node, problem });
       continue;
     }
-    const lacking = await lackedBy(session, cid, config, behind, coveredBy(manifest), listed);
+    const lacking = await checkSnapshotContents(session, cid, config, behind, coverageTest(manifest), listed);
     if (lacking !== null) {
       caught.problems.push({
         node: name.node,
-        problem: `snapshot ${name.id} was not relied upon: ${lacking}`,
+        problem: `snapshot ${name.id} was not used: ${lacking}`,
       });
       continue;
     }
@@ -80,9 +80,9 @@ interface Gap {
   readonly to: number;
 }
 
-function lacks({ ledger }: SyncSession, space: LedgerSpace, manifest: Manifest): Gap[] {
+function findGaps({ ledger }: SyncSession, space: LedgerSpace, manifest: Manifest): Gap[] {
   const here = new Map(
-    ledger.coverage.reaches(space.id).map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]),
+    ledger.coverage.listReaches(space.id).map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]),
   );
   return manifest.covers
     .map(({ node, epoch, seq }) => ({ node, epoch, from: here.get(`${node}/${epoch}`) ?? 0, to: seq }))
@@ -119,7 +119,7 @@ async function usePartsOf(
       fetched += 1;
     }
     staged.push(name);
-    if (staged.length < STAGED_TOGETHER && index < manifest.parts.length - 1) continue;
+    if (staged.length < MAX_STAGED_SEGMENTS && index < manifest.parts.length - 1) continue;
     await apply();
     for (const each of staged) {
       const problem = ledger.inbox.problemOf(space.id, each);
@@ -135,7 +135,7 @@ async function usePartsOf(
  * range that the store still has: segments that count as used are never fetched.
  * @returns what it lacks, in words; null when nothing was found
  */
-async function lackedBy(
+async function checkSnapshotContents(
   session: SyncSession,
   cid: string,
   config: SpaceConfig,
@@ -147,7 +147,7 @@ async function lackedBy(
   const space = ledger.spaces.get(cid).id;
   for (const { node, epoch } of gaps) {
     const name = listed.get(node)?.findLast((each) => each.epoch === epoch && isCovered(each));
-    if (name === undefined || trustIn(config, node) !== 'accept') continue;
+    if (name === undefined || trustOf(config, node) !== 'accept') continue;
     const bytes = await store.get(segmentKey(cid, name));
     if (bytes === null) continue;
     let operations: Operation[];
@@ -181,7 +181,7 @@ function countAsUsed(
   listed: ReadonlyMap<string, readonly SegmentName[]>,
 ): void {
   const { ledger, identity } = session;
-  const isCovered = coveredBy(manifest);
+  const isCovered = coverageTest(manifest);
   ledger.atomically(() => {
     const space = ledger.spaces.get(cid);
     if (manifest.name.node === identity.node) {
@@ -191,8 +191,8 @@ function countAsUsed(
     for (const reach of manifest.covers) {
       ledger.coverage.raise(space.id, reach);
       // This node's own incarnation continued beyond what the ledger knows: the ledger was rolled back.
-      if (reach.node === identity.node && reach.epoch === space.epoch && reach.seq > space.seq) {
-        ledger.spaces.beginEpoch(cid, session.now());
+      if (reach.node === identity.node && reach.epoch === space.incarnation && reach.seq > space.seq) {
+        ledger.spaces.beginIncarnation(cid, session.now());
       }
     }
   });

@@ -12,17 +12,21 @@ import {
 import { readKeys } from '../push/publish.ts';
 import type { SyncSession } from '../session.ts';
 import {
-  coveredBy,
+  coverageTest,
   isOlder,
-  latestIn,
+  latestPlausibleClock,
   listSnapshots,
   readManifest,
   type ListedSnapshot,
   type Manifest,
 } from './manifest.ts';
-import { SnapshotMemories, missingFromSegments, missingFromSnapshot } from './snapshot-memories.ts';
+import {
+  SnapshotMemories,
+  describeMissingFromSegments,
+  describeMissingFromSnapshot,
+} from './snapshot-memories.ts';
 import { verifySnapshot } from './verify.ts';
-import { trustIn } from '../space/trust.ts';
+import { trustOf } from '../space/trust.ts';
 import { clockAt } from '../format/versions.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -115,22 +119,24 @@ export async function collectOwn(
   const nothing = { segments: 0, snapshots: 0, remnants, base: null, problems, bytes, waitsFor: [] };
   if (names.length === 0 && own.length < 2) return nothing;
 
-  const living = await livingAcks(session, cid, now);
-  const filed = new Set(ledger.inbox.usedOf(ledger.spaces.get(cid).id, identity.node).map(placeOf));
-  const forked = new Set(names.filter((name, at) => isTwice(name, names[at + 1])).map(({ epoch }) => epoch));
+  const living = await readLiveAcks(session, cid, now);
+  const filed = new Set(ledger.inbox.listUsedOf(ledger.spaces.get(cid).id, identity.node).map(positionOf));
+  const forked = new Set(
+    names.filter((name, at) => hasSamePosition(name, names[at + 1])).map(({ epoch }) => epoch),
+  );
   const waitsFor = new Set<string>();
   /** Returns the segments that are no longer needed once a snapshot replaces them. */
   const behind = (manifest: Manifest): SegmentName[] => {
-    const isCovered = coveredBy(manifest);
+    const isCovered = coverageTest(manifest);
     return names.filter((name) => {
-      if (!isCovered(name) || !filed.has(placeOf(name)) || forked.has(name.epoch)) return false;
+      if (!isCovered(name) || !filed.has(positionOf(name)) || forked.has(name.epoch)) return false;
       const missing = [...living].filter(([, ack]) => !hasUsed(ack, name)).map(([node]) => node);
       for (const node of missing) waitsFor.add(node);
       return missing.length === 0;
     });
   };
   const told = new SnapshotMemories(ledger);
-  const base = await newestOf(session, config, snapshots, before, { told, behind, problems });
+  const base = await findNewest(session, config, snapshots, before, { told, behind, problems });
   if (base === null) return nothing;
   const unneeded = behind(base);
   // The ledger first: otherwise a full listing would take these segments for lost, and send everything again.
@@ -142,8 +148,8 @@ export async function collectOwn(
     if (!snapshot.hasManifest || !isOlder(snapshot.name, base.name)) continue;
     const manifest = await readManifest(session, cid, snapshot);
     // A snapshot that cannot be read may hold something that the base does not, so it stays.
-    if (manifest === null || !tellsOfAll(base, manifest)) continue;
-    const kept = await missingFromSnapshot(session, cid, manifest, told);
+    if (manifest === null || !coversAllOf(base, manifest)) continue;
+    const kept = await describeMissingFromSnapshot(session, cid, manifest, told);
     if (kept !== null) {
       problems.push(`snapshot ${base.id} of ${base.node}: ${kept}`);
       continue;
@@ -177,7 +183,7 @@ interface Wanted {
  * the store's clock, and intact to the last byte. It must also hold every memory of the segments that it
  * would replace.
  */
-async function newestOf(
+async function findNewest(
   session: SyncSession,
   config: SpaceConfig,
   snapshots: readonly ListedSnapshot[],
@@ -187,16 +193,16 @@ async function newestOf(
   const { cid } = config;
   for (const { name, hasManifest, modified } of snapshots) {
     if (!hasManifest || Math.max(snapshotTime(name), modified) > before) continue;
-    if (trustIn(config, name.node) !== 'accept') continue;
+    if (trustOf(config, name.node) !== 'accept') continue;
     const manifest = await readManifest(session, cid, { name, modified });
     told.clear();
     let problem =
       manifest === null
         ? 'it has no valid manifest'
-        : await verifySnapshot(session, cid, manifest, (lines) => told.hear(lines));
+        : await verifySnapshot(session, cid, manifest, (lines) => told.addLines(lines));
     if (manifest !== null && problem === null) {
-      if (latestIn(manifest) > clockAt(before)) problem = 'it tells of later writes';
-      else problem = await missingFromSegments(session, cid, behind(manifest), told);
+      if (latestPlausibleClock(manifest) > clockAt(before)) problem = 'it contains later writes';
+      else problem = await describeMissingFromSegments(session, cid, behind(manifest), told);
       if (problem === null) return manifest;
     }
     problems.push(`snapshot ${name.id} of ${name.node}: ${problem ?? ''}`);
@@ -205,7 +211,11 @@ async function newestOf(
 }
 
 /** Returns the acks of live nodes except this one; null for a node that has written none yet. */
-async function livingAcks(session: SyncSession, cid: string, now: number): Promise<Map<string, Ack | null>> {
+async function readLiveAcks(
+  session: SyncSession,
+  cid: string,
+  now: number,
+): Promise<Map<string, Ack | null>> {
   const { store, identity } = session;
   const acks = await readAcks(session, cid);
   const living = new Map<string, Ack | null>();
@@ -223,16 +233,16 @@ async function livingAcks(session: SyncSession, cid: string, now: number): Promi
   return living;
 }
 
-const placeOf = ({ epoch, seq, hash }: SegmentName): string => `${epoch}/${seq}-${hash}`;
+const positionOf = ({ epoch, seq, hash }: SegmentName): string => `${epoch}/${seq}-${hash}`;
 
-const isTwice = (name: SegmentName, next: SegmentName | undefined): boolean =>
+const hasSamePosition = (name: SegmentName, next: SegmentName | undefined): boolean =>
   next !== undefined && name.epoch === next.epoch && name.seq === next.seq;
 
 const hasUsed = (ack: Ack | null, { node, epoch, seq }: SegmentName): boolean =>
   (ack?.applied[node]?.[epoch] ?? 0) >= seq;
 
 /** Returns whether one snapshot covers everything that another one covers. */
-function tellsOfAll(later: Manifest, earlier: Manifest): boolean {
+function coversAllOf(later: Manifest, earlier: Manifest): boolean {
   const reached = new Map(later.covers.map(({ node, epoch, seq }) => [`${node}/${epoch}`, seq]));
   return earlier.covers.every(({ node, epoch, seq }) => (reached.get(`${node}/${epoch}`) ?? 0) >= seq);
 }

@@ -121,7 +121,7 @@ export async function listSnapshots(
  * Returns the hybrid clock of the latest write in a snapshot. A clock that is ahead does not put it into the
  * future: all its writes existed when it was begun.
  */
-export const latestIn = ({ newest, at }: ManifestBody): number =>
+export const latestPlausibleClock = ({ newest, at }: ManifestBody): number =>
   Math.min(newest, clockAt(at + MAX_DRIFT_MS));
 
 /** Returns whether a snapshot was taken before another one. */
@@ -136,13 +136,13 @@ export const isOlder = (a: SnapshotName, b: SnapshotName): boolean =>
  */
 export function partName(manifest: Pick<Manifest, 'name' | 'parts'>, index: number): SegmentName {
   const hash = manifest.parts[index]?.sha256.slice(0, 32) ?? '';
-  return { node: manifest.name.node, epoch: partEpoch(manifest.name), seq: index + 1, hash };
+  return { node: manifest.name.node, epoch: partIncarnation(manifest.name), seq: index + 1, hash };
 }
 
-export const partEpoch = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
+export const partIncarnation = ({ id }: SnapshotName): string => `snap${id.replace('-', '')}`;
 
 /** Returns a test for whether a snapshot covers a segment. */
-export function coveredBy(manifest: ManifestBody): (name: SegmentName) => boolean {
+export function coverageTest(manifest: ManifestBody): (name: SegmentName) => boolean {
   const sets = new Map(Object.entries(manifest.segments).map(([place, names]) => [place, new Set(names)]));
   return ({ node, epoch, seq, hash }) => sets.get(`${node}/${epoch}`)?.has(`${seq}-${hash}`) === true;
 }

@@ -23,7 +23,7 @@ export class SnapshotMemories {
   }
 
   /** Adds the memories of a part's lines. A line that cannot be read adds none. */
-  hear(lines: readonly string[]): void {
+  addLines(lines: readonly string[]): void {
     this.#db.transaction(() => {
       for (const line of lines) {
         const key = keyOf(line);
@@ -33,7 +33,7 @@ export class SnapshotMemories {
   }
 
   /** Returns the operations whose memory is not in the set. */
-  lacking(operations: readonly Operation[]): Operation[] {
+  findMissing(operations: readonly Operation[]): Operation[] {
     return operations.filter(({ key }) => this.#has.get(key) === undefined);
   }
 
@@ -55,7 +55,7 @@ function keyOf(line: string): Buffer | null {
  * @returns null when none are
  * @throws MembridgeError store_unavailable or store_refused
  */
-export async function missingFromSegments(
+export async function describeMissingFromSegments(
   session: SyncSession,
   cid: string,
   names: readonly SegmentName[],
@@ -65,8 +65,8 @@ export async function missingFromSegments(
     session.signal.throwIfAborted();
     const bytes = await session.store.get(segmentKey(cid, name));
     // A rotted segment has nothing to lose any longer.
-    const operations = bytes === null ? [] : (readable(session, bytes) ?? []);
-    const lacks = lackedOf(session, operations, told);
+    const operations = bytes === null ? [] : (readOrNull(session, bytes) ?? []);
+    const lacks = countMissing(session, operations, told);
     if (lacks > 0) return `it lacks ${lacks} memories of segment ${name.seq}, which it claims to cover`;
   }
   return null;
@@ -76,7 +76,7 @@ export async function missingFromSegments(
  * The same for an earlier snapshot; an unreadable one cannot be compared.
  * @throws MembridgeError store_*
  */
-export async function missingFromSnapshot(
+export async function describeMissingFromSnapshot(
   session: SyncSession,
   cid: string,
   manifest: Manifest,
@@ -85,15 +85,15 @@ export async function missingFromSnapshot(
   for (const index of manifest.parts.keys()) {
     session.signal.throwIfAborted();
     const bytes = await session.store.get(snapshotPartKey(cid, manifest.name, index + 1));
-    const operations = bytes === null ? null : readable(session, bytes);
+    const operations = bytes === null ? null : readOrNull(session, bytes);
     if (operations === null) return `snapshot ${manifest.id} cannot be compared with it`;
-    const lacks = lackedOf(session, operations, told);
+    const lacks = countMissing(session, operations, told);
     if (lacks > 0) return `it lacks ${lacks} memories of snapshot ${manifest.id}, which it claims to cover`;
   }
   return null;
 }
 
-function readable({ identity }: SyncSession, bytes: Buffer): Operation[] | null {
+function readOrNull({ identity }: SyncSession, bytes: Buffer): Operation[] | null {
   try {
     return readOperations(bytes, identity.sealingKeys).operations;
   } catch {
@@ -105,12 +105,12 @@ function readable({ identity }: SyncSession, bytes: Buffer): Operation[] | null 
  * Returns the missing memories. A snapshot leaves out a session that has another name now; its empty remains
  * are no loss.
  */
-function lackedOf(
+function countMissing(
   { ledger, reader }: SyncSession,
   operations: readonly Operation[],
   told: SnapshotMemories,
 ): number {
-  return told.lacking(operations).filter(({ kind, key }) => {
+  return told.findMissing(operations).filter(({ kind, key }) => {
     if (kind !== 'session') return true;
     const row = ledger.entities.byKey(key)?.row ?? null;
     return row !== null && reader.hasChildren(row);

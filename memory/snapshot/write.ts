@@ -7,7 +7,7 @@ import { publishCertificate, recipientsOf } from '../push/publish.ts';
 import { FIRST_PREV_SHA, MAX_BYTES, MAX_OPERATIONS, sealSegment } from '../format/segment.ts';
 import type { SyncSession } from '../session.ts';
 import { snapshotLines } from './contents.ts';
-import { partEpoch, sealManifest, type ManifestBody } from './manifest.ts';
+import { partIncarnation, sealManifest, type ManifestBody } from './manifest.ts';
 
 /** The contents of a written snapshot. */
 export interface SnapshotResult {
@@ -35,7 +35,7 @@ export async function writeSnapshot(
   const { cid } = config;
   const space = ledger.spaces.get(cid);
   const at = session.now();
-  const covers = ledger.coverage.reaches(space.id);
+  const covers = ledger.coverage.listReaches(space.id);
   const digest = createHash('sha256')
     .update(canonicalJson({ at, node: identity.node, covers }))
     .digest('hex');
@@ -45,7 +45,7 @@ export async function writeSnapshot(
   };
   await publishCertificate(session, cid);
   const recipients = await recipientsOf(session, config);
-  const segments = namesCovered(session, space.id, covers, await listAll(session, cid));
+  const segments = listCoveredNames(session, space.id, covers, await listAll(session, cid));
 
   const parts: ManifestBody['parts'] = [];
   const counts: Record<string, number> = {};
@@ -59,7 +59,7 @@ export async function writeSnapshot(
     const place = {
       space: cid,
       node: identity.node,
-      epoch: partEpoch(name),
+      epoch: partIncarnation(name),
       seq: parts.length + 1,
       prevSha,
       schema: session.schema.label,
@@ -111,7 +111,7 @@ export async function writeSnapshot(
 }
 
 /** Returns stored segments that this node has used, up to the first gap. */
-function namesCovered(
+function listCoveredNames(
   { ledger }: SyncSession,
   space: number,
   covers: readonly { node: string; epoch: string; seq: number }[],
@@ -120,7 +120,7 @@ function namesCovered(
   const named: Record<string, string[]> = {};
   for (const [node, names] of listed) {
     const used = new Set(
-      ledger.inbox.usedOf(space, node).map(({ epoch, seq, hash }) => `${epoch}/${seq}-${hash}`),
+      ledger.inbox.listUsedOf(space, node).map(({ epoch, seq, hash }) => `${epoch}/${seq}-${hash}`),
     );
     for (const { epoch, seq, hash } of names) {
       const reach = covers.find((each) => each.node === node && each.epoch === epoch);

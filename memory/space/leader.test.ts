@@ -35,7 +35,7 @@ it.each([
   ['nobody', null, 3],
 ])('a node deposed by %s is refused and leaves nothing that others see', async (_who, node, epoch) => {
   await lead(node, epoch);
-  const deposed = { code: 'deposed', message: expect.stringContaining('a is not primary') as string };
+  const deposed = { code: 'deposed', message: expect.stringContaining('a is no longer primary') as string };
   await expect(a.engine.snapshot(fleet.space, CALL, 3)).rejects.toMatchObject(deposed);
   await expect(a.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL, 3)).rejects.toMatchObject(
     deposed,

@@ -30,9 +30,9 @@ export async function refuseDeposed(
   const now =
     lease === null
       ? `there is no readable ${leaseKey(cid)}`
-      : `${lease.primary_node_id ?? 'nobody'} is, in epoch ${lease.epoch}`;
+      : `${lease.primary_node_id ?? 'no node'} is primary in leadership epoch ${lease.epoch}`;
   throw new MembridgeError(
     'deposed',
-    `${claim.node} is not primary of ${cid} in epoch ${claim.epoch} any more: ${now}. Nothing was published.`,
+    `${claim.node} is no longer primary of ${cid} in leadership epoch ${claim.epoch}: ${now}. Nothing was published.`,
   );
 }

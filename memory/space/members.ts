@@ -1,9 +1,9 @@
 import { Membership } from '../../contract/memory/membership.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { membershipIsValid } from '../format/signing.ts';
+import { isValidMembership } from '../format/signing.ts';
 
 /** Ledger entry for the membership, so that it holds from the start of a process. */
-const KEPT = 'membership';
+const MEMBERSHIP_ENTRY = 'membership';
 
 /** Keeps the latest membership from the control plane, in memory and in the ledger. */
 export class Members {
@@ -22,7 +22,7 @@ export class Members {
 
   /** @throws Error when the control plane did not sign it */
   take(membership: Membership): void {
-    if (!membershipIsValid(membership, this.#controlPublicKey)) {
+    if (!isValidMembership(membership, this.#controlPublicKey)) {
       throw new Error('the membership is not signed by this control plane');
     }
     this.#current = membership;
@@ -33,16 +33,16 @@ export class Members {
   current(ledger: Ledger): Membership | null {
     if (this.#keptIn === ledger) return this.#current;
     if (this.#current === null) this.#current = this.#read(ledger);
-    else ledger.setMeta(KEPT, JSON.stringify(this.#current));
+    else ledger.setMeta(MEMBERSHIP_ENTRY, JSON.stringify(this.#current));
     this.#keptIn = ledger;
     return this.#current;
   }
 
   #read(ledger: Ledger): Membership | null {
-    const text = ledger.meta(KEPT);
+    const text = ledger.meta(MEMBERSHIP_ENTRY);
     if (typeof text !== 'string') return null;
     const parsed = Membership.safeParse(JSON.parse(text));
-    const isValid = parsed.success && membershipIsValid(parsed.data, this.#controlPublicKey);
+    const isValid = parsed.success && isValidMembership(parsed.data, this.#controlPublicKey);
     return isValid ? parsed.data : null;
   }
 }

@@ -23,7 +23,7 @@ interface Stored {
  * @param membership null when the control plane sends none (before 0.5); then every segment may be used
  * @returns a sentence for people, or null when it may be used
  */
-export function objectionTo(membership: Membership | null, stored: Stored): string | null {
+export function findObjection(membership: Membership | null, stored: Stored): string | null {
   if (membership === null) return null;
   const { cid, node, keyId, at } = stored;
   const retired = membership.retired.find((key) => key.node === node && key.key_id === keyId);
@@ -41,7 +41,7 @@ export function objectionTo(membership: Membership | null, stored: Stored): stri
  * Returns whether a person lets through what a node sent to a space at a time, or the segment is older than
  * the membership.
  */
-export function letsThrough(
+export function isAllowed(
   membership: Membership | null,
   { cid, node, at }: Pick<Stored, 'cid' | 'node' | 'at'>,
 ): boolean {

@@ -7,7 +7,7 @@ import type { Row, Value } from '../format/values.ts';
 export const PROJECT_COLUMNS = ['project', 'merged_into_project'] as const;
 
 /** The project fields of a row on this node. */
-export interface OfProjects {
+export interface ProjectsOfRow {
   readonly project: string | null;
   /** The project that the row was merged into. */
   readonly merged: string | null;
@@ -58,7 +58,7 @@ export class SpaceProjects {
    * Returns why memories of a local project are never sent to the space; null when they may be. Excludes
    * projects that only look the same, too.
    */
-  exclusionOf({ project, merged }: OfProjects): Exclusion | null {
+  exclusionOf({ project, merged }: ProjectsOfRow): Exclusion | null {
     if (project !== null && isOfProject(project, EXCLUDED_PROJECT))
       return { project, reason: 'observer sessions' };
     const own = project === null ? null : this.#excludes(project);
@@ -68,7 +68,7 @@ export class SpaceProjects {
   }
 
   /** Returns whether memories of a local project belong to the space. */
-  covers(row: OfProjects): boolean {
+  covers(row: ProjectsOfRow): boolean {
     if (this.exclusionOf(row) !== null) return false;
     if (this.#projects.includes('*')) return true;
     return [row.project, row.merged].some((name) => {

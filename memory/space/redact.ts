@@ -2,7 +2,7 @@ import { clipToStrings, decodeEscapes, isJson } from '../redaction/escapes.ts';
 import { findSecrets } from '../redaction/find-secrets.ts';
 import { redactByFirstRules } from '../redaction/first-rules.ts';
 import type { Span } from '../redaction/key-values.ts';
-import { sameValue, type Row, type Value } from '../format/values.ts';
+import { isSameValue, type Row, type Value } from '../format/values.ts';
 
 /**
  * Number of the current redaction rules. A memory's key follows from its redacted text, so a released rule
@@ -13,7 +13,7 @@ import { sameValue, type Row, type Value } from '../format/values.ts';
 export const RULE_SET = 2;
 
 /** claude-mem columns that hold names, not text. */
-const NAMES = new Set([
+const NAME_COLUMNS = new Set([
   'content_session_id',
   'platform_source',
   'project',
@@ -32,7 +32,7 @@ const MAX_DEPTH = 3;
 /** Returns a text with each secret replaced by its type: `[redacted:github-token]`. JSON stays JSON. */
 export function redactText(text: string, ruleSet = RULE_SET): string {
   if (ruleSet === 1) return redactByFirstRules(text);
-  const spans = secretsIn(text, MAX_DEPTH);
+  const spans = findSecretsIn(text, MAX_DEPTH);
   if (spans.length === 0) return text;
   let redacted = '';
   let at = 0;
@@ -44,7 +44,7 @@ export function redactText(text: string, ruleSet = RULE_SET): string {
 }
 
 /** Finds the secrets of a text, both as written and with its escapes decoded. */
-function secretsIn(text: string, depth: number): Span[] {
+function findSecretsIn(text: string, depth: number): Span[] {
   const hasEscapes = depth > 0 && text.includes('\\');
   // An escape can hide a keyword only if it encodes a letter or a slash.
   const hides = hasEscapes && (text.includes('\\u') || text.includes('\\/'));
@@ -53,16 +53,16 @@ function secretsIn(text: string, depth: number): Span[] {
   if (!hasEscapes) return plain ?? [];
   const { text: decoded, places } = decodeEscapes(text);
   if (decoded.length === text.length) return plain ?? [];
-  const within = secretsIn(decoded, depth - 1).map(({ start, end, name }) => ({
+  const within = findSecretsIn(decoded, depth - 1).map(({ start, end, name }) => ({
     start: places[start] ?? 0,
     end: places[end] ?? text.length,
     name,
   }));
-  return union(within, plain ?? []);
+  return mergeSpans(within, plain ?? []);
 }
 
 /** Merges two ordered lists of finds. Overlapping finds become one, with the name from the first list. */
-function union(first: readonly Span[], second: readonly Span[]): Span[] {
+function mergeSpans(first: readonly Span[], second: readonly Span[]): Span[] {
   if (second.length === 0) return [...first];
   const all = [...first, ...second].sort((a, b) => a.start - b.start || b.end - a.end);
   const joined: Span[] = [];
@@ -89,7 +89,7 @@ function redactValue(value: Value, ruleSet: number): Value {
 export function redactRow(row: Row, ruleSet = RULE_SET): Row {
   let redacted: Record<string, Value> | null = null;
   for (const column in row) {
-    if (NAMES.has(column)) continue;
+    if (NAME_COLUMNS.has(column)) continue;
     const value = row[column] ?? null;
     if (value === null || typeof value === 'number') continue;
     const clean = redactValue(value, ruleSet);
@@ -122,4 +122,4 @@ export function publishedForms(row: Row, ruleSet = RULE_SET): Row[] {
 }
 
 const isSameRow = (a: Row, b: Row): boolean =>
-  Object.keys(a).every((column) => sameValue(a[column] ?? null, b[column] ?? null));
+  Object.keys(a).every((column) => isSameValue(a[column] ?? null, b[column] ?? null));

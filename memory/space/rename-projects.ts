@@ -5,10 +5,10 @@ import { PROJECT_COLUMNS, SpaceProjects } from './names.ts';
 import type { SyncSession } from '../session.ts';
 
 /** Ledger entry for the space names under which rows were last sent, worktrees included. */
-const namesOf = (cid: string): string => `names-and-worktrees:${cid}`;
+const namesEntry = (cid: string): string => `names-and-worktrees:${cid}`;
 
 /** The same as version 0.4 kept it: it sent worktrees under their own names. */
-const exactNamesOf = (cid: string): string => `names:${cid}`;
+const exactNamesEntry = (cid: string): string => `names:${cid}`;
 
 type Names = Record<string, string>;
 
@@ -16,12 +16,12 @@ type Names = Record<string, string>;
  * Sends memories again under the new name when a local project gets another name in a space. No local row
  * changes.
  */
-export function tellNewNames({ db, ledger, schema, changes }: SyncSession, config: SpaceConfig): void {
+export function queueRenamed({ db, ledger, schema, changes }: SyncSession, config: SpaceConfig): void {
   const { cid } = config;
   const now = JSON.stringify(config.names ?? {});
-  const told = ledger.meta(namesOf(cid));
+  const told = ledger.meta(namesEntry(cid));
   if (told === now) return;
-  const before = nameBefore(config, told, ledger.meta(exactNamesOf(cid)));
+  const before = nameBefore(config, told, ledger.meta(exactNamesEntry(cid)));
   const after = new SpaceProjects(config);
   const space = ledger.spaces.get(cid);
   const rowsNamed = (kind: Kind, column: string): number[] => {
@@ -51,7 +51,7 @@ export function tellNewNames({ db, ledger, schema, changes }: SyncSession, confi
         }
       }
     }
-    ledger.setMeta(namesOf(cid), now);
+    ledger.setMeta(namesEntry(cid), now);
   });
 }
 

@@ -4,12 +4,12 @@ import type { SpaceConfig, Trust } from '../../contract/memory/memory.ts';
 export const NOT_TRUSTED = 'its node is not trusted';
 
 /** Returns what this node does with another node's writes. */
-export function trustIn(config: SpaceConfig, node: string): Trust {
+export function trustOf(config: SpaceConfig, node: string): Trust {
   return config.trust?.[node] ?? 'accept';
 }
 
 /** Returns the nodes whose operations are not merged. */
-export function untrusted(config: SpaceConfig): string[] {
+export function listUntrusted(config: SpaceConfig): string[] {
   return Object.entries(config.trust ?? {})
     .filter(([, trust]) => trust !== 'accept')
     .map(([node]) => node);

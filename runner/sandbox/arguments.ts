@@ -20,7 +20,7 @@ export type Shown =
   | { readonly path: string; readonly as: 'copy'; readonly from: string };
 
 /** The number of the first extra file of a program, after its three streams. */
-const FIRST_FILE = 3;
+const FIRST_FILE_DESCRIPTOR = 3;
 
 /**
  * Separate namespaces for processes, queues and host name; the network is shared. When bubblewrap ends for
@@ -78,12 +78,16 @@ export function sandboxArguments(view: readonly Shown[], cwd: string): SandboxAr
       case 'copy':
         files.push(shown.from);
         // In a folder of the machine `--file` would overwrite the machine's own file.
-        return [isOfMachine(path) ? '--bind-data' : '--file', String(FIRST_FILE + files.length - 1), path];
+        return [
+          isOfMachine(path) ? '--bind-data' : '--file',
+          String(FIRST_FILE_DESCRIPTOR + files.length - 1),
+          path,
+        ];
     }
   });
   // Last, because bubblewrap itself creates mount points below them until then.
   const closed = sorted.flatMap(({ as, path }) => (as === 'hidden-folder' ? ['--remount-ro', path] : []));
-  const info = ['--info-fd', String(FIRST_FILE + files.length)];
+  const info = ['--info-fd', String(FIRST_FILE_DESCRIPTOR + files.length)];
   const args = [
     ...ISOLATION,
     ...info,

@@ -7,7 +7,7 @@ import { follow } from './paths.ts';
  * Claude Code's records of the owner's own work: conversations, typed lines, copies of files. They do not
  * concern the task, and Claude Code recreates what is missing.
  */
-const PRIVATE: ReadonlySet<string> = new Set([
+const PRIVATE_NAMES: ReadonlySet<string> = new Set([
   'projects',
   'history.jsonl',
   'transcripts',
@@ -30,10 +30,10 @@ const PRIVATE: ReadonlySet<string> = new Set([
 ]);
 
 /** The account's credentials. If a renewed token were not written back, the owner would be signed out. */
-const CREDENTIALS = '.credentials.json';
+const CREDENTIALS_FILE = '.credentials.json';
 
 /** Claude Code's own state. */
-const STATE = '.claude.json';
+const STATE_FILE = '.claude.json';
 
 /**
  * Returns what Claude Code sees of its own files in the sandbox. Two of its writes persist: the conversations
@@ -53,14 +53,14 @@ export function claudeView(
   memoryFolders: readonly string[],
 ): Shown[] {
   const folder = configFolder(env, home);
-  const state = join((env['CLAUDE_CONFIG_DIR'] ?? '') === '' ? home : folder, STATE);
+  const state = join((env['CLAUDE_CONFIG_DIR'] ?? '') === '' ? home : folder, STATE_FILE);
   const conversations = conversationFolder(env, home, cwd);
   const view: Shown[] = [{ path: folder, as: 'scratch' }];
   for (const name of namesIn(folder)) {
     const path = join(folder, name);
     const from = follow(path)?.real;
-    if (from === undefined || PRIVATE.has(name) || path === state) continue;
-    view.push({ path, as: name === CREDENTIALS ? 'write' : 'read', from });
+    if (from === undefined || PRIVATE_NAMES.has(name) || path === state) continue;
+    view.push({ path, as: name === CREDENTIALS_FILE ? 'write' : 'read', from });
   }
   if (existsSync(conversations)) view.push({ path: conversations, as: 'write' });
   const kept = follow(state)?.real;

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { errorMessage } from '../../contract/errors.ts';
 import type { RunError } from '../../contract/tasks/runs.ts';
-import { failure } from '../failures.ts';
+import { runFailure } from '../failures.ts';
 import { sandboxArguments } from './arguments.ts';
 import { makeConversationFolder } from './claude.ts';
 import { realPath } from './paths.ts';
@@ -91,7 +91,7 @@ export function trySandbox(options: SandboxOptions, cwd: string): string | null 
  * Reads bubblewrap's pipe.
  * @returns the number of the first process in the sandbox, once known
  */
-export function firstProcess(pipe: Readable): { readonly first: number | null } {
+export function readFirstProcess(pipe: Readable): { readonly first: number | null } {
   const known: { first: number | null } = { first: null };
   let text = '';
   pipe.on('error', () => undefined);
@@ -106,10 +106,13 @@ export function firstProcess(pipe: Readable): { readonly first: number | null } 
  * Returns bubblewrap's message on standard error when the program could not be started; null for anything
  * else.
  */
-export function sandboxFailure(exitCode: number | null, stderr: string): RunError | null {
+export function findSandboxFailure(exitCode: number | null, stderr: string): RunError | null {
   const [, said] = /^bwrap: (.*)/.exec(stderr) ?? [];
   if (exitCode !== 1 || said === undefined) return null;
   return said.startsWith('execvp ')
-    ? failure('runner_missing', `The program cannot be run in the sandbox: ${said.slice('execvp '.length)}.`)
-    : failure('sandbox_failed', `The sandbox could not be made: ${said}. See "membridge doctor".`);
+    ? runFailure(
+        'runner_missing',
+        `The program cannot be run in the sandbox: ${said.slice('execvp '.length)}.`,
+      )
+    : runFailure('sandbox_failed', `The sandbox could not be made: ${said}. See "membridge doctor".`);
 }

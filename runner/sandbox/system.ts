@@ -34,7 +34,7 @@ const SCRATCH_FOLDERS: readonly string[] = ['/tmp', '/var/tmp', '/run'];
  * How long the list of private files in /etc is cached, in milliseconds: finding them takes as long as
  * starting a sandbox.
  */
-const FOUND_MS = 30_000;
+const CACHE_MS = 30_000;
 
 let secrets: { readonly at: number; readonly found: readonly Shown[] } | null = null;
 
@@ -63,15 +63,15 @@ export function systemView(): Shown[] {
  */
 export function systemSecrets(): readonly Shown[] {
   const now = performance.now();
-  if (secrets === null || now - secrets.at >= FOUND_MS) secrets = { at: now, found: closedBelow('/etc') };
+  if (secrets === null || now - secrets.at >= CACHE_MS) secrets = { at: now, found: listClosedBelow('/etc') };
   return secrets.found;
 }
 
 /** Permission of others: read a file, list and enter a folder. */
-const READ = 0o004;
-const READ_AND_ENTER = 0o005;
+const OTHERS_READ = 0o004;
+const OTHERS_READ_AND_ENTER = 0o005;
 
-function closedBelow(folder: string): Shown[] {
+function listClosedBelow(folder: string): Shown[] {
   let names: string[];
   try {
     names = readdirSync(folder);
@@ -84,11 +84,13 @@ function closedBelow(folder: string): Shown[] {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || stat.isSymbolicLink()) return [];
     if (stat.isDirectory()) {
-      const isOpen = (stat.mode & READ_AND_ENTER) === READ_AND_ENTER;
-      if (isOpen) return closedBelow(path);
+      const isOpen = (stat.mode & OTHERS_READ_AND_ENTER) === OTHERS_READ_AND_ENTER;
+      if (isOpen) return listClosedBelow(path);
       return isReadable(path) ? [{ path, as: 'hidden-folder' }] : [];
     }
-    return (stat.mode & READ) === READ || !isReadable(path) ? [] : [{ path, as: 'hidden-file' }];
+    return (stat.mode & OTHERS_READ) === OTHERS_READ || !isReadable(path)
+      ? []
+      : [{ path, as: 'hidden-file' }];
   });
 }
 

@@ -22,7 +22,7 @@ export interface SandboxOptions {
 }
 
 /** Variables that name files with trusted certificates. */
-const CERTIFICATES: readonly string[] = [
+const CERTIFICATE_VARIABLES: readonly string[] = [
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
   'NODE_EXTRA_CA_CERTS',
@@ -35,7 +35,7 @@ const CERTIFICATES: readonly string[] = [
  * How long the findings about a machine's programs and settings are cached, in milliseconds: they take as
  * long as starting a sandbox.
  */
-const FOUND_MS = 30_000;
+const CACHE_MS = 30_000;
 
 /** The part of a view that is equal for all programs of a machine. */
 interface Machine {
@@ -64,7 +64,7 @@ export function sandboxView(
     options.command.kind === 'claude' ? claudeView(env, home, cwd, options.memoryFolders.map(realPath)) : [];
   // The owner's list overrides the protection of Claude Code's own files, but never that of hidden folders.
   const base: Shown[] = [...shown, { path: cwd, as: 'write' }];
-  const isShown = shownBy(base);
+  const isShown = shownPathTest(base);
   // Inside a folder of the machine, a mount point for a missing file cannot and should not be created.
   const view = [...own.filter(({ path }) => !isShown(path) || existsSync(path)), ...base];
   return [
@@ -96,10 +96,10 @@ function keyFolders(view: readonly Shown[]): string[] {
 }
 
 function machineView(options: SandboxOptions, env: Readonly<Record<string, string>>): Machine {
-  const key = ['PATH', ...CERTIFICATES].map((name) => env[name] ?? '').join('\0');
+  const key = ['PATH', ...CERTIFICATE_VARIABLES].map((name) => env[name] ?? '').join('\0');
   const former = machines.get(options);
   const now = performance.now();
-  if (former?.key === key && now - former.foundAt < FOUND_MS) return former;
+  if (former?.key === key && now - former.foundAt < CACHE_MS) return former;
   const machine = { foundAt: now, key, ...lookAtMachine(options, env) };
   machines.set(options, machine);
   return machine;
@@ -113,7 +113,7 @@ function lookAtMachine(
   const hidden = options.hidden.map((path) => realPath(path));
   const isHidden = (path: string): boolean => hidden.some((folder) => isWithin(path, folder));
   const shown = systemView();
-  const isShown = shownBy(shown);
+  const isShown = shownPathTest(shown);
   const show = (path: string, as: 'read' | 'write'): void => {
     const found = follow(path);
     // Membridge's own folders stay hidden, even if the owner or a program names them.
@@ -130,7 +130,7 @@ function lookAtMachine(
   if (home !== '/' && !isShown(home)) shown.push({ path: home, as: 'scratch' });
   const path = env['PATH'] ?? '';
   for (const each of programPaths(command.program, command.args ?? [], { path, home })) show(each, 'read');
-  for (const name of CERTIFICATES) {
+  for (const name of CERTIFICATE_VARIABLES) {
     for (const each of (env[name] ?? '').split(delimiter)) if (isAbsolute(each)) show(each, 'read');
   }
   for (const each of options.paths) {
@@ -144,7 +144,7 @@ function lookAtMachine(
 }
 
 /** Returns a test for whether a path lies in something that a view shows; the view may grow. */
-function shownBy(view: readonly Shown[]): (path: string) => boolean {
+function shownPathTest(view: readonly Shown[]): (path: string) => boolean {
   return (path) =>
     view.some(({ as, path: above }) => (as === 'read' || as === 'write') && isWithin(path, above));
 }

@@ -246,7 +246,7 @@ test('resets a clone with local work after the page says what would move', async
   await see(page, 'clone-progress-laptop', '42 %');
   expect(laptop.held.begun.reset).toBe(before + 1);
   const detail =
-    'made as the remote: main is what the remote has; what was here is on branch kept/20261129-200000';
+    'made as the remote: main equals the remote; the former contents are on branch kept/20261129-200000';
   laptop.held.end({ ...CLONED, outcome: 'updated', detail });
   await see(page, 'clone-drift-laptop', 'up to date');
   expect((await get(id)).nodes[0]?.detail).toBe(detail);

@@ -1,8 +1,8 @@
 /** How a remote may change, and the states of its clone: the cells of the table in docs/projects.md. */
-import { decideMove, type Facts, type KeepReason } from '../../git/decide-move.ts';
+import { decideMove, type CloneFacts, type KeepReason } from '../../git/decide-move.ts';
 
 /** A clone on the remote's default branch, which has one commit more. */
-const USUAL: Facts = {
+const USUAL: CloneFacts = {
   busy: null,
   branch: 'main',
   wanted: 'main',
@@ -28,25 +28,25 @@ export const CHANGES = {
   'submodule moved': {},
   'attributes changed': {},
   'tag moved': {},
-} as const satisfies Record<string, Partial<Facts>>;
+} as const satisfies Record<string, Partial<CloneFacts>>;
 export type Change = keyof typeof CHANGES;
 
 /** What the state of the clone adds to these facts. */
 export const STATES = {
   clean: () => ({}),
   'changed files': () => ({ changed: 1 }),
-  'own commits': ({ ahead }: Facts) => ({ ahead: ahead + 1, own: 1 }),
+  'own commits': ({ ahead }: CloneFacts) => ({ ahead: ahead + 1, own: 1 }),
   detached: () => ({ branch: null, isFormerDefault: false }),
   'other branch': () => ({ branch: 'mine', isFormerDefault: false }),
   // Where history was cut, nobody knows what two branches have in common.
   shallow: () => ({ isRelated: true }),
   submodules: () => ({}),
-} as const satisfies Record<string, (facts: Facts) => Partial<Facts>>;
+} as const satisfies Record<string, (facts: CloneFacts) => Partial<CloneFacts>>;
 export type State = keyof typeof STATES;
 
 /** Returns the result for a clone in a state after a change, by decideMove. */
 export function expectedMove(change: Change, state: State): ReturnType<typeof decideMove> {
-  const facts: Facts = { ...USUAL, ...CHANGES[change] };
+  const facts: CloneFacts = { ...USUAL, ...CHANGES[change] };
   return decideMove({ ...facts, ...STATES[state](facts) });
 }
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listAll } from '../../memory/pull/fetch.ts';
 import { manifestKey, segmentKey, snapshotPartKey, type SnapshotName } from '../../memory/format/layout.ts';
 import { FIRST_PREV_SHA, readLines, sealSegment } from '../../memory/format/segment.ts';
-import { partEpoch, sealManifest } from '../../memory/snapshot/manifest.ts';
+import { partIncarnation, sealManifest } from '../../memory/snapshot/manifest.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../memory/nodes.ts';
 
 let fleet: TestFleet;
@@ -47,7 +47,7 @@ async function forgeSnapshot(tells: 'first' | 'last'): Promise<void> {
     {
       space: cid,
       node: 'hostile',
-      epoch: partEpoch(name),
+      epoch: partIncarnation(name),
       seq: 1,
       prevSha: FIRST_PREV_SHA,
       schema: 'forged',

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { isPublicAddress, whyNoWebhook } from '../../activities/control/webhook-address.ts';
+import { isPublicAddress, explainRefusedWebhook } from '../../activities/control/webhook-address.ts';
 import { csvLine } from '../../api/audit/csv.ts';
 import { resolveHints } from '../../runner/hints.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../support/control-plane.ts';
@@ -47,7 +47,7 @@ describe('S23: a webhook', () => {
   ])('is not sent to %s, which is not on the public internet', (address) => {
     expect(isPublicAddress(address)).toBe(false);
     const host = address.includes(':') ? `[${address}]` : address;
-    expect(whyNoWebhook(`http://${host}/`, [])).toMatch(/is not on the open internet/);
+    expect(explainRefusedWebhook(`http://${host}/`, [])).toMatch(/is not on the open internet/);
   });
 
   it.each(['1.1.1.1', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450:4001:80b::200e', '::ffff:8.8.8.8'])(

@@ -60,12 +60,12 @@ export const MUTATIONS: readonly Mutation[] = [
     find: `      // A crash may have left rows unnamed. They need names before their operations arrive again.
       await this.#look(session);`,
     replace: '',
-    also: { file: 'merge/batches.ts', find: 'this.#newcomers.name();', replace: '' },
+    also: { file: 'merge/batches.ts', find: 'this.#newcomers.nameRows();', replace: '' },
   },
   {
     breaks: 'another sync doubles nothing: what it puts beside a memory that is here is no twin',
     file: 'detect/scan.ts',
-    find: 'if (row.isReplica && echoes(reader, ledger, row)) return false;',
+    find: 'if (row.isReplica && isEcho(reader, ledger, row)) return false;',
     replace: '',
   },
   {
@@ -107,8 +107,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'a machine that joins later gets what was encrypted before it came',
     file: 'pull/heal.ts',
-    find: 'if (healerOf(name, acks, identity.node, session.now()) !== identity.node) continue;',
-    replace: 'if (healerOf(name, acks, identity.node, session.now()) !== name.hash) continue;',
+    find: 'if (chooseHealer(name, acks, identity.node, session.now()) !== identity.node) continue;',
+    replace: 'if (chooseHealer(name, acks, identity.node, session.now()) !== name.hash) continue;',
   },
   {
     breaks: 'nothing of a node that is not trusted is shown',
@@ -147,7 +147,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'a text that was taken out is nowhere: a changed row is not another database',
-    file: 'ledger/fits.ts',
+    file: 'ledger/matches-database.ts',
     find: "return sameBirth || sameText ? 'edited' : 'other';",
     replace: "return 'other';",
   },
@@ -178,7 +178,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'the exchange ends: a push that has nothing to say says nothing',
     file: 'push/publish.ts',
-    find: "if (space.headEtag !== '' || space.epoch === null) return false;",
+    find: "if (space.headEtag !== '' || space.incarnation === null) return false;",
     replace: 'if (space.epoch === null) return false;',
   },
   {

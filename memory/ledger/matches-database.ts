@@ -2,24 +2,24 @@ import type Database from 'better-sqlite3';
 import type { Changes } from '../detect/changes.ts';
 import type { RowReader } from '../claude-mem/read.ts';
 import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
-import { compareMarks, likenessOf, sameLink } from '../detect/marks.ts';
+import { compareMarks, likenessOf, isSameLink } from '../detect/marks.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeenRow } from './marks.ts';
 
 /** Rows of each kind that vote, spread over all local ids. */
-const VOTERS = 64;
+const SAMPLED_ROWS = 64;
 
 /**
  * Rows of each kind that are checked after every commit. The others vote only if one of these holds another
  * memory now.
  */
-const SCOUTS = 2;
+const QUICK_CHECK_ROWS = 2;
 
 /** The part of a session's mark that records its start. */
-const BEGINNING = UNITS.session.findIndex(({ name }) => name === 'started_at');
+const STARTED_AT_UNIT = UNITS.session.findIndex(({ name }) => name === 'started_at');
 
 /** Marks read per query when looking for surviving rows. */
-const PAGE = 1_000;
+const PAGE_MARKS = 1_000;
 
 /** The ledger and the database to compare. */
 export interface FitContext {
@@ -51,7 +51,7 @@ type Opinion = 'same' | 'edited' | 'other' | 'none';
  * @param isAnotherFile whether the ledger was last used with another file: this one is a copy, or started
  * empty
  */
-export function ledgerFits(
+export function matchesDatabase(
   context: FitContext,
   depth: 'opened' | 'running',
   isAnotherFile: boolean,
@@ -62,11 +62,11 @@ export function ledgerFits(
   if (KINDS.some((kind) => ledger.marks.highest(kind) > lastId(db, reader, kind))) return false;
   if (KINDS.some((kind) => newestOpinion(context, kind) === 'other')) return false;
   if (!isAnotherFile) {
-    if (depth === 'running' && poll(context, SCOUTS).other === 0) return true;
-    const { same, other } = poll(context, VOTERS);
+    if (depth === 'running' && poll(context, QUICK_CHECK_ROWS).other === 0) return true;
+    const { same, other } = poll(context, SAMPLED_ROWS);
     return other <= same;
   }
-  const votes = poll(context, VOTERS);
+  const votes = poll(context, SAMPLED_ROWS);
   if (votes.same + votes.other === 0) findSurvivors(context, votes);
   if (votes.same + votes.other > 0) return votes.same > votes.other;
   // None of the ledger's rows exists here: the ledger fits only if it knows none.
@@ -86,9 +86,9 @@ function findSurvivors(context: FitContext, votes: Votes): void {
   const { marks } = context.ledger;
   for (const kind of KINDS) {
     const highest = marks.highest(kind);
-    for (let from = 0; from < highest; from += PAGE) {
-      for (const seen of marks.range(kind, from, from + PAGE)) vote(context, kind, seen, votes);
-      if (votes.same + votes.other >= VOTERS) return;
+    for (let from = 0; from < highest; from += PAGE_MARKS) {
+      for (const seen of marks.readRange(kind, from, from + PAGE_MARKS)) vote(context, kind, seen, votes);
+      if (votes.same + votes.other >= SAMPLED_ROWS) return;
     }
   }
 }
@@ -113,14 +113,14 @@ function opinionOf({ reader, changes }: FitContext, kind: Kind, { row, mark }: S
   const now = changes.markOf(found);
   const { moved, units } = compareMarks(kind, mark, now);
   if (kind === 'session') {
-    const sameBeginning = !units.includes(BEGINNING);
+    const sameBeginning = !units.includes(STARTED_AT_UNIT);
     // A session is known by its name alone, and manual sessions have the same names in every database.
     if (moved === sameBeginning) return 'none';
     return moved ? 'other' : 'same';
   }
   if (!moved) return 'same';
   const [before, after] = [likenessOf(kind, mark), likenessOf(kind, now)];
-  if (before === null || after === null) return sameLink(kind, mark, now) ? 'none' : 'other';
+  if (before === null || after === null) return isSameLink(kind, mark, now) ? 'none' : 'other';
   const sameBirth = before.birth === after.birth;
   const sameText = before.head === after.head && before.body === after.body && before.head + before.body > 0;
   return sameBirth || sameText ? 'edited' : 'other';
