@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
-import { until } from '../demo/fleet.ts';
+import { waitUntil } from '../demo/fleet.ts';
 import { MemoryWriter } from '../fixtures/claude-mem/write.ts';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 import { startTestMachine, type TestMachine } from '../test/support/agent-machine.ts';
@@ -53,9 +53,9 @@ afterAll(async () => {
 
 describe('agents', () => {
   it('bring their memories together, and a new memory reaches the other node without a request', async () => {
-    await until('both have all', 60, () => a.observations() === 48 && b.observations() === 48);
+    await waitUntil('both have all', 60, () => a.observations() === 48 && b.observations() === 48);
     a.remember('Noticed by itself');
-    await until('b has it', 30, () => b.observations() === 49);
+    await waitUntil('b has it', 30, () => b.observations() === 49);
   });
 
   it('carry a prompt of 19 MB, the largest seen in production, within the heap of their memory thread', async () => {
@@ -64,13 +64,13 @@ describe('agents', () => {
     const contentSessionId = session as string;
     new MemoryWriter(a.db).prompt({ contentSessionId, number: 99, text, createdAt: Date.now() });
     const known = b.db.prepare('SELECT count(*) FROM user_prompts WHERE prompt_text = ?').pluck();
-    await until('b has it', 60, () => known.get(text) === 1);
+    await waitUntil('b has it', 60, () => known.get(text) === 1);
   });
 
   it('change nothing in the home folder except rows of the database', async () => {
     const before = snapshot(a.home);
     b.remember('From elsewhere');
-    await until('a has it', 30, () => a.observations() === 50);
+    await waitUntil('a has it', 30, () => a.observations() === 50);
     expect(snapshot(a.home)).toEqual(before);
     expect(Object.keys(before)).toContain('/.claude/.credentials.json');
   });

@@ -88,7 +88,7 @@ export function startAgent(
   const passOn = async (cids: string[]): Promise<void> => {
     if (config.dryrun) return;
     const changed = cids.map((cid) => spaces.get(cid)).filter((space) => space !== undefined);
-    const passed = await Promise.all(changed.map((space) => requests.noticed(space)));
+    const passed = await Promise.all(changed.map((space) => requests.requestForNotice(space)));
     if (passed.includes(false)) memory.lookAgain();
   };
 
@@ -134,13 +134,13 @@ export function startAgent(
     push: async (space, call) => {
       mayTakePart(space);
       if (!spaces.has(space.cid)) learn([space]);
-      requests.pushes(space.cid);
-      return await memory.push(space, call).finally(() => heartbeat.soon());
+      requests.notePush(space.cid);
+      return await memory.push(space, call).finally(() => heartbeat.bringForward());
     },
     pull: async (space, full, call) => {
       mayTakePart(space);
       if (!spaces.has(space.cid)) learn([space]);
-      return await memory.pull(space, full, call).finally(() => heartbeat.soon());
+      return await memory.pull(space, full, call).finally(() => heartbeat.bringForward());
     },
   };
   const primary: PrimaryPort = {
@@ -161,14 +161,14 @@ export function startAgent(
     primary,
     projects: projectOptions(config, state),
     dryrun: config.dryrun,
-    polls: () => heartbeat.soon(),
+    polls: () => heartbeat.bringForward(),
     log,
   });
   const reported = config.dryrun ? null : new ReportedProjects(config, state, log);
   const tasks = startTasks(config, state, engine, sandbox, log, {
     worker,
     clockAheadMs: () => heartbeat.state.clockAheadMs,
-    changed: () => heartbeat.soon(),
+    changed: () => heartbeat.bringForward(),
     died: onFatal,
   });
   heartbeat.start();
@@ -187,7 +187,7 @@ export function startAgent(
       const keys = rotateSealingKey(config.dataDir);
       await memory.useKeys(keys);
       // A push publishes the new key in its space.
-      for (const space of spaces.values()) void requests.noticed(space);
+      for (const space of spaces.values()) void requests.requestForNotice(space);
       return { keyId: loadSealingKey(keys[0] ?? '').keyId };
     },
     spaces: () => [...spaces.values()],

@@ -3,9 +3,9 @@ import { errorMessage } from '../contract/errors.ts';
 import { UsageError } from './calls/engine-call.ts';
 import { print, type Command } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
-import { helpOf, usageOf } from './cli/usage.ts';
+import { commandHelpText, helpText } from './cli/usage.ts';
 
-const COMMON = {
+const COMMON_OPTIONS = {
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const satisfies ParseArgsOptionsConfig;
@@ -14,11 +14,11 @@ const COMMON = {
 const ALL_OPTIONS: ParseArgsOptionsConfig = Object.assign(
   {},
   ...COMMANDS.map(({ options }) => options),
-  COMMON,
+  COMMON_OPTIONS,
 );
 
 /** The command, once its name was read: a usage error then shows the help of that command. */
-let understood: Command | null = null;
+let commandSoFar: Command | null = null;
 
 /** Runs one command. @returns the exit code: 0 done, 1 the request failed, 2 wrong usage */
 async function run(argv: string[]): Promise<number> {
@@ -28,13 +28,13 @@ async function run(argv: string[]): Promise<number> {
   const asksHelp = help === true || first === 'help';
   const [name, ...words] = first === 'help' ? rest : positionals;
   if (name === undefined) {
-    print(usageOf(COMMANDS));
+    print(helpText(COMMANDS));
     return asksHelp ? 0 : 2;
   }
   const command = find(name);
-  understood = command;
+  commandSoFar = command;
   if (asksHelp) {
-    print(helpOf(command));
+    print(commandHelpText(command));
     return 0;
   }
   const foreign = Object.keys(options).find((option) => !(option in (command.options ?? {})));
@@ -52,7 +52,7 @@ try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
   const wrongUse = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-  const usage = understood === null ? usageOf(COMMANDS) : helpOf(understood);
+  const usage = commandSoFar === null ? helpText(COMMANDS) : commandHelpText(commandSoFar);
   process.stderr.write(`membridge: ${errorMessage(error)}\n${wrongUse ? `\n${usage}\n` : ''}`);
   process.exitCode = wrongUse ? 2 : 1;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import type { Job } from '../contract/memory/memory.ts';
-import { until } from '../demo/fleet.ts';
+import { waitUntil } from '../demo/fleet.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
 import { certificateKey } from '../memory/format/layout.ts';
 import { parseSealingPublicKey } from '../memory/format/sealing.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
     startTestMachine(test, { folder, id: 'b', env }),
     startTestMachine(test, { folder, id: 'dry', env: { ...env, MEMBRIDGE_AGENT_DRYRUN: '1' } }),
   ]);
-  await until('both have all', 60, () => a.observations() === 114 && b.observations() === 114);
+  await waitUntil('both have all', 60, () => a.observations() === 114 && b.observations() === 114);
 });
 
 afterAll(async () => {
@@ -74,7 +74,7 @@ describe('membridge deletes', () => {
     const doctor = await a.cli('doctor');
     expect(doctor.code).toBe(1);
     expect(doctor.stdout).toMatch(/FAILED {2}deletions: 60 memories are gone/);
-    await until('the page is told', 20, async () => {
+    await waitUntil('the page is told', 20, async () => {
       const { body } = await test.call('GET', '/api/runtime/workers/a');
       return /60 memories are gone/.test(String((body['memory'] as { detail: unknown }).detail));
     });
@@ -82,7 +82,7 @@ describe('membridge deletes', () => {
       answer: 'restore',
       deletes: 60,
     });
-    await until('a has all again', 60, () => a.observations() === 114);
+    await waitUntil('a has all again', 60, () => a.observations() === 114);
     expect(b.observations()).toBe(114);
     expect((await a.cli('doctor')).code).toBe(0);
   });
@@ -91,8 +91,8 @@ describe('membridge deletes', () => {
     lose();
     await a.cli('push');
     expect((await a.cli('deletes', 'approve')).stdout).toMatch(/^60 deletions are approved/);
-    await until('b has deleted them too', 60, () => b.observations() === 54);
-    await until('its job says so', 20, async () => {
+    await waitUntil('b has deleted them too', 60, () => b.observations() === 54);
+    await waitUntil('its job says so', 20, async () => {
       const { body } = await test.call('GET', '/api/membridge/jobs?node=b');
       const jobs = body as unknown as Job[];
       return jobs.some((job) => job.rows_deleted === 60 && job.detail.includes('removed 60 rows'));
@@ -141,17 +141,17 @@ describe('membridge keys rotate', () => {
       const keys = JSON.parse(String(bytes)) as { sealing: { public_key: string } };
       return parseSealingPublicKey(keys.sealing.public_key).keyId;
     };
-    await until('b is told', 20, async () =>
+    await waitUntil('b is told', 20, async () =>
       (await b.cli('status', '--json')).stdout.includes('"encrypted":true'),
     );
     const former = await published();
     const { stdout } = await b.cli('keys', 'rotate', '--json');
     const { key_id } = JSON.parse(stdout) as { key_id: string };
     expect(key_id).not.toBe(former);
-    await until('the new key is published', 30, async () => (await published()) === key_id);
+    await waitUntil('the new key is published', 30, async () => (await published()) === key_id);
     a.remember('For the new key');
     const known = b.db.prepare("SELECT count(*) FROM observations WHERE title = 'For the new key'").pluck();
-    await until('b can read it', 60, () => known.get() === 1);
+    await waitUntil('b can read it', 60, () => known.get() === 1);
   });
 });
 
@@ -186,7 +186,7 @@ describe('what the memory engine can do beside syncing', () => {
     const since = new Date().toISOString();
     const count = a.observations();
     writeHistory(b.db, { name: 'poison', seed: 9, observations: 12, from: Date.UTC(2026, 3, 1) });
-    await until('a has what b wrote', 60, () => a.observations() === count + 12);
+    await waitUntil('a has what b wrote', 60, () => a.observations() === count + 12);
     const before = [a.observations(), b.observations()];
     const tried = await a.cli('revoke', '--node', 'b', '--since', since, '--dry-run');
     expect(tried.stdout).toMatch(/^\d+ memories and 0 changes would be taken back/);
@@ -205,10 +205,10 @@ describe('what the memory engine can do beside syncing', () => {
     const id = /--undo ([0-9a-f]+)/.exec(done.stdout)?.[1] ?? '';
     const left = a.observations();
     expect(left).toBe(count);
-    await until('b has none of it', 60, () => b.observations() === left);
+    await waitUntil('b has none of it', 60, () => b.observations() === left);
     expect((await a.cli('revoke', '--list')).stdout).toContain(`${id}  b since`);
     expect((await a.cli('revoke', '--undo', id)).stdout).toMatch(/given back/);
-    await until('b has it again', 60, () => b.observations() === before[1]);
+    await waitUntil('b has it again', 60, () => b.observations() === before[1]);
     expect(a.observations()).toBe(before[0]);
   });
 
@@ -299,7 +299,7 @@ describe('what the memory engine can do beside syncing', () => {
     expect(b.observations()).toBe(before);
     b.remember('After the mend');
     const there = a.db.prepare(`SELECT count(*) FROM observations WHERE title = 'After the mend'`).pluck();
-    await until('a has it', 60, () => there.get() === 1);
+    await waitUntil('a has it', 60, () => there.get() === 1);
   });
 
   it('doctor notes rows without a session, and names a moved or damaged setting and a synced folder', async () => {
@@ -331,7 +331,7 @@ describe('a space that covers nothing of this database', () => {
   it('is reported in push, status, doctor, coverage, the job and the list of nodes', async () => {
     const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'mem2' } });
     const cid = String(body['canonical_id']);
-    await until('a takes part in it', 20, async () => (await a.cli('status')).stdout.includes(cid));
+    await waitUntil('a takes part in it', 20, async () => (await a.cli('status')).stdout.includes(cid));
     const hint =
       /the space covers none of this node's claude-mem projects \(.+\): add them to what it covers/;
     const pushed = await a.cli('push', '--project', 'mem2');

@@ -12,7 +12,7 @@ import { writeRunning } from './control-plane/state.ts';
 const RESTART_CODE = 75;
 
 /** How long an orderly end may take, in milliseconds. */
-const STOP_MS = 15_000;
+const STOP_TIMEOUT_MS = 15_000;
 
 async function main(): Promise<void> {
   const config = readAgentConfig(process.env);
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   const engine = await openWorkerEngine(config, state, log);
 
   const stop = async (code: number): Promise<void> => {
-    setTimeout(() => process.exit(1), STOP_MS).unref();
+    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
     server.close();
     server.closeAllConnections();
     await agent.stop();

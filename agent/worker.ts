@@ -15,7 +15,7 @@ import { keepWorker, type KeptWorker } from '../engine/keep-worker.ts';
 const MAX_ACTIVITIES = 200;
 
 /** Two open polls: while the worker reads one answer, the other poll still waits at Temporal. */
-const POLLS = { type: 'simple-maximum', maximum: 2 } as const;
+const POLLER_BEHAVIOR = { type: 'simple-maximum', maximum: 2 } as const;
 
 /** How long running activities may continue after the agent began to stop, before they are cancelled… */
 const SHUTDOWN_GRACE = '1 second';
@@ -55,7 +55,7 @@ export function startNodeWorker(options: {
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       maxConcurrentActivityTaskExecutions: MAX_ACTIVITIES,
-      activityTaskPollerBehavior: POLLS,
+      activityTaskPollerBehavior: POLLER_BEHAVIOR,
       shutdownGraceTime: SHUTDOWN_GRACE,
       shutdownForceTime: SHUTDOWN_FORCE,
     },

@@ -5,9 +5,9 @@ import { AgentEngineWay } from '../contract/nodes/engine-tunnel.ts';
 import { AgentStoreWay, type StoreAccess } from '../contract/nodes/nodes.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
-import { basePathOf, objectToBasePath } from './http/base-path.ts';
+import { parseBasePath, objectToBasePath } from './http/base-path.ts';
 import { parseBaseUrl } from './remote/base-url.ts';
-import { unknownSettings } from './unknown-settings.ts';
+import { describeUnknownSettings } from './unknown-settings.ts';
 
 /** The control plane's settings, parsed once at start. */
 export interface Config {
@@ -86,7 +86,7 @@ const publicUrl = z.string().transform((value, context) => {
   const objection =
     url === null
       ? 'must be an http(s) URL without a user name, query or fragment'
-      : objectToBasePath(basePathOf(url));
+      : objectToBasePath(parseBasePath(url));
   if (url !== null && objection === null) return url;
   context.addIssue({ code: 'custom', message: objection ?? 'cannot be used' });
   return z.NEVER;
@@ -137,12 +137,12 @@ const Environment = z.object({
  * @throws Error naming every setting that is missing, wrong or unknown, and what to do
  */
 export function parseConfig(env: NodeJS.ProcessEnv): Config {
-  const problems = unknownSettings(Object.keys(env));
+  const problems = describeUnknownSettings(Object.keys(env));
   const parsed = Environment.safeParse(env);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
   } else {
-    problems.push(...roleProblems(parsed.data), ...shortKeys(parsed.data));
+    problems.push(...findRoleProblems(parsed.data), ...findShortKeys(parsed.data));
   }
   if (!parsed.success || problems.length > 0) {
     throw new Error(`The settings cannot be used:\n- ${problems.join('\n- ')}`);
@@ -156,7 +156,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     databaseDirectUrl: data.DATABASE_DIRECT_URL ?? null,
     databaseOwnerUrl: data.DATABASE_OWNER_URL ?? null,
     engine: Object.freeze({ address: data.TEMPORAL_ADDRESS, namespace: data.TEMPORAL_NAMESPACE }),
-    temporalUi: temporalUiOf(data),
+    temporalUi: resolveTemporalUi(data),
     temporalUiOrigin: data.TEMPORAL_UI_ORIGIN ?? null,
     store: Object.freeze({
       endpoint,
@@ -174,7 +174,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     controlPlaneUrl: alone ? parseBaseUrl(data.MEMBRIDGE_SERVER_URL ?? '') : null,
     signingKey: data.MEMBRIDGE_SIGNING_KEY,
     publicUrl: data.MEMBRIDGE_PUBLIC_URL ?? null,
-    basePath: basePathOf(data.MEMBRIDGE_PUBLIC_URL ?? null),
+    basePath: parseBasePath(data.MEMBRIDGE_PUBLIC_URL ?? null),
     agents: Object.freeze({
       temporalAddress: data.MEMBRIDGE_AGENT_TEMPORAL_ADDRESS ?? data.TEMPORAL_ADDRESS,
       storeEndpoint: data.MEMBRIDGE_AGENT_MINIO_ENDPOINT ?? endpoint,
@@ -184,8 +184,8 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
     hstsSeconds: data.MEMBRIDGE_HSTS_SECONDS,
     requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
-    gitHosts: namesOf(data.MEMBRIDGE_GIT_HOSTS),
-    webhookHosts: namesOf(data.MEMBRIDGE_WEBHOOK_HOSTS),
+    gitHosts: splitNames(data.MEMBRIDGE_GIT_HOSTS),
+    webhookHosts: splitNames(data.MEMBRIDGE_WEBHOOK_HOSTS),
     webDir: data.MEMBRIDGE_WEB_DIR ?? fileURLToPath(new URL('../dist/web', import.meta.url)),
     workerMetricsAddress: data.MEMBRIDGE_WORKER_METRICS_ADDRESS ?? null,
     logLevel: data.LOG_LEVEL,
@@ -193,20 +193,20 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** Returns the address of Temporal's page: behind our own sign-in where we know its origin, otherwise as set. */
-function temporalUiOf(data: z.infer<typeof Environment>): string | null {
+function resolveTemporalUi(data: z.infer<typeof Environment>): string | null {
   if (data.TEMPORAL_UI_ORIGIN === undefined) return data.TEMPORAL_UI_URL ?? null;
   return `${data.MEMBRIDGE_PUBLIC_URL ?? ''}${TEMPORAL_PAGE}`;
 }
 
 /** Splits a list of names, separated by commas or spaces. */
-const namesOf = (list = ''): readonly string[] =>
+const splitNames = (list = ''): readonly string[] =>
   Object.freeze(list.split(/[\s,]+/).filter((name) => name !== ''));
 
 /**
  * Names keys that are too short to check callers against. A runtime-only process has no admin key of its own: its
  * setting is the remote one's.
  */
-function shortKeys(data: z.infer<typeof Environment>): string[] {
+function findShortKeys(data: z.infer<typeof Environment>): string[] {
   const own: (keyof typeof data)[] = ['RUNTIME_API_KEY', 'MEMBRIDGE_AGENT_KEY'];
   if (data.MEMBRIDGE_ROLES.has('control')) own.push('MEMBRIDGE_ADMIN_KEY');
   return own
@@ -218,7 +218,7 @@ function shortKeys(data: z.infer<typeof Environment>): string[] {
 }
 
 /** Returns what the other settings lack for the chosen roles. */
-function roleProblems(data: z.infer<typeof Environment>): string[] {
+function findRoleProblems(data: z.infer<typeof Environment>): string[] {
   if (data.MEMBRIDGE_ROLES.has('control')) {
     return data.MEMBRIDGE_ADMIN_KEY === undefined ? ['MEMBRIDGE_ADMIN_KEY is not set'] : [];
   }

@@ -59,7 +59,7 @@ class PostgresEventHub implements EventHub {
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   #reading: Promise<void> | null = null;
-  #again = false;
+  #mustReadAgain = false;
   /** The last event that listeners received, as it was in the table; null before the first one. */
   #last: NumberedEvent | null = null;
 
@@ -77,17 +77,17 @@ class PostgresEventHub implements EventHub {
   async open(): Promise<void> {
     this.#last = await this.#newest();
     await this.#connect();
-    if (this.#client !== null) await this.#needHearing(this.#client);
+    if (this.#client !== null) await this.#requireNotification(this.#client);
   }
 
   /** Sends a notification and waits until it arrives. @throws Error naming the setting when it does not */
-  async #needHearing(client: Client): Promise<void> {
+  async #requireNotification(client: Client): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<true>();
     client.once('notification', () => resolve(true));
     // A connection that broke is opened again, and proves nothing about a pooler.
     client.once('end', () => resolve(true));
     await this.#db.run((executor) => executor.execute(sql`select pg_notify(${EVENTS_CHANNEL}, '')`));
-    if (await inTime(promise)) return;
+    if (await arrivesInTime(promise)) return;
     await this.close();
     throw new Error(
       'DATABASE_URL leads to a pooler that hands out transactions (PgBouncer): LISTEN hears nothing through it. Set DATABASE_DIRECT_URL to the address of PostgreSQL itself; only one connection uses it.',
@@ -147,7 +147,7 @@ class PostgresEventHub implements EventHub {
         () => true as const,
         () => true as const,
       );
-      if (!(await inTime(answered))) return onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
+      if (!(await arrivesInTime(answered))) return onLost(`no answer within ${CHECK_DEADLINE_MS / 1_000} s`);
       // After a failover this connection may still lead to the old primary, which announces nothing.
       this.#catchUp();
       this.#checkLater(client, onLost);
@@ -165,7 +165,7 @@ class PostgresEventHub implements EventHub {
 
   /** Reads new events and passes them on. A notification that arrives during the read causes one more read. */
   #catchUp(): void {
-    this.#again = true;
+    this.#mustReadAgain = true;
     this.#reading ??= this.#readAll().finally(() => {
       this.#reading = null;
     });
@@ -173,8 +173,8 @@ class PostgresEventHub implements EventHub {
 
   async #readAll(): Promise<void> {
     try {
-      while (this.#again && !this.#closed) {
-        this.#again = false;
+      while (this.#mustReadAgain && !this.#closed) {
+        this.#mustReadAgain = false;
         for (;;) {
           const last = this.#last;
           const batch = await readEvents(this.#db, { after: (last?.seq ?? 1) - 1, limit: BATCH });
@@ -184,7 +184,7 @@ class PostgresEventHub implements EventHub {
             await this.#beginAgain();
             continue;
           }
-          for (const event of last === null ? batch : batch.slice(1)) this.#tell(event);
+          for (const event of last === null ? batch : batch.slice(1)) this.#notifyListeners(event);
           if (batch.length < BATCH) break;
         }
       }
@@ -194,7 +194,7 @@ class PostgresEventHub implements EventHub {
     }
   }
 
-  #tell(event: NumberedEvent): void {
+  #notifyListeners(event: NumberedEvent): void {
     this.#last = event;
     for (const listener of this.#listeners) listener(event);
   }
@@ -221,7 +221,7 @@ const isSame = (found: NumberedEvent | undefined, told: NumberedEvent): boolean 
   found?.seq === told.seq && JSON.stringify(found.event) === JSON.stringify(told.event);
 
 /** Returns whether something arrives within the deadline of a check. */
-async function inTime(coming: Promise<true>): Promise<boolean> {
+async function arrivesInTime(coming: Promise<true>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), CHECK_DEADLINE_MS);

@@ -1,10 +1,10 @@
 import { MembridgeError } from '../contract/errors.ts';
 import type { Role } from '../contract/roles.ts';
-import { forwarded } from './remote/forward.ts';
+import { forwardRoute } from './remote/forward.ts';
 import type { Route } from './http/route.ts';
 
 /** Paths that every process serves: its health, sessions, events. */
-const ALWAYS = [
+const PATHS_OF_EVERY_ROLE = [
   '/health',
   '/metrics',
   '/api/runtime/health',
@@ -19,7 +19,7 @@ const ALWAYS = [
  * tokens are made there.
  */
 export function roleOfPath(path: string): Role | null {
-  if (ALWAYS.includes(path)) return null;
+  if (PATHS_OF_EVERY_ROLE.includes(path)) return null;
   if (path === '/api/runtime/enrolment-tokens') return 'control';
   return path.startsWith('/api/runtime/') ? 'runtime' : 'control';
 }
@@ -31,12 +31,12 @@ export function roleOfPath(path: string): Role | null {
 export function routeForRoles(route: Route, roles: ReadonlySet<Role>): Route {
   const role = roleOfPath(route.path);
   if (role === null || roles.has(role)) return route;
-  if (route.path.startsWith('/api/membridge/')) return forwarded(route);
+  if (route.path.startsWith('/api/membridge/')) return forwardRoute(route);
   const { method, path, tag, summary } = route;
-  return { method, path, tag, summary, auth: 'none', status: 404, handle: notServed(route, role) };
+  return { method, path, tag, summary, auth: 'none', status: 404, handle: refuseUnserved(route, role) };
 }
 
-function notServed({ method, path }: Route, role: Role): Route['handle'] {
+function refuseUnserved({ method, path }: Route, role: Role): Route['handle'] {
   const other =
     role === 'control'
       ? 'is a path of the control plane, and this process is only a runtime'

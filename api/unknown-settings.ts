@@ -1,13 +1,13 @@
 import { KNOWN_SETTINGS } from '../contract/settings.ts';
 
 /** Returns one sentence for each unknown MEMBRIDGE_* name, with the nearest known name. */
-export function unknownSettings(names: readonly string[]): string[] {
+export function describeUnknownSettings(names: readonly string[]): string[] {
   return names
     .filter((name) => name.startsWith('MEMBRIDGE_') && !KNOWN_SETTINGS.includes(name))
-    .map((name) => `${name} is not a setting of Membridge; did you mean ${nearest(name)}?`);
+    .map((name) => `${name} is not a setting of Membridge; did you mean ${findNearest(name)}?`);
 }
 
-function nearest(name: string): string {
+function findNearest(name: string): string {
   const ranked = KNOWN_SETTINGS.map((known) => ({ known, distance: editDistance(name, known) }));
   return ranked.reduce((best, next) => (next.distance < best.distance ? next : best)).known;
 }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client as Temporal, Connection } from '@temporalio/client';
 import { Client } from 'pg';
-import { until } from '../demo/fleet.ts';
+import { waitUntil } from '../demo/fleet.ts';
 import { freePort } from '../stack/ports.ts';
 import { removeStackData } from '../stack/stack.ts';
 import { startGitServers } from '../test/git/servers.ts';
@@ -63,21 +63,21 @@ async function measureFleet(root: string, log: Log, nodes: number): Promise<Resu
     const fleet = await startAgents(running, dataDir, nodes, log);
     undo.push(() => fleet.stop());
     log(`${label}: all poll; the first waves run`);
-    await quiet(usage);
+    await waitUntilQuiet(usage);
 
     log(`${label}: an idle minute ...`);
-    const idle = await during(usage, () => sleep(IDLE_MS));
+    const idle = await measureDuring(usage, () => sleep(IDLE_MS));
 
     log(`${label}: ${MEMORIES} memories ...`);
     let events = await historyEvents(temporal);
-    const memory = await during(usage, async () => {
+    const memory = await measureDuring(usage, async () => {
       for (let n = 0; n < MEMORIES; n += 1) {
         const due = fleet.pulls() + nodes - 1;
         fleet.write(nodeName(n));
-        await until(`memory ${n} on ${nodes - 1} nodes`, PATIENCE_S, () => fleet.pulls() >= due);
+        await waitUntil(`memory ${n} on ${nodes - 1} nodes`, PATIENCE_S, () => fleet.pulls() >= due);
       }
     });
-    await quiet(usage);
+    await waitUntilQuiet(usage);
     const memoryEvents = (await historyEvents(temporal)) - events;
 
     log(`${label}: a propagation ...`);
@@ -85,8 +85,10 @@ async function measureFleet(root: string, log: Log, nodes: number): Promise<Resu
     undo.push(() => servers.stop());
     servers.create('bench');
     events = await historyEvents(temporal);
-    const propagation = await during(usage, () => propagate(running, `${servers.open.url}/bench.git`, nodes));
-    await quiet(usage);
+    const propagation = await measureDuring(usage, () =>
+      propagate(running, `${servers.open.url}/bench.git`, nodes),
+    );
+    await waitUntilQuiet(usage);
     const propagationEvents = (await historyEvents(temporal)) - events;
     return [
       ...figures(`${label}, an idle minute`, idle, 1),
@@ -135,7 +137,7 @@ async function startAgents(running: Running, dataDir: string, nodes: number, log
       heartbeatMs: HEARTBEAT_MS,
       nodes: tokens,
     });
-    await until(`${some.length} more agents poll`, PATIENCE_S, () => polling >= from + some.length);
+    await waitUntil(`${some.length} more agents poll`, PATIENCE_S, () => polling >= from + some.length);
     log(`${polling} of ${nodes} agents poll`);
   }
   return {
@@ -146,7 +148,7 @@ async function startAgents(running: Running, dataDir: string, nodes: number, log
 }
 
 /** Waits until only the idle fleet's own work remains: two intervals with the same number of requests. */
-async function quiet(usage: () => Promise<Usage>): Promise<void> {
+async function waitUntilQuiet(usage: () => Promise<Usage>): Promise<void> {
   let last = await usage();
   for (let rate = Infinity; ;) {
     await sleep(HEARTBEAT_MS);
@@ -162,7 +164,7 @@ interface Cost {
   readonly after: Usage;
 }
 
-async function during(usage: () => Promise<Usage>, work: () => Promise<unknown>): Promise<Cost> {
+async function measureDuring(usage: () => Promise<Usage>, work: () => Promise<unknown>): Promise<Cost> {
   const before = await usage();
   await work();
   return { before, after: await usage() };
@@ -213,7 +215,7 @@ async function propagate(running: Running, repoUrl: string, nodes: number): Prom
   });
   const id = String(made['id']);
   await call('POST', `/api/runtime/projects/${id}/propagate`, {});
-  await until(`${nodes} clones`, PATIENCE_S, async () => {
+  await waitUntil(`${nodes} clones`, PATIENCE_S, async () => {
     const project = await call('GET', `/api/runtime/projects/${id}`, undefined);
     const clones = project['nodes'] as { clone_status: string }[];
     return clones.filter(({ clone_status: status }) => status === 'cloned').length === nodes;

@@ -10,7 +10,7 @@ import {
   type BenchFleet,
   type BenchNode,
 } from './memory/fleet.ts';
-import { GOALS, judged } from './memory/goals.ts';
+import { GOALS, compareWithGoal } from './memory/goals.ts';
 import { measureLimits, withLimit, type Limits } from './memory/limits.ts';
 import { measureNeighbour } from './memory/neighbour.ts';
 import { growth, measureRounds, measureVisible } from './memory/rounds.ts';
@@ -62,7 +62,7 @@ async function measureSize(
   const results: Result[] = [];
   const peak = async (node: BenchNode, of: string): Promise<void> => {
     const bytes = await node.running.call('peakMemory');
-    results.push(judged(single(label, `peak memory: ${of}`, 'MB', bytes / 1e6), GOALS.memory));
+    results.push(compareWithGoal(single(label, `peak memory: ${of}`, 'MB', bytes / 1e6), GOALS.memory));
   };
 
   log(`${label}: what SQLite alone takes ...`);
@@ -73,14 +73,14 @@ async function measureSize(
   const pushed = await first.running.call('push');
   results.push(
     single(label, 'first push of all rows', 'ms', pushed.wallMs),
-    judged(
+    compareWithGoal(
       withLimit(
         single(label, 'first push of all rows: rate', 'rows/s', (rows / pushed.wallMs) * 1_000),
         limits.read,
       ),
       GOALS.firstPush,
     ),
-    cpu(label, 'first push of all rows', pushed.cpuMs),
+    cpuResult(label, 'first push of all rows', pushed.cpuMs),
     single(label, 'first push of all rows: bytes up', 'bytes', pushed.traffic.bytesUp),
   );
   await peak(first, 'first push of all rows');
@@ -91,7 +91,7 @@ async function measureSize(
   if (pulled.inserted !== rows) throw new Error(`the bootstrap brought ${pulled.inserted} rows of ${rows}`);
   results.push(
     single(label, 'bootstrap offline', 'ms', pulled.wallMs),
-    judged(
+    compareWithGoal(
       withLimit(
         single(label, 'bootstrap offline: rate', 'rows/s', (rows / pulled.wallMs) * 1_000),
         limits.insert,
@@ -99,7 +99,7 @@ async function measureSize(
       GOALS.bootstrapOffline,
     ),
   );
-  results.push(cpu(label, 'bootstrap offline', pulled.cpuMs));
+  results.push(cpuResult(label, 'bootstrap offline', pulled.cpuMs));
   await peak(second, 'bootstrap');
 
   log(`${label}: rounds ...`);
@@ -115,7 +115,7 @@ async function measureSize(
 
   const audit = await second.running.call('audit');
   results.push(
-    judged(
+    compareWithGoal(
       withLimit(
         single(label, 'full audit: rate', 'rows/s', (audit.rows / audit.wallMs) * 1_000),
         limits.read,
@@ -123,10 +123,10 @@ async function measureSize(
       GOALS.audit,
     ),
   );
-  results.push(cpu(label, 'full audit', audit.cpuMs));
+  results.push(cpuResult(label, 'full audit', audit.cpuMs));
   const again = await second.running.call('audit');
   results.push(
-    judged(
+    compareWithGoal(
       withLimit(
         single(label, 'full audit by digests: rate', 'rows/s', (again.rows / again.wallMs) * 1_000),
         limits.read,
@@ -148,7 +148,7 @@ async function measureSize(
 }
 
 /** Makes the figure of a call's processor time. On a busy machine it says more than the elapsed time. */
-const cpu = (label: string, of: string, ms: number): Result =>
+const cpuResult = (label: string, of: string, ms: number): Result =>
   single(label, `${of}: processor time`, 'ms', ms);
 
 /** A node that was away for thousands of rows merges them while its worker writes. */
@@ -174,8 +174,8 @@ async function restore(label: string, node: BenchNode, limits: Limits): Promise<
   return [
     single(label, 'snapshot of the space', 'ms', wallMs),
     single(label, 'restore into a new file', 'ms', restored.wallMs),
-    cpu(label, 'restore into a new file', restored.cpuMs),
-    judged(withLimit(single(label, 'restore: rate', 'MB/s', rate), limits.copy), GOALS.restore),
+    cpuResult(label, 'restore into a new file', restored.cpuMs),
+    compareWithGoal(withLimit(single(label, 'restore: rate', 'MB/s', rate), limits.copy), GOALS.restore),
   ];
 }
 
@@ -191,7 +191,7 @@ async function liveBootstrap(label: string, fleet: BenchFleet, limits: Limits): 
     });
     const rate = (merged.rows / merged.wallMs) * 1_000;
     const found = withLimit(single(name, 'rate', 'rows/s', rate, merged.rows), limits.insert);
-    return [judged(found, GOALS.bootstrapLive), ...results];
+    return [compareWithGoal(found, GOALS.bootstrapLive), ...results];
   } finally {
     db.close();
     await third.remove();

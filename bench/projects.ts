@@ -173,13 +173,13 @@ async function measureCancel(bench: Bench, log: Log): Promise<Result[]> {
   log(`${label}: ${CANCELS} times ...`);
   for (let n = 0; n < CANCELS; n += 1) {
     await bench.call('POST', `/api/runtime/projects/${id}/clone`, { node_id: node, wait: false });
-    await until(() => gitProcesses(base).length > 0);
+    await waitUntil(() => gitProcesses(base).length > 0);
     await sleep(CANCEL_AFTER[n % CANCEL_AFTER.length] ?? 0);
     const began = performance.now();
     await bench.call('POST', `/api/runtime/projects/${id}/cancel`, { node_id: node });
-    await until(() => gitProcesses(base).length === 0);
+    await waitUntil(() => gitProcesses(base).length === 0);
     dead.push(performance.now() - began);
-    await until(async () => {
+    await waitUntil(async () => {
       const { nodes } = (await bench.call('GET', `/api/runtime/projects/${id}`)) as {
         nodes: { clone_status: string }[];
       };
@@ -209,7 +209,7 @@ function gitProcesses(folder: string): string[] {
   });
 }
 
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+async function waitUntil(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 60_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error('nothing happened within 60 s');

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startMachine, until } from '../demo/fleet.ts';
+import { startMachine, waitUntil } from '../demo/fleet.ts';
 import { makeMachines, type Machine } from '../demo/machines.ts';
 import type { Service } from '../stack/service.ts';
 import { removeStackData } from '../stack/stack.ts';
@@ -85,12 +85,12 @@ export async function benchStack(root: string, log: (line: string) => void): Pro
         results.push(
           single(`agent ${machine.id} with a new database`, 'agent answers', 'ms', performance.now() - began),
         );
-        await until(`${machine.id} in step`, 120, async () => {
+        await waitUntil(`${machine.id} in step`, 120, async () => {
           const { nodes } = await warm.control.space(cid);
           return nodes.some(({ node_id, last_pull_at }) => node_id === machine.id && last_pull_at !== null);
         });
       }
-      await until('both quiet', 60, async () =>
+      await waitUntil('both quiet', 60, async () =>
         (await warm.control.jobs()).every(({ status }) => status === 'completed'),
       );
       log('writing memories one by one ...');

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { startMachine, until } from '../demo/fleet.ts';
+import { startMachine, waitUntil } from '../demo/fleet.ts';
 import { buildDatabase } from '../fixtures/claude-mem/build.ts';
 import type { Service } from '../stack/service.ts';
 import { removeStackData } from '../stack/stack.ts';
@@ -52,7 +52,7 @@ export async function benchTasks(root: string, log: (line: string) => void): Pro
       log('accepting tasks ...');
       results.push(...(await measureAccept(api)));
       services.push(await startAgent(root, dataDir, running));
-      await until(
+      await waitUntil(
         'the agent takes tasks',
         60,
         async () => (await api.end(await api.make('true'))) === 'completed',

@@ -94,7 +94,7 @@ export async function startMachine(
 }
 
 /** Waits until a condition holds; checks ten times a second. @throws Error naming the condition that did not hold in time */
-export async function until(
+export async function waitUntil(
   what: string,
   seconds: number,
   holds: () => boolean | Promise<boolean>,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from './fleet.ts';
+import { waitUntil } from './fleet.ts';
 import type { Machine } from './machines.ts';
 
 const THOUGHTS = [
@@ -40,7 +40,7 @@ export async function keepRemembering(
     const has = (other: Machine): boolean =>
       other.db.prepare('SELECT 1 FROM observations WHERE title = ?').get(title) !== undefined;
     try {
-      await until(`"${title}" on every machine`, 60, () => signal.aborted || others.every(has));
+      await waitUntil(`"${title}" on every machine`, 60, () => signal.aborted || others.every(has));
       if (signal.aborted) return;
       const seconds = ((performance.now() - began) / 1_000).toFixed(1);
       say(

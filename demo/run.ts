@@ -7,7 +7,7 @@ import { buildWeb } from '../stack/build-web.ts';
 import { startApi } from '../stack/membridge.ts';
 import { loadServerSecrets } from '../stack/secrets.ts';
 import { startStack } from '../stack/stack.ts';
-import { ControlPlane, startMachine, until } from './fleet.ts';
+import { ControlPlane, startMachine, waitUntil } from './fleet.ts';
 import { compare, takeInventory, unite } from './inventory.ts';
 import { sandboxSetting, taskSettings } from './tasks.ts';
 import { countMemories, makeMachines, type Machine } from './machines.ts';
@@ -99,7 +99,7 @@ export async function runDemo(options: {
       const node = nodes.find((each) => each.node_id === machine.id);
       return node !== undefined && node.last_push_at !== null && node.last_pull_at !== null;
     };
-    await until(`a first sync of ${machine.id}`, AGREE_WITHIN_S, inStep);
+    await waitUntil(`a first sync of ${machine.id}`, AGREE_WITHIN_S, inStep);
     log(`${machine.id} joined with ${before.get(machine.id)} memories`);
   }
 
@@ -110,8 +110,8 @@ export async function runDemo(options: {
     }) && new Set(machines.map(({ db, databasePath }) => canonicalHash(db, databasePath))).size === 1;
   let converged = true;
   try {
-    await until('all machines hold the same memories', AGREE_WITHIN_S, agree);
-    await until('no sync runs any more', 60, async () =>
+    await waitUntil('all machines hold the same memories', AGREE_WITHIN_S, agree);
+    await waitUntil('no sync runs any more', 60, async () =>
       (await control.jobs()).every((job) => job.status === 'completed'),
     );
   } catch (error) {

@@ -50,7 +50,7 @@ export const ALLOWED: ReadonlyMap<string, AllowedMethod> = new Map([
     request: wire.DescribeNamespaceRequest,
     // An id would select a namespace, whatever the name is.
     objection: ({ namespace, id }, rights) =>
-      is(id) ? 'it names a namespace by its id' : objectToNamespace(namespace, rights),
+      isGiven(id) ? 'it names a namespace by its id' : objectToNamespace(namespace, rights),
   }),
   method<Poll>(`${SERVICE}PollActivityTaskQueue`, {
     request: wire.PollActivityTaskQueueRequest,
@@ -90,7 +90,7 @@ function method<Q>(path: string, declared: AllowedMethod<Q>): [string, AllowedMe
 }
 
 /** Returns whether a message's text is set: an absent one reads as an empty one. */
-const is = (text: string | null | undefined): text is string => text != null && text !== '';
+const isGiven = (text: string | null | undefined): text is string => text != null && text !== '';
 
 function objectToNamespace(namespace: string | null | undefined, rights: Rights): string | null {
   return namespace === rights.namespace ? null : `it names the namespace ${quote(namespace)}`;
@@ -103,7 +103,7 @@ function objectToIdentity(identity: string | null | undefined, { node }: Rights)
 }
 
 function objectToQueue(queue: string | null | undefined, { queues }: Rights): string | null {
-  return is(queue) && queues.has(queue) ? null : `it names the task queue ${quote(queue)}`;
+  return isGiven(queue) && queues.has(queue) ? null : `it names the task queue ${quote(queue)}`;
 }
 
 function objectToName({ namespace, identity }: Named, rights: Rights): string | null {
@@ -146,8 +146,8 @@ function objectToShutdown(shutdown: Shutdown, rights: Rights): string | null {
     objectToReports(workerHeartbeat == null ? [] : [workerHeartbeat], rights);
   if (objection !== null) return objection;
   // A node runs no workflows, so a sticky queue would belong to another worker.
-  if (is(stickyTaskQueue)) return `it names the sticky task queue ${quote(stickyTaskQueue)}`;
-  return is(taskQueue) ? objectToQueue(taskQueue, rights) : null;
+  if (isGiven(stickyTaskQueue)) return `it names the sticky task queue ${quote(stickyTaskQueue)}`;
+  return isGiven(taskQueue) ? objectToQueue(taskQueue, rights) : null;
 }
 
 const quote = (text: string | null | undefined): string => JSON.stringify((text ?? '').slice(0, 128));

@@ -27,21 +27,22 @@ export async function readMessage(
   encoding: string | undefined,
   maxBytes: number = MAX_MESSAGE_BYTES,
 ): Promise<Buffer> {
-  if (body.length < HEADER_BYTES) throw malformed('it ends within the header of its frame');
+  if (body.length < HEADER_BYTES) throw malformedError('it ends within the header of its frame');
   const flag = body.readUInt8(0);
   const length = body.readUInt32BE(1);
-  if (length > maxBytes) throw tooLarge(length);
+  if (length > maxBytes) throw tooLargeError(length);
   if (body.length !== HEADER_BYTES + length) {
-    throw malformed(`its frame announces ${length} bytes and has ${body.length - HEADER_BYTES}`);
+    throw malformedError(`its frame announces ${length} bytes and has ${body.length - HEADER_BYTES}`);
   }
   const message = body.subarray(HEADER_BYTES);
   if (flag === 0) return message;
-  if (flag !== 1 || encoding !== 'gzip') throw malformed('it is compressed by something other than gzip');
+  if (flag !== 1 || encoding !== 'gzip')
+    throw malformedError('it is compressed by something other than gzip');
   try {
     return await inflate(message, { maxOutputLength: maxBytes });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(null);
-    throw malformed(errorMessage(error));
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLargeError(null);
+    throw malformedError(errorMessage(error));
   }
 }
 
@@ -59,12 +60,12 @@ export function frameMessage(message: Uint8Array): Buffer {
  * the message again.
  * @param bytes its size; null for a compressed message that grows beyond the limit
  */
-export function tooLarge(bytes: number | null): MembridgeError {
+export function tooLargeError(bytes: number | null): MembridgeError {
   const size = bytes === null ? 'more' : String(bytes);
   const kind = bytes === null ? 'received message after decompression' : 'received message';
   return new MembridgeError('too_large', `grpc: ${kind} larger than max (${size} vs. ${MAX_MESSAGE_BYTES})`);
 }
 
-function malformed(why: string): MembridgeError {
+function malformedError(why: string): MembridgeError {
   return new MembridgeError('bad_request', `The call is not one whole gRPC message: ${why}.`);
 }

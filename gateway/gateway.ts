@@ -114,7 +114,7 @@ export class EngineGateway {
         `${TUNNEL_SECRET_HEADER} must have 32 to 128 characters of base64url: the secret that every call carries.`,
       );
     }
-    if ((this.#nodes.get(node)?.open.size ?? 0) < MAX_TUNNELS) return digest(`Bearer ${secret}`);
+    if ((this.#nodes.get(node)?.open.size ?? 0) < MAX_TUNNELS) return hashText(`Bearer ${secret}`);
     throw new MembridgeError(
       'too_many_requests',
       `Node ${node} has ${MAX_TUNNELS} open engine tunnels, which is the limit. Look for a second agent with the same key.`,
@@ -146,7 +146,7 @@ export class EngineGateway {
         socket,
         {
           rights: () => entry.rights,
-          isAuthorized: (given) => timingSafeEqual(digest(given ?? ''), secret),
+          isAuthorized: (given) => timingSafeEqual(hashText(given ?? ''), secret),
           tokens: this.#tokens,
           upstream: this.#upstream,
           budget: of.budget,
@@ -198,4 +198,4 @@ export class EngineGateway {
   }
 }
 
-const digest = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest();
+const hashText = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest();

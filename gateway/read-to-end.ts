@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { tooLarge } from './frame.ts';
+import { tooLargeError } from './frame.ts';
 
 /**
  * Reads a stream to its end.
@@ -18,7 +18,7 @@ export async function readToEnd(
   const add = (piece: Buffer): void => {
     size += piece.length;
     try {
-      if (size > maxBytes) throw tooLarge(size);
+      if (size > maxBytes) throw tooLargeError(size);
       onBytes(piece.length);
       pieces.push(piece);
     } catch (error) {

@@ -26,7 +26,7 @@ export interface CallContext {
 const REQUEST_WITHIN_MS = 30_000;
 
 /** Headers of a call that Temporal receives. All others stay here, above all the agent's secret. */
-const PASSED_ON = [
+const PASSED_HEADERS = [
   'client-name',
   'client-version',
   'grpc-timeout',
@@ -53,12 +53,12 @@ export async function serveCall(
     const path = headers[':path'] ?? '';
     const method = admit(path, headers, context);
     const body = await readBody(stream, (bytes) => held.take(bytes));
-    const message = await readMessage(body, single(headers['grpc-encoding']));
+    const message = await readMessage(body, firstValue(headers['grpc-encoding']));
     held.take(message.length);
     const request = judge(path, method, message, context);
     const answer = await context.upstream.call(
       path,
-      { ...passedOn(headers), 'temporal-namespace': context.rights().namespace },
+      { ...filterHeaders(headers), 'temporal-namespace': context.rights().namespace },
       frameMessage(request),
       gone.signal,
     );
@@ -140,11 +140,11 @@ async function readBody(stream: ServerHttp2Stream, onBytes: (bytes: number) => v
   }
 }
 
-const single = (value: string | string[] | undefined): string | undefined =>
+const firstValue = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value[0] : value;
 
-function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
-  const known = PASSED_ON.map((name) => [name, headers[name]] as const);
+function filterHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const known = PASSED_HEADERS.map((name) => [name, headers[name]] as const);
   return Object.fromEntries(known.filter(([, value]) => value !== undefined));
 }
 

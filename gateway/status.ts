@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import { MembridgeError, type ErrorCode } from '../contract/errors.ts';
 
 /** The gRPC status of each error that a call can cause; every other error is INTERNAL. */
-const STATUS: Partial<Record<ErrorCode, number>> = {
+const GRPC_STATUS: Partial<Record<ErrorCode, number>> = {
   bad_request: 3,
   forbidden: 7,
   too_large: 8,
@@ -22,7 +22,7 @@ export function refuseCall(stream: ServerHttp2Stream, error: unknown): void {
     {
       ':status': 200,
       'content-type': 'application/grpc',
-      'grpc-status': String((isOurs ? STATUS[error.code] : undefined) ?? INTERNAL),
+      'grpc-status': String((isOurs ? GRPC_STATUS[error.code] : undefined) ?? INTERNAL),
       // The header accepts only ASCII; gRPC wants the rest percent-encoded.
       'grpc-message': encodeURIComponent(isOurs ? error.message : 'Something went wrong in the gateway.'),
     },

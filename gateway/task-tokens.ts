@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto';
 
 /** The purpose of the derived key; the number changes with the format. */
-const PURPOSE = 'membridge-task-token/1';
+const KEY_PURPOSE = 'membridge-task-token/1';
 const MAC_BYTES = 32;
 
 /**
@@ -15,7 +15,7 @@ export class TaskTokens {
   /** @param signingKey the control plane's signing key (an Ed25519 private key) */
   constructor(signingKey: KeyObject) {
     const secret = signingKey.export({ format: 'der', type: 'pkcs8' });
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, '', PURPOSE, MAC_BYTES));
+    this.#key = new Uint8Array(hkdfSync('sha256', secret, '', KEY_PURPOSE, MAC_BYTES));
   }
 
   /** Returns the token in the form for the node. */

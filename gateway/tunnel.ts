@@ -1,7 +1,7 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import { createWebSocketStream, type WebSocket } from 'ws';
 import { TUNNEL_CLOSE } from '../contract/nodes/engine-tunnel.ts';
-import { endWhenSilent } from '../engine/watch-socket.ts';
+import { endWhenSilent } from '../engine/end-when-silent.ts';
 import { serveCall, type CallContext } from './serve-call.ts';
 
 /** How long a new tunnel may take until its first call with the agent's secret, in milliseconds. */

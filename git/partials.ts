@@ -8,7 +8,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { z } from 'zod';
 import { endGroup, startTimeOf } from './processes.ts';
-import { walkFolders } from './walk.ts';
+import { walkFolders } from './walk-folders.ts';
 
 /** A clone in progress. */
 export interface Partial {

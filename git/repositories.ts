@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GIT_SETTINGS, gitEnvironment } from './environment.ts';
 import { isPartialName } from './partials.ts';
-import { walkFolders } from './walk.ts';
+import { walkFolders } from './walk-folders.ts';
 
 /** A clone in the original's `GET /repos`. */
 export interface ListedRepository {

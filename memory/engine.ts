@@ -28,7 +28,7 @@ import { lockDatabase } from './ledger/open.ts';
 import { healDamaged } from './pull/heal.ts';
 import { importSnapshots, retryImported, type LegacySource } from './legacy/import.ts';
 import type { ImportContext, LegacyImport } from './legacy/merge-snapshot.ts';
-import { refuseDeposed } from './space/leader.ts';
+import { refuseDeposed } from './space/refuse-deposed.ts';
 import { publishSnapshot, type LegacyPublication, type LegacyTarget } from './legacy/publish.ts';
 import { openLegacyStore } from './legacy/open-store.ts';
 import type { Revocation } from './ledger/revocations.ts';
@@ -159,15 +159,15 @@ export class MemoryEngine {
       const { store, ledger } = session;
       store.takeTraffic();
       const space = ledger.spaces.configure(config);
-      const due = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
+      const isDue = full || hasPassed(space.lastFullList, FULL_LIST_EVERY_MS, this.#now());
       // A crash may have left rows unnamed. They need names before their operations arrive again.
       await this.#look(session);
       await adoptColumns(session);
-      const { applied, fetched } = await this.#fetchAndApply(session, config, due, call);
+      const { applied, fetched } = await this.#fetchAndApply(session, config, isDue, call);
       const damaged = ledger.inbox
         .listDamaged(space.id)
         .map(({ node, seq, problem }) => ({ node, problem: `segment ${seq} is damaged: ${problem}` }));
-      if (due) await healDamaged(session, config);
+      if (isDue) await healDamaged(session, config);
       await this.#acknowledge(session, config.cid, false);
       const told = new Set(fetched.problems.map(({ node }) => node));
       const uncovered = applied.inserted === 0 ? findUncovered(session, config) : null;

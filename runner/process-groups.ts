@@ -30,7 +30,7 @@ export class Groups {
   readonly #listener: GroupListener;
   readonly #sandbox: EnclosedGroup | null;
   readonly #reported = new Set<number>();
-  #over = false;
+  #isOver = false;
 
   /** @param sandbox the sandbox, if `own` is its group */
   constructor(own: number, listener: GroupListener, sandbox: EnclosedGroup | null) {
@@ -66,7 +66,7 @@ export class Groups {
   async endOwn(): Promise<boolean> {
     const left = !(await this.#waitForSandbox()) && isGroupAlive(this.#own);
     if (left) await endGroup(this.#own);
-    this.#over = true;
+    this.#isOver = true;
     for (const group of this.#reported) this.#listener.ended?.(group);
     this.#reported.clear();
     return left;
@@ -96,7 +96,7 @@ export class Groups {
 
   #report(groups: ReadonlySet<number>): void {
     // A look may finish after everything has ended.
-    if (this.#over) return;
+    if (this.#isOver) return;
     for (const group of groups) {
       if (this.#reported.has(group)) continue;
       this.#reported.add(group);

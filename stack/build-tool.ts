@@ -48,8 +48,8 @@ export async function buildTool(
     await build(builder, source, folder, log);
     mkdirSync(dirname(target), { recursive: true });
     // The program itself comes last: once it exists, all others do.
-    for (const name of [...(source.besides ?? []).map(programOf), programOf(source.module)]) {
-      const file = join(dirname(target), name === programOf(source.module) ? basename(target) : name);
+    for (const name of [...(source.besides ?? []).map(programName), programName(source.module)]) {
+      const file = join(dirname(target), name === programName(source.module) ? basename(target) : name);
       renameSync(builtProgram(folder, name), file);
     }
     rmSync(folder, { recursive: true, force: true });
@@ -208,7 +208,7 @@ function installArguments(source: Source): string[] {
 }
 
 /** Returns Go's name for the program of a package, such as `minio` for `github.com/minio/minio@v1`. */
-function programOf(module: string): string {
+function programName(module: string): string {
   return basename(module.replace(/@.*$/, ''));
 }
 

@@ -32,7 +32,7 @@ export async function externalDatabase(env: NodeJS.ProcessEnv): Promise<string |
     await client.connect();
     await client.query('select 1');
   } catch (error) {
-    throw noAnswer('DATABASE_URL', `PostgreSQL at ${new URL(url).host}`, error);
+    throw noAnswerError('DATABASE_URL', `PostgreSQL at ${new URL(url).host}`, error);
   } finally {
     await client.end().catch(() => {});
   }
@@ -50,7 +50,7 @@ export async function externalTemporal(env: NodeJS.ProcessEnv): Promise<Temporal
   try {
     await probeTemporal(address, namespace, 10);
   } catch (error) {
-    throw noAnswer('TEMPORAL_ADDRESS', `Temporal at ${address} (namespace ${namespace})`, error);
+    throw noAnswerError('TEMPORAL_ADDRESS', `Temporal at ${address} (namespace ${namespace})`, error);
   }
   return { address, namespace, uiUrl: env.TEMPORAL_UI_URL ?? '' };
 }
@@ -75,7 +75,7 @@ export async function externalMinio(env: NodeJS.ProcessEnv): Promise<MinioAddres
   } catch (error) {
     // Keys that may use a bucket without listing all of them are valid: the store answered, and knew them.
     if ((error as { code?: string }).code !== 'AccessDenied')
-      throw noAnswer('MINIO_ENDPOINT', `The object store at ${url.origin}`, error);
+      throw noAnswerError('MINIO_ENDPOINT', `The object store at ${url.origin}`, error);
   }
   return { endpoint: url.origin, accessKey, secretKey };
 }
@@ -92,7 +92,7 @@ function minioUrl(endpoint: string, env: NodeJS.ProcessEnv): URL {
   return new URL(text);
 }
 
-function noAnswer(variable: string, what: string, error: unknown): Error {
+function noAnswerError(variable: string, what: string, error: unknown): Error {
   const reason =
     error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code : String(error);
   return new Error(

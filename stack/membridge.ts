@@ -60,7 +60,7 @@ export function rolesOf(env: NodeJS.ProcessEnv): ReadonlySet<Role> {
  * Returns the remote control plane's address and key from the environment, for a runtime-only process. They replace the
  * admin key that this machine generated, which the remote control plane does not accept.
  */
-function elsewhere(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function remoteEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { MEMBRIDGE_SERVER_URL: env.MEMBRIDGE_SERVER_URL, MEMBRIDGE_ADMIN_KEY: env.MEMBRIDGE_ADMIN_KEY };
 }
 
@@ -84,7 +84,7 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         ...withoutPrefix(env, ...stackSettings, ...agentSettings),
         ...onlyNames(env, SERVER_NAMES_LIKE_AGENT),
         ...secrets,
-        ...(!rolesOf(env).has('control') && elsewhere(env)),
+        ...(!rolesOf(env).has('control') && remoteEnvironment(env)),
         DATABASE_URL: stack.runtimeDatabaseUrl ?? stack.databaseUrl,
         ...(stack.runtimeDatabaseUrl !== undefined && { DATABASE_OWNER_URL: stack.databaseUrl }),
         TEMPORAL_ADDRESS: stack.temporal.address,

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'minio';
 import { withoutPrefix } from './environment.ts';
-import { freePort, needFreePort } from './ports.ts';
+import { freePort, requireFreePort } from './ports.ts';
 import { startService, type Service } from './service.ts';
 import { findTool } from './tools.ts';
 
@@ -48,7 +48,7 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
       name: 'minio',
       dataDir,
       prepare: async () => {
-        await needFreePort(port, 'MinIO', 'MEMBRIDGE_MINIO_PORT');
+        await requireFreePort(port, 'MinIO', 'MEMBRIDGE_MINIO_PORT');
         for (const folder of [objects, home]) mkdirSync(folder, { recursive: true, mode: 0o700 });
       },
       command: () => ({

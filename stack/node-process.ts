@@ -1,6 +1,6 @@
 /** One of our scripts as a supervised process: the API, the agent, and what a demo or test runs beside them. */
 import type { Child } from './processes.ts';
-import { needFreePort } from './ports.ts';
+import { requireFreePort } from './ports.ts';
 import { startService, type Service } from './service.ts';
 
 export interface NodeProcessOptions {
@@ -36,7 +36,7 @@ export async function startNodeProcess<Facts extends object = object>(
       name,
       dataDir,
       prepare: async () => {
-        if (port) await needFreePort(port.number, port.what, port.setting);
+        if (port) await requireFreePort(port.number, port.what, port.setting);
         env = typeof options.env === 'function' ? await options.env() : options.env;
       },
       command: () => ({

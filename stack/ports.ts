@@ -29,7 +29,7 @@ export async function choosePort(
 /**
  * @throws when something already listens on the port, naming the setting that moves it
  */
-export async function needFreePort(port: number, what: string, setting: string): Promise<void> {
+export async function requireFreePort(port: number, what: string, setting: string): Promise<void> {
   if (await isFree(port)) return;
   throw new Error(
     `Port ${port} on 127.0.0.1, wanted by ${what}, is taken by another program. Stop that program, or set ${setting} to another port.`,
@@ -52,7 +52,7 @@ export async function freePort(): Promise<number> {
  * @param address `host:port`
  * @throws when nothing accepts a connection there within that many seconds
  */
-export async function needListener(address: string, seconds: number): Promise<void> {
+export async function requireListener(address: string, seconds: number): Promise<void> {
   const { hostname, port } = new URL(`tcp://${address}`);
   await new Promise<void>((settle, fail) => {
     const socket = connect({ host: hostname, port: Number(port), timeout: seconds * 1_000 });

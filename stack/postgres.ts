@@ -4,9 +4,9 @@ import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { freePort, needFreePort } from './ports.ts';
+import { freePort, requireFreePort } from './ports.ts';
 import { findPostgresHome, type PostgresHome } from './postgres-home.ts';
-import { commandOf, stopByPid } from './processes.ts';
+import { readCommandOf, stopByPid } from './processes.ts';
 import { startService, type Service } from './service.ts';
 
 export interface PostgresOptions {
@@ -46,7 +46,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       graceMs: 20_000,
       prepare: async () => {
         await stopServerOn(data);
-        await needFreePort(port, 'PostgreSQL', 'MEMBRIDGE_POSTGRES_PORT');
+        await requireFreePort(port, 'PostgreSQL', 'MEMBRIDGE_POSTGRES_PORT');
         if (!existsSync(join(data, 'PG_VERSION'))) await createData(home, data, password);
       },
       command: () => ({
@@ -93,7 +93,7 @@ async function stopServerOn(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
-  const command = commandOf(pid);
+  const command = readCommandOf(pid);
   if (command.includes('postgres') && command.includes(data)) await stopByPid(pid, 'SIGINT', 20_000);
   // A stale file: PostgreSQL would refuse to start if that pid now belonged to another process of the same user.
   else rmSync(file, { force: true });

@@ -11,7 +11,7 @@ import { workflowBundle } from '../workflows/bundle.ts';
 import { buildWeb } from './build-web.ts';
 import { loadServerSecrets, loadStackSecrets } from './secrets.ts';
 import { findTool } from './tools.ts';
-import { temporalProgramOf } from './stack.ts';
+import { chooseTemporalProgram } from './stack.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const startedAt = Date.now();
@@ -32,7 +32,7 @@ function modified(file: string): number | undefined {
 /** Prepares Temporal and MinIO, unless the settings name other machines for them; then the secrets. */
 async function prepareServer(): Promise<void> {
   const { env } = process;
-  if (!env.TEMPORAL_ADDRESS) await findTool(temporalProgramOf(env), log);
+  if (!env.TEMPORAL_ADDRESS) await findTool(chooseTemporalProgram(env), log);
   if (!env.MINIO_ENDPOINT) await findTool('minio', log);
   const dataDir = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
   const files = [

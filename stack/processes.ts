@@ -172,7 +172,7 @@ export async function stopByPid(pid: number, signal: NodeJS.Signals, graceMs: nu
 }
 
 /** Returns the command line of a running process, arguments separated by blanks; empty when there is none. */
-export function commandOf(pid: number): string {
+export function readCommandOf(pid: number): string {
   try {
     if (process.platform === 'linux') {
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
@@ -184,10 +184,12 @@ export function commandOf(pid: number): string {
 }
 
 function isRunning(record: PidRecord): boolean {
-  return startTimeOf(record.pid) === record.startTime && sameCommand(commandOf(record.pid), record.command);
+  return (
+    startTimeOf(record.pid) === record.startTime && isSameCommand(readCommandOf(record.pid), record.command)
+  );
 }
 
-function sameCommand(found: string, recorded: string): boolean {
+function isSameCommand(found: string, recorded: string): boolean {
   // A script with a #! line shows its interpreter first, and blanks inside arguments look like separators.
   return found !== '' && (found === recorded || found.endsWith(recorded) || recorded.startsWith(found));
 }

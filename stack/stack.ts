@@ -56,7 +56,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     externalMinio(env),
   ]);
   // One build after the other, before anything runs: each keeps all cores busy for minutes, the first time.
-  const temporalTool = temporalProgramOf(env);
+  const temporalTool = chooseTemporalProgram(env);
   const temporalProgram = temporal ? '' : await findTool(temporalTool, log);
   const minioProgram = minio ? '' : await findTool('minio', log);
   const parts: Stack['parts'] = {};
@@ -106,7 +106,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     const [databaseUrl, temporal, minio] = await Promise.all(starting);
     const stack: Stack = { databaseUrl, temporal, minio, parts, stop };
-    if (parts.postgres) stack.runtimeDatabaseUrl = asRole(databaseUrl, secrets.postgresRuntimePassword);
+    if (parts.postgres) stack.runtimeDatabaseUrl = withRole(databaseUrl, secrets.postgresRuntimePassword);
     return stack;
   } catch (error) {
     await Promise.allSettled(starting);
@@ -120,7 +120,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
  * the stack's PostgreSQL.
  * @throws when MEMBRIDGE_TEMPORAL_ENGINE is neither `development` nor `server`
  */
-export function temporalProgramOf(env: NodeJS.ProcessEnv): 'temporal' | 'temporal-server' {
+export function chooseTemporalProgram(env: NodeJS.ProcessEnv): 'temporal' | 'temporal-server' {
   const engine = env.MEMBRIDGE_TEMPORAL_ENGINE || 'development';
   if (engine === 'development') return 'temporal';
   if (engine === 'server') return 'temporal-server';
@@ -128,7 +128,7 @@ export function temporalProgramOf(env: NodeJS.ProcessEnv): 'temporal' | 'tempora
 }
 
 /** Returns the address of the same database for the role of the control plane, which makes that role at its start. */
-function asRole(databaseUrl: string, password: string): string {
+function withRole(databaseUrl: string, password: string): string {
   const url = new URL(databaseUrl);
   url.username = 'membridge_runtime';
   url.password = password;

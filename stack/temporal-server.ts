@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { freePort, needFreePort } from './ports.ts';
+import { freePort, requireFreePort } from './ports.ts';
 import { startService } from './service.ts';
 import { dynamicConfig, probeTemporal, type Temporal } from './temporal.ts';
 import { findTool } from './tools.ts';
@@ -54,9 +54,9 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       dataDir,
       prepare: async () => {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        await needFreePort(port, 'Temporal', 'MEMBRIDGE_TEMPORAL_PORT');
+        await requireFreePort(port, 'Temporal', 'MEMBRIDGE_TEMPORAL_PORT');
         if (metricsPort) {
-          await needFreePort(metricsPort, "Temporal's metrics", 'MEMBRIDGE_TEMPORAL_METRICS_PORT');
+          await requireFreePort(metricsPort, "Temporal's metrics", 'MEMBRIDGE_TEMPORAL_METRICS_PORT');
         }
         await makeTables(join(dirname(program), 'sql'), databaseUrl);
         const dynamicFile = join(folder, 'dynamicconfig.yaml');
@@ -70,7 +70,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
         args: ['--config-file', configFile, '--allow-no-auth', 'start'],
         env: { PATH: process.env.PATH },
       }),
-      probe: () => haveNamespace(address),
+      probe: () => ensureNamespace(address),
     },
     { address, uiUrl: '', port, uiPort: 0 },
   );
@@ -169,7 +169,7 @@ function dynamicValues(settings: readonly string[]): Record<string, [{ value: un
  * Tries once to find the namespace `default`, and makes it where it is missing.
  * @throws when the server does not answer yet, or does not know the namespace yet
  */
-async function haveNamespace(address: string): Promise<void> {
+async function ensureNamespace(address: string): Promise<void> {
   try {
     await probeTemporal(address, 'default');
   } catch (error) {

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SEARCH_ATTRIBUTES, TEMPORAL_PAGE } from '../contract/names.ts';
 import { withoutPrefix } from './environment.ts';
-import { freePort, needFreePort, needListener } from './ports.ts';
+import { freePort, requireFreePort, requireListener } from './ports.ts';
 import { startService, type Service } from './service.ts';
 import { findTool } from './tools.ts';
 
@@ -92,10 +92,10 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
       dataDir,
       prepare: async () => {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        await needFreePort(port, 'Temporal', 'MEMBRIDGE_TEMPORAL_PORT');
-        await needFreePort(uiPort, "Temporal's web page", 'MEMBRIDGE_TEMPORAL_UI_PORT');
+        await requireFreePort(port, 'Temporal', 'MEMBRIDGE_TEMPORAL_PORT');
+        await requireFreePort(uiPort, "Temporal's web page", 'MEMBRIDGE_TEMPORAL_UI_PORT');
         if (metricsPort)
-          await needFreePort(metricsPort, "Temporal's metrics", 'MEMBRIDGE_TEMPORAL_METRICS_PORT');
+          await requireFreePort(metricsPort, "Temporal's metrics", 'MEMBRIDGE_TEMPORAL_METRICS_PORT');
       },
       command: () => ({
         file,
@@ -125,7 +125,7 @@ function hiddenLoopback(): string {
  */
 export async function probeTemporal(address: string, namespace: string, seconds = 1): Promise<void> {
   // gRPC waits a second after a refused connection; a check before costs nothing.
-  await needListener(address, seconds);
+  await requireListener(address, seconds);
   const { Connection } = await import('@temporalio/client');
   const connection = await Connection.connect({ address, connectTimeout: seconds * 1_000 });
   try {

@@ -26,7 +26,7 @@ export async function run(
 }
 
 /** Runs one step, reports how it ended and counts it. */
-export async function step(name: string, tally: Tally, work: () => Promise<boolean>): Promise<void> {
+export async function runStep(name: string, tally: Tally, work: () => Promise<boolean>): Promise<void> {
   const start = Date.now();
   const ok = await work();
   tally[ok ? 'passed' : 'failed'] += 1;
@@ -58,7 +58,7 @@ export const CHECK_NAMES = Object.keys(CHECKS) as readonly CheckName[];
 
 /** Runs checks one after another and counts them. @param names all when absent */
 export async function runChecks(tally: Tally, names: readonly CheckName[] = CHECK_NAMES): Promise<void> {
-  for (const name of names) await step(CHECKS[name].name, tally, CHECKS[name].work);
+  for (const name of names) await runStep(CHECKS[name].name, tally, CHECKS[name].work);
 }
 
 /** Applies automatic repairs: the format, and fixes of the linter. @returns whether nothing is left */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../contract/memory/memory.ts';
 import { memorySpaceId } from '../contract/workflows.ts';
-import { ControlPlane, startMachine, until } from '../demo/fleet.ts';
+import { ControlPlane, startMachine, waitUntil } from '../demo/fleet.ts';
 import { compare, takeInventory, unite } from '../demo/inventory.ts';
 import { makeMachines, type Machine } from '../demo/machines.ts';
 import { writeHistory } from '../fixtures/claude-mem/history.ts';
@@ -76,7 +76,7 @@ const knownTogether = (): Map<string, number> => unite(machines.map(({ db }) => 
 /** Waits until every machine holds exactly the fleet's memories, each once. */
 async function agree(expected: Map<string, number>, among: readonly Machine[] = machines): Promise<void> {
   const complete = ({ db }: Machine): boolean => compare(takeInventory(db), expected).lost === 0;
-  await until('every machine has every memory', AGREE_S, () => among.every(complete));
+  await waitUntil('every machine has every memory', AGREE_S, () => among.every(complete));
   for (const { db, id, databasePath } of among) {
     expect(compare(takeInventory(db), expected), id).toEqual({ lost: 0, duplicated: 0 });
     expectIntact(databasePath, id);
@@ -104,7 +104,7 @@ function suspendStore(): () => void {
 
 async function jobWhere(what: string, holds: (job: Job) => boolean): Promise<Job> {
   let found: Job | undefined;
-  await until(what, AGREE_S, async () => {
+  await waitUntil(what, AGREE_S, async () => {
     found = (await control.jobs()).find(holds);
     return found !== undefined;
   });
@@ -115,7 +115,7 @@ async function jobWhere(what: string, holds: (job: Job) => boolean): Promise<Job
 /** Waits until a machine sends its new memories. */
 async function sends(id: string): Promise<void> {
   const { client } = await engine;
-  await until(`${id} sends`, AGREE_S, async () => {
+  await waitUntil(`${id} sends`, AGREE_S, async () => {
     const { raw } = await client.workflow.getHandle(memorySpaceId(cid)).describe();
     return (raw.pendingActivities ?? []).some(
       ({ activityType, lastWorkerIdentity }) =>
@@ -141,7 +141,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
   it('although an agent is killed with SIGKILL during a pull', async () => {
     const expected = learn('laptop', 'agent-killed', 4_000);
     const toCome = compare(takeInventory(machine('server').db), expected).lost;
-    await until('server merges', AGREE_S, () => {
+    await waitUntil('server merges', AGREE_S, () => {
       const { lost } = compare(takeInventory(machine('server').db), expected);
       return lost > 0 && lost < toCome;
     });
@@ -169,7 +169,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
     resumeStore();
     await stack.parts.postgres?.restart();
     await agree(expected);
-    await until('no job is left running', AGREE_S, async () =>
+    await waitUntil('no job is left running', AGREE_S, async () =>
       (await control.jobs()).every((job) => job.status === 'completed'),
     );
   });

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { elapsed } from '../stack/machine.mjs';
 import { errorMessage } from '../contract/errors.ts';
 import { debianPrograms, findChromium, findDebianProgram, findTool } from '../stack/tools.ts';
-import { run, runChecks, say, step, type Tally } from './checks.ts';
+import { run, runChecks, say, runStep, type Tally } from './checks.ts';
 
 const USAGE = `npm test [-- FILTER ...]
   Without FILTER: format, lint with import walls, types, pinned dependencies, dead code, then every test;
@@ -75,7 +75,7 @@ async function runOnServer(filters: readonly string[], tally: Tally): Promise<vo
     chaos: ['test/chaos/main.ts', 'tasks', '--minutes', '2'],
   };
   for (const [name, args] of Object.entries(programs)) {
-    await step(`${name} on the production server`, tally, () => run(process.execPath, args, env));
+    await runStep(`${name} on the production server`, tally, () => run(process.execPath, args, env));
   }
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
-import { until } from '../demo/fleet.ts';
+import { waitUntil } from '../demo/fleet.ts';
 import { startTestMachine, type TestMachine } from './support/agent-machine.ts';
 import {
   ADMIN_KEY,
@@ -26,7 +26,7 @@ const CID = canonicalId(PROJECT);
 beforeAll(async () => {
   api = await startTestPlane();
   machine = await startTestMachine(api, { folder, id: 'laptop' });
-  await until('the agent is online', 20, async () => {
+  await waitUntil('the agent is online', 20, async () => {
     return list(await curl('GET', '/agents'))[0]?.['status'] === 'online';
   });
 });

@@ -24,7 +24,7 @@ import {
   type GitSshServer,
   type ServedRepository,
 } from './git/servers.ts';
-import { fileOutput, propose } from './git/proposals.ts';
+import { fileOutput, insertTestProposal } from './git/proposals.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -319,7 +319,7 @@ describe('a proposal', () => {
     const db = connectDatabase(stack.databaseUrl, { onIdleError: () => undefined, max: 1 });
     try {
       const expected_version = git(repository.folder, 'rev-parse', 'main');
-      const id = await propose(
+      const id = await insertTestProposal(
         { db, store },
         projectId,
         fileOutput('notes/a.md', 'a\n', { expected_version }),

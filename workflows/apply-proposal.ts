@@ -19,7 +19,7 @@ import type {
 } from '../contract/projects/proposals.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
-import { failureOf, isNotTaken } from './failure-of.ts';
+import { failureOf, isNotTaken } from './activity-failure.ts';
 import { control } from './control.ts';
 
 /**

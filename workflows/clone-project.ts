@@ -17,7 +17,7 @@ import type { CloneResult, CloneStatus } from '../contract/projects/projects.ts'
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { CloneProjectInput, CloneRequest, NodeSettled } from '../contract/workflows.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
-import { failureOf, isNotTaken } from './failure-of.ts';
+import { failureOf, isNotTaken } from './activity-failure.ts';
 import { control } from './control.ts';
 
 export const requestClone = defineSignal<[CloneRequest]>(MESSAGES.requestClone);

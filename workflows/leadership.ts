@@ -17,7 +17,7 @@ import type { SpaceConfig } from '../contract/memory/memory.ts';
 import type { MirrorOutcome, MirrorRequest } from '../contract/memory/mirror.ts';
 import { MESSAGES, nodeQueue } from '../contract/names.ts';
 import type { LeadershipInput, LeadershipState, SelectRequest } from '../contract/workflows.ts';
-import { failureOf } from './failure-of.ts';
+import { failureOf } from './activity-failure.ts';
 import { control } from './control.ts';
 
 export const selectPrimary = defineUpdate<LeadershipState, [SelectRequest]>(MESSAGES.selectPrimary);
@@ -67,7 +67,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
   let closed = false;
   let changes = 0;
   /** Whether the lease object is still to be written. */
-  let leaseOpen = input.leaseOpen ?? false;
+  let isLeaseOpen = input.leaseOpen ?? false;
   const work: Work = {
     snapshot: { every: SNAPSHOT_EVERY_MS, doneAt: input.lastSnapshotAt, notBefore: 0, asked: [] },
     mirror: {
@@ -99,7 +99,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     state = recorded ? next : known;
     if (event === 'selected') for (const part of Object.values(work)) part.notBefore = 0;
     changes += 1;
-    leaseOpen = state !== null;
+    isLeaseOpen = state !== null;
     return recorded;
   };
 
@@ -160,7 +160,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
       }
       const now = Date.now();
       const wakes = [
-        ...(leaseOpen ? [writeAt] : []),
+        ...(isLeaseOpen ? [writeAt] : []),
         ...(state?.primary == null ? [] : [renewAt, state.expiresAt]),
         ...(state?.primary == null || leading !== null ? [] : [nextWorkAt(work)]),
       ];
@@ -183,7 +183,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
           'No node is primary, so none can publish the mirror. Select a primary.',
         );
       if (Date.now() >= renewAt) renewAt = await alone(renew);
-      if (leaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
+      if (isLeaseOpen && Date.now() >= writeAt) writeAt = await alone(writeLease);
       if (state?.primary != null && leading === null && Date.now() >= nextWorkAt(work)) {
         leading = doPrimaryWork(state, work).finally(() => {
           leading = null;
@@ -197,7 +197,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
           lastSnapshotAt: work.snapshot.doneAt,
           lastMirrorAt: work.mirror.doneAt,
           mirrorEveryMs: work.mirror.every,
-          leaseOpen,
+          leaseOpen: isLeaseOpen,
         });
       }
     }
@@ -231,7 +231,7 @@ export async function leadership(input: LeadershipInput): Promise<void> {
     if (state === null) return 0;
     try {
       await store.writeLease({ state });
-      leaseOpen = false;
+      isLeaseOpen = false;
     } catch (error) {
       const { message } = failureOf(error, {
         code: 'store_unavailable',

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { startNodeWorker } from '../agent/worker.ts';
 import type { PullResult, PushResult, SpaceConfig } from '../contract/memory/memory.ts';
 import { CONTROL_QUEUE, memorySpaceId } from '../contract/workflows.ts';
-import { until } from '../demo/fleet.ts';
+import { waitUntil } from '../demo/fleet.ts';
 import type { KeptWorker } from '../engine/keep-worker.ts';
 import { moveToWaves, notifySpace } from '../engine/memory-workflows.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
@@ -86,9 +86,9 @@ async function makeSpace(nodes: readonly FakeMemory[]): Promise<SpaceConfig> {
   spaces += 1;
   const name = `space-${spaces}`;
   const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name, projects: ['*'] } });
-  await until('the nodes have synced', 20, () => nodes.every(({ pulls }) => pulls > 0));
+  await waitUntil('the nodes have synced', 20, () => nodes.every(({ pulls }) => pulls > 0));
   const cid = String(body['canonical_id']);
-  await until('no sync runs', 20, async () => (await syncs(cid, 'Running')).length === 0);
+  await waitUntil('no sync runs', 20, async () => (await syncs(cid, 'Running')).length === 0);
   for (const node of nodes) Object.assign(node, { pushes: 0, pulls: 0 });
   return { cid, projectId: name, projects: ['*'] };
 }
@@ -122,10 +122,10 @@ it('makes the noticing node push and every other node pull, with one activity ea
   const syncsBefore = (await syncs(space.cid)).length;
   nodes.a.rows = 1;
   await notifySpace(client(), space, 'one-a');
-  await until('the others have pulled', 20, () => nodes.b.pulls > 0 && nodes.c.pulls > 0);
+  await waitUntil('the others have pulled', 20, () => nodes.b.pulls > 0 && nodes.c.pulls > 0);
   const waveJobs = async () =>
     (await jobsOf(space)).filter(({ trigger }) => trigger === 'noticed' || trigger === 'fan-out');
-  await until('it is recorded', 20, async () => (await waveJobs()).length >= 3);
+  await waitUntil('it is recorded', 20, async () => (await waveJobs()).length >= 3);
   expect([nodes.a.pushes, nodes.a.pulls, nodes.b.pulls, nodes.c.pulls]).toEqual([1, 0, 1, 1]);
   expect((await syncs(space.cid)).length).toBe(syncsBefore);
   expect((await eventsOf(memorySpaceId(space.cid))) - before).toBeLessThanOrEqual(25);
@@ -149,11 +149,11 @@ it('makes a node pull once more after a push that arrived during its pull', asyn
     nodes.a.rows = 1;
     const pushes = nodes.a.pushes;
     await notifySpace(client(), space, 'two-a');
-    await until('it is pushed', 20, () => nodes.a.pushes > pushes);
-    await until('b pulls', 20, () => nodes.b.pulls > 0);
+    await waitUntil('it is pushed', 20, () => nodes.a.pushes > pushes);
+    await waitUntil('b pulls', 20, () => nodes.b.pulls > 0);
   }
   held.resolve();
-  await until('b pulls again', 20, () => nodes.b.pulls === 2);
+  await waitUntil('b pulls again', 20, () => nodes.b.pulls === 2);
 });
 
 it('does not make the others wait for an absent node, which its own workflow serves', async () => {
@@ -163,15 +163,15 @@ it('does not make the others wait for an absent node, which its own workflow ser
   for (const pulls of [1, 2]) {
     nodes.a.rows = 1;
     await notifySpace(client(), space, 'three-a');
-    await until('b has pulled', 20, () => nodes.b.pulls === pulls);
+    await waitUntil('b has pulled', 20, () => nodes.b.pulls === pulls);
   }
   const isServed = async (): Promise<boolean> =>
     (await syncs(space.cid, 'Running')).some((id) => id.endsWith('three-c'));
   expect(await isServed()).toBe(false);
-  await until('c has a workflow', 30, isServed);
+  await waitUntil('c has a workflow', 30, isServed);
   expect(nodes.c.pulls).toBe(0);
   host('three-c', nodes.c);
-  await until('c has pulled', 30, () => nodes.c.pulls > 0);
+  await waitUntil('c has pulled', 30, () => nodes.c.pulls > 0);
 }, 90_000);
 
 it('hands a failing PostgreSQL call to Temporal after seconds, and records it once PostgreSQL answers', async () => {
@@ -182,7 +182,7 @@ it('hands a failing PostgreSQL call to Temporal after seconds, and records it on
   try {
     nodes.a.rows = 1;
     await notifySpace(client(), space, 'four-a');
-    await until('the engine tries', 40, async () => {
+    await waitUntil('the engine tries', 40, async () => {
       const { raw } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
       return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'recordWave');
     });
@@ -192,7 +192,7 @@ it('hands a failing PostgreSQL call to Temporal after seconds, and records it on
   } finally {
     await run('alter table space_nodes_away rename to space_nodes');
   }
-  await until('it is recorded', 70, async () =>
+  await waitUntil('it is recorded', 70, async () =>
     (await jobsOf(space)).some(({ trigger }) => trigger === 'noticed'),
   );
 }, 120_000);
@@ -228,7 +228,7 @@ it('serves nodes in waves after a signal to a run of version 0.4', async () => {
   await moveToWaves(client(), space.cid);
   nodes.a.rows = 1;
   await notifySpace(client(), space, 'old-a');
-  await until('b has pulled', 20, () => nodes.b.pulls > 0);
+  await waitUntil('b has pulled', 20, () => nodes.b.pulls > 0);
   const { runId } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
   const { events } = await client().workflow.getHandle(memorySpaceId(space.cid), runId).fetchHistory();
   expect(JSON.stringify(events?.[0])).toContain('continuedExecutionRunId');
@@ -241,5 +241,5 @@ it('ends a space’s workflow when it is canceled in Temporal', async () => {
   const { runId } = await handle.describe();
   await handle.cancel();
   const run = client().workflow.getHandle(memorySpaceId(space.cid), runId);
-  await until('it has ended', 20, async () => (await run.describe()).status.name === 'CANCELLED');
+  await waitUntil('it has ended', 20, async () => (await run.describe()).status.name === 'CANCELLED');
 });

@@ -85,7 +85,7 @@ class MemorySpace {
   /**
    * Whether every live node syncs through its own workflow: the space is new, or its configuration changed.
    */
-  #everybody: boolean;
+  #mustAskEverybody: boolean;
   #catchUps: number;
   #isCatchUpDue = false;
   /** Number of live nodes at the last look. */
@@ -98,7 +98,7 @@ class MemorySpace {
     this.#noticed = new Set(input.noticed);
     this.#pushed = new Set(input.pushed);
     this.#returned = new Set(input.pending);
-    this.#everybody = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
+    this.#mustAskEverybody = input.catchUp ?? workflowInfo().continuedFromExecutionRunId === undefined;
     this.#catchUps = input.catchUps ?? 0;
     this.#waves = new Waves({
       serve: (node, work) => this.#serve(node, work),
@@ -114,7 +114,7 @@ class MemorySpace {
       this.#closed = true;
     });
     setHandler(configureSpace, (config) => {
-      if (JSON.stringify(config) !== JSON.stringify(this.#space)) this.#everybody = true;
+      if (JSON.stringify(config) !== JSON.stringify(this.#space)) this.#mustAskEverybody = true;
       this.#space = config;
       this.#closed = false;
     });
@@ -142,7 +142,7 @@ class MemorySpace {
   get #hasNews(): boolean {
     return (
       this.#closed ||
-      this.#everybody ||
+      this.#mustAskEverybody ||
       this.#isCatchUpDue ||
       this.#mustRecord ||
       [this.#noticed, this.#pushed, this.#returned].some((nodes) => nodes.size > 0)
@@ -172,8 +172,8 @@ class MemorySpace {
   /** Makes nodes sync through their own workflows: all, or those that came back. */
   async #askWorkflows(): Promise<void> {
     const nodes = emptySet(this.#returned);
-    if (this.#everybody) {
-      this.#everybody = false;
+    if (this.#mustAskEverybody) {
+      this.#mustAskEverybody = false;
       emptySet(this.#noticed);
       emptySet(this.#pushed);
       await control.syncLiveNodes({ space: this.#space });
@@ -283,7 +283,7 @@ class MemorySpace {
       noticed: [...new Set([...this.#noticed, ...push])],
       pushed: [...this.#pushed],
       // A node that still has to pull syncs through its own workflow.
-      catchUp: this.#everybody,
+      catchUp: this.#mustAskEverybody,
       pending: [...new Set([...this.#returned, ...pull])],
       catchUps: this.#catchUps,
     });

@@ -2,7 +2,7 @@ import { proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { ProposalActivities } from '../activities/node/proposals.ts';
 import { nodeQueue } from '../contract/names.ts';
 import type { ApplyProposalInput } from '../contract/projects/proposals.ts';
-import { failureOf, isNotTaken } from './failure-of.ts';
+import { failureOf, isNotTaken } from './activity-failure.ts';
 import { GIT_ACTIVITY } from './git-activity.ts';
 import { control } from './control.ts';
 

@@ -12,7 +12,7 @@ import { blobKey, getBlob } from '../storage/blobs.ts';
 import { enrolNode, heartbeat, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 import { makeGitNode, type GitNode } from '../test/git/node.ts';
 import { git, startGitServers, type GitServers, type ServedRepository } from '../test/git/servers.ts';
-import { fileOutput, propose } from '../test/git/proposals.ts';
+import { fileOutput, insertTestProposal } from '../test/git/proposals.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 /** A node counts as away after 15 s, and as hanging after 10 s. */
@@ -109,7 +109,7 @@ describe('an approved proposal', () => {
     await node();
     const { id: projectId, repository } = await project(primary);
     const before = tip(repository);
-    const id = await propose(
+    const id = await insertTestProposal(
       test.plane.deps,
       projectId,
       fileOutput('notes/a.md', 'a\n', { expected_version: before }),
@@ -151,7 +151,7 @@ describe('an approved proposal', () => {
 
   it('is approved by one of several concurrent approvals, and committed once', async () => {
     const { id: projectId, repository } = await project(await node());
-    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const id = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     const answers = await Promise.all([1, 2, 3, 4].map(() => approve(id)));
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 409, 409, 409]);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applied' });
@@ -162,7 +162,7 @@ describe('an approved proposal', () => {
     const { id: projectId, repository } = await project(await node());
     const expected = tip(repository);
     const now = repository.push({ other: '1' });
-    const id = await propose(
+    const id = await insertTestProposal(
       test.plane.deps,
       projectId,
       fileOutput('a', 'a', { expected_version: expected }),
@@ -197,7 +197,11 @@ describe('an approved proposal', () => {
   it('fails when it does not apply, and leaves the branch unchanged', async () => {
     const { id: projectId, repository } = await project(await node());
     const before = tip(repository);
-    const id = await propose(test.plane.deps, projectId, '--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n');
+    const id = await insertTestProposal(
+      test.plane.deps,
+      projectId,
+      '--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n',
+    );
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'failed', error_code: 'patch_rejected' });
     expect(tip(repository)).toBe(before);
@@ -215,11 +219,13 @@ describe('a proposal that cannot be committed', () => {
       );
       return blobKey(rows[0]?.sha256 ?? '');
     };
-    const removed = await propose(test.plane.deps, projectId, fileOutput('a', 'removed'));
+    const removed = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'removed'));
     await store.remove(await keyOf(removed));
     await approve(removed);
     await expect.poll(() => get(removed), SOON).toMatchObject({ status: 'failed', error_code: 'not_found' });
-    const other = await propose(test.plane.deps, projectId, fileOutput('a', 'other'), { path: 'b' });
+    const other = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'other'), {
+      path: 'b',
+    });
     await approve(other);
     await expect
       .poll(() => get(other), SOON)
@@ -233,7 +239,7 @@ describe('a proposal that cannot be committed', () => {
 
   it('fails when the node only makes dry runs, or the project was deleted', async () => {
     const { id: projectId, repository } = await project(await node((apply) => apply, true));
-    const dry = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const dry = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(dry);
     await expect.poll(() => get(dry), SOON).toMatchObject({ status: 'failed', error_code: 'conflict' });
     expect(count(repository)).toBe('1');
@@ -246,7 +252,7 @@ describe('a proposal that cannot be committed', () => {
 describe('the node of a proposal', () => {
   it('is an online node with a clone when the project has no primary', async () => {
     const { id: projectId } = await project();
-    const without = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const without = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(without);
     await expect
       .poll(() => get(without), SOON)
@@ -268,7 +274,7 @@ describe('the node of a proposal', () => {
   it('is not waited for when it is known to be offline', async () => {
     await enrolNode(test, 'off', false);
     const { id: projectId } = await project('off');
-    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const id = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect
       .poll(() => get(id), SOON)
@@ -282,7 +288,7 @@ describe('the node of a proposal', () => {
   it('is soon given up when it just went silent', async () => {
     await enrolNode(test, 'silent');
     const { id: projectId } = await project('silent');
-    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const id = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applying', node_id: 'silent' });
     await expect
@@ -305,7 +311,7 @@ describe('the node of a proposal', () => {
       return result;
     });
     const { id: projectId, repository } = await project(hangs);
-    const id = await propose(
+    const id = await insertTestProposal(
       test.plane.deps,
       projectId,
       fileOutput('a', 'a', { expected_version: tip(repository) }),
@@ -324,7 +330,7 @@ describe('the node of a proposal', () => {
       return await apply(input);
     });
     const { id: projectId } = await project(name);
-    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const id = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applied' });
     expect(tries).toBe(2);
@@ -337,7 +343,7 @@ describe('the workflow of a proposal', () => {
     const { id: projectId, repository } = await project(await node());
     const hook = join(repository.folder, 'hooks', 'pre-receive');
     writeFileSync(hook, '#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\n', { mode: 0o755 });
-    const id = await propose(test.plane.deps, projectId, fileOutput('a', 'a'));
+    const id = await insertTestProposal(test.plane.deps, projectId, fileOutput('a', 'a'));
     await approve(id);
     await expect.poll(() => get(id), SOON).toMatchObject({ status: 'applying' });
     await expect.poll(() => readdirSync(folders.at(-1)?.base ?? ''), SOON).toHaveLength(1);

@@ -13,7 +13,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { failureOf } from './failure-of.ts';
+import { failureOf } from './activity-failure.ts';
 import type { MemoryActivities } from '../activities/node/memory.ts';
 import { MESSAGES, memorySpaceId, nodeQueue } from '../contract/names.ts';
 import type {

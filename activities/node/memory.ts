@@ -1,6 +1,6 @@
 import type { PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
 import type { SyncCall } from '../../memory/engine.ts';
-import { runMemoryWork } from './run.ts';
+import { runMemoryWork } from './run-memory-work.ts';
 
 /** The memory engine as activities use it; on an agent it runs in its own thread. */
 export interface MemoryPort {

@@ -1,7 +1,7 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { MirrorOutcome, PublishMirror } from '../../contract/memory/mirror.ts';
 import type { SyncCall } from '../../memory/engine.ts';
-import { runMemoryWork } from './run.ts';
+import { runMemoryWork } from './run-memory-work.ts';
 
 /** The work of a space's primary as activities use it; on an agent it runs in the memory thread. */
 export interface PrimaryPort {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEngineCall, noWords } from './engine-call.ts';
+import { defineEngineCall, refuseWords } from './engine-call.ts';
 
 /** Finds changes and deletions of memories that were sent before. */
 export const audit = defineEngineCall({
@@ -19,7 +19,7 @@ automatically in the background, within the hour. The next sync follows immediat
   }),
   changes: () => true,
   read: (typed) => {
-    noWords('audit', typed);
+    refuseWords('audit', typed);
     return { deep: typed.options['recent'] !== true };
   },
   run: async ({ engine, call }, input) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEngineCall, noWords } from './engine-call.ts';
-import { spaceOf } from './space-of.ts';
+import { defineEngineCall, refuseWords } from './engine-call.ts';
+import { findSpaceOf } from './find-space-of.ts';
 
 /** Removes segments of this node that no node needs any longer. */
 export const collect = defineEngineCall({
@@ -20,11 +20,11 @@ days, so that any moment within them can still be restored.`,
   }),
   changes: () => true,
   read: (typed) => {
-    noWords('collect', typed);
+    refuseWords('collect', typed);
     return { project: typed.options['project'] as string | undefined };
   },
   run: async ({ engine, spaces, call }, { project }) => {
-    const collected = await engine.collect(spaceOf(spaces, project), call);
+    const collected = await engine.collect(findSpaceOf(spaces, project), call);
     return { ...collected, waitsFor: [...collected.waitsFor], problems: [...collected.problems] };
   },
   say: ({ segments, snapshots, bytes, waitsFor, problems }) => [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Uncovered, uncoveredSentence } from '../../contract/memory/uncovered.ts';
-import { defineEngineCall, noWords } from './engine-call.ts';
+import { defineEngineCall, refuseWords } from './engine-call.ts';
 
 const Output = z.strictObject({
   spaces: z.array(
@@ -26,7 +26,7 @@ export const coverage = defineEngineCall({
   output: Output,
   changes: () => false,
   read: (typed) => {
-    noWords('coverage', typed);
+    refuseWords('coverage', typed);
     return {};
   },
   run: async ({ engine, spaces }) => {

@@ -20,7 +20,7 @@ export interface EngineContext {
 }
 
 /** The words and options that were typed after a command's name. */
-export interface Words {
+export interface TypedWords {
   readonly words: readonly string[];
   readonly options: Readonly<Record<string, string | boolean | undefined>>;
 }
@@ -50,7 +50,7 @@ export interface EngineCall<I extends z.ZodType = z.ZodType, O extends z.ZodType
    */
   confirm?(input: z.input<I>): Confirmation<z.input<I>> | null;
   /** Reads the input from what was typed; the agent checks it against `input`. @throws UsageError */
-  read(typed: Words): z.input<I>;
+  read(typed: TypedWords): z.input<I>;
   /** Runs in the memory thread. @throws MembridgeError memory_*, ledger_failed, store_* */
   run(context: EngineContext, input: z.output<I>): Promise<z.output<O>>;
   /** Describes the result for people, a line each. */
@@ -81,6 +81,6 @@ export function defineEngineCall<I extends z.ZodType, O extends z.ZodType>(
 }
 
 /** Refuses words after a command that takes none. @throws UsageError naming them */
-export function noWords(name: string, { words }: Words): void {
+export function refuseWords(name: string, { words }: TypedWords): void {
   if (words.length > 0) throw new UsageError(`"${words.join(' ')}" is not understood after "${name}"`);
 }

@@ -26,7 +26,7 @@ export const ENGINE_CALLS: readonly EngineCall[] = [
 ];
 
 /** Returns the call with a name. @throws Error when there is none: thread and agent share the table */
-export function engineCall(name: string): EngineCall {
+export function findEngineCall(name: string): EngineCall {
   const call = ENGINE_CALLS.find((each) => each.name === name);
   if (call === undefined) throw new Error(`there is no engine call "${name}"`);
   return call;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { readConfigEnv } from '../../memory/legacy/config-env.ts';
 import { describePublication } from '../../memory/legacy/publish.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
-import { spaceOf } from './space-of.ts';
+import { findSpaceOf } from './find-space-of.ts';
 
 const Word = z.enum(['import', 'publish']);
 
@@ -54,7 +54,7 @@ export const legacy = defineEngineCall({
   },
   run: async ({ engine, spaces, configEnv, call }, input) => {
     const { what, file, overwrite, fewer, force, project } = input;
-    const config = spaceOf(spaces, project);
+    const config = findSpaceOf(spaces, project);
     if (what === 'import') {
       const source = file === null ? { access: readConfigEnv(configEnv).access } : { file };
       const { inserted, present, deleted, outside, waiting, ...rest } = await engine.importLegacy(

@@ -2,17 +2,17 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EpochMs } from '../../contract/http/primitives.ts';
-import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
-import { spaceOf } from './space-of.ts';
-import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';
+import { UsageError, defineEngineCall, refuseWords } from './engine-call.ts';
+import { findSpaceOf } from './find-space-of.ts';
+import { readMoment, formatMoment, TIME_HELP } from './typed-moment.ts';
 
 /** The prefix of the folder in which a trial builds a database. */
-const TRIAL = 'restore-trial-';
+const TRIAL_PREFIX = 'restore-trial-';
 
 /** Removes the copies of memories that trials of a killed agent left. Called when the agent starts. */
 export function sweepTrials(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
-    if (name.startsWith(TRIAL)) rmSync(join(dataDir, name), { recursive: true, force: true });
+    if (name.startsWith(TRIAL_PREFIX)) rmSync(join(dataDir, name), { recursive: true, force: true });
   }
 }
 
@@ -55,7 +55,7 @@ ${TIME_HELP}`,
   }),
   changes: ({ dryRun }) => !dryRun,
   read: (typed) => {
-    noWords('restore', typed);
+    refuseWords('restore', typed);
     const { at, out, project, 'in-place': inPlace, 'dry-run': dryRun } = typed.options;
     if (typeof at !== 'string') throw new UsageError('"restore" needs --at TIME');
     const time = readMoment('--at', at);
@@ -70,16 +70,16 @@ ${TIME_HELP}`,
     };
   },
   confirm: (input) => ({
-    understood: [`as of ${sayMoment(input.at)}`],
+    understood: [`as of ${formatMoment(input.at)}`],
     asks:
       input.out === null && input.dryRun !== true
         ? { trial: { ...input, dryRun: true }, question: "Put it in the place of claude-mem's database?" }
         : null,
   }),
   run: async ({ engine, spaces, dataDir, call }, { at, out, project, dryRun }) => {
-    const config = spaceOf(spaces, project);
+    const config = findSpaceOf(spaces, project);
     if (dryRun) {
-      const folder = mkdtempSync(join(dataDir, TRIAL));
+      const folder = mkdtempSync(join(dataDir, TRIAL_PREFIX));
       try {
         const built = { path: join(folder, 'claude-mem.db') };
         return { ...(await engine.restoreTo({ config, at, out: built }, call)), dryRun };

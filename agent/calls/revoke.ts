@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { EpochMs, NodeId } from '../../contract/http/primitives.ts';
-import { UsageError, defineEngineCall, noWords } from './engine-call.ts';
-import { spaceOf } from './space-of.ts';
-import { readMoment, sayMoment, TIME_HELP } from './typed-moment.ts';
+import { UsageError, defineEngineCall, refuseWords } from './engine-call.ts';
+import { findSpaceOf } from './find-space-of.ts';
+import { readMoment, formatMoment, TIME_HELP } from './typed-moment.ts';
 
 /** Takes back what a node wrote since a time, or undoes that. */
 export const revoke = defineEngineCall({
@@ -40,7 +40,7 @@ ${TIME_HELP}`,
   output: z.strictObject({ lines: z.array(z.string()), id: z.string().nullable() }),
   changes: ({ what }) => 'undo' in what || ('node' in what && !what.dryRun),
   read: (typed) => {
-    noWords('revoke', typed);
+    refuseWords('revoke', typed);
     const { node, since, undo, list, 'dry-run': dryRun } = typed.options;
     const project = typed.options['project'] as string | undefined;
     if (list === true) return { project, what: { list: true as const } };
@@ -53,7 +53,7 @@ ${TIME_HELP}`,
   confirm: ({ project, what }) =>
     'node' in what
       ? {
-          understood: [`since ${sayMoment(what.since)}, by the clock of ${what.node}`],
+          understood: [`since ${formatMoment(what.since)}, by the clock of ${what.node}`],
           asks: what.dryRun
             ? null
             : {
@@ -71,7 +71,7 @@ ${TIME_HELP}`,
       );
       return { id: null, lines: lines.length === 0 ? ['Nothing was revoked on this node.'] : lines };
     }
-    const config = spaceOf(spaces, project);
+    const config = findSpaceOf(spaces, project);
     const done =
       'undo' in what
         ? await engine.undoRevocation(config, what.undo, call)

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEngineCall, noWords } from './engine-call.ts';
-import { spaceOf } from './space-of.ts';
+import { defineEngineCall, refuseWords } from './engine-call.ts';
+import { findSpaceOf } from './find-space-of.ts';
 
 /** Writes the merged state of a space to the store, so that new nodes can begin with it. */
 export const snapshot = defineEngineCall({
@@ -14,11 +14,11 @@ that a snapshot holds. The command refuses while this node has not applied every
   output: z.looseObject({ id: z.string(), parts: z.number(), operations: z.number(), bytes: z.number() }),
   changes: () => true,
   read: (typed) => {
-    noWords('snapshot', typed);
+    refuseWords('snapshot', typed);
     return { project: typed.options['project'] as string | undefined };
   },
   run: async ({ engine, spaces, call }, { project }) => ({
-    ...(await engine.snapshot(spaceOf(spaces, project), call)),
+    ...(await engine.snapshot(findSpaceOf(spaces, project), call)),
   }),
   say: ({ id, parts, operations, bytes }) => [
     `snapshot ${id}: ${operations} memories in ${parts} parts, ${bytes} bytes`,

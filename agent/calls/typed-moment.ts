@@ -17,7 +17,7 @@ export function readMoment(option: string, text: string): number {
 }
 
 /** Formats a moment as this machine's clock and UTC show it. */
-export const sayMoment = (time: number): string => describeTime(time, machineZone());
+export const formatMoment = (time: number): string => describeTime(time, machineZone());
 
 /** The help text about times. */
 export const TIME_HELP = `TIME is "2026-11-22 18:00" or "2026-11-22 18:00:30" (this machine's time zone), the same with an offset ("… +01:00",

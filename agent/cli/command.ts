@@ -1,5 +1,5 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
-import type { Words } from '../calls/engine-call.ts';
+import type { TypedWords } from '../calls/engine-call.ts';
 
 /** One command of the command line. Every command also takes `--json` and `--help`. */
 export interface Command {
@@ -16,7 +16,7 @@ export interface Command {
    * @returns the exit code: 0 done, 1 the request failed
    * @throws UsageError for words it does not understand; Error with a sentence for people
    */
-  run(typed: Words, json: boolean): Promise<number>;
+  run(typed: TypedWords, json: boolean): Promise<number>;
 }
 
 /** Writes one line to standard output. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fixDatabase } from '../calls/doctor.ts';
-import { noWords, UsageError } from '../calls/engine-call.ts';
+import { refuseWords, UsageError } from '../calls/engine-call.ts';
 import { call, callLong } from './client.ts';
 import { print, printAside, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -35,8 +35,8 @@ export const doctorCommand: Command = {
   run: async (typed, json) => {
     const [word, ...rest] = typed.words;
     const isFix = typed.options['fix'] === true;
-    if (word === 'store') noWords('doctor store', { ...typed, words: rest });
-    else noWords('doctor', typed);
+    if (word === 'store') refuseWords('doctor store', { ...typed, words: rest });
+    else refuseWords('doctor', typed);
     if (isFix && word === 'store') throw new UsageError('"doctor store" has nothing to fix');
     const found = Doctor.parse(
       word === 'store' ? await call('POST', '/doctor/store') : await call('GET', '/doctor'),

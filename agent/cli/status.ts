@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { noWords } from '../calls/engine-call.ts';
+import { refuseWords } from '../calls/engine-call.ts';
 import { uncoveredSentence } from '../../contract/memory/uncovered.ts';
 import { coverage, type CoverageAnswer } from '../calls/coverage.ts';
 import { call } from './client.ts';
@@ -28,7 +28,7 @@ export const statusCommand: Command = {
   usage: '',
   summary: 'what this node holds and takes part in',
   run: async (typed, json) => {
-    noWords('status', typed);
+    refuseWords('status', typed);
     const answer = await call('GET', '/status');
     if (json) {
       print(JSON.stringify(answer));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SyncAction } from '../../contract/http/primitives.ts';
-import { noWords } from '../calls/engine-call.ts';
+import { refuseWords } from '../calls/engine-call.ts';
 import { call } from './client.ts';
 import { print, type Command } from './command.ts';
 
@@ -20,7 +20,7 @@ const syncCommand = (action: SyncAction): Command => ({
   help: 'Without --project it syncs every space of this node.',
   options: { project: { type: 'string' } },
   run: async (typed, json) => {
-    noWords(action, typed);
+    refuseWords(action, typed);
     const { project } = typed.options;
     const names = typeof project === 'string' ? [project] : await allSpaces();
     let failed = false;

@@ -7,17 +7,17 @@ run (npm start).
 The agent's data is looked for in MEMBRIDGE_AGENT_DATA_DIR, else in this checkout's .membridge/agent (npm start), else in
 ~/.membridge.`;
 
-const typed = ({ name, usage }: Command): string => `membridge ${name} ${usage}`.trim();
+const usageLine = ({ name, usage }: Command): string => `membridge ${name} ${usage}`.trim();
 
 /** Returns the text of `membridge --help`. */
-export function usageOf(commands: readonly Command[]): string {
+export function helpText(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
   const lines = commands.map(({ name, summary }) => `  membridge ${name.padEnd(width)}${summary}`);
   return [HEADER, '', ...lines, '', FOOTER].join('\n');
 }
 
 /** Returns the text of `membridge <command> --help`. */
-export function helpOf(command: Command): string {
+export function commandHelpText(command: Command): string {
   const help = command.help === undefined ? [] : ['', command.help];
-  return [`${typed(command)} [--json]`, '', command.summary, ...help].join('\n');
+  return [`${usageLine(command)} [--json]`, '', command.summary, ...help].join('\n');
 }

@@ -1,7 +1,7 @@
 import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { AgentConfig } from '../config.ts';
 import { ControlPlaneError, askConnection, enrol } from './control-plane.ts';
-import { readFacts } from '../facts.ts';
+import { readFacts } from '../node-facts.ts';
 import type { Logger } from 'pino';
 import { readState, writeState, type AgentState } from './state.ts';
 

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { MemoryStatus } from '../../contract/memory/memory.ts';
 import { NodeFacts } from '../../contract/nodes/nodes.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import { readAgentConfig } from '../config.ts';
 import { Heartbeat } from './heartbeat.ts';
 
@@ -101,7 +101,7 @@ const FAILING: MemoryStatus = {
 
 test('reaches a control plane of 0.4, which knows neither the new states nor the new fields', async () => {
   const taken = await beat(Memory04, () => Promise.resolve(FAILING), Facts04);
-  await until('it is taken', 10, () => taken.length > 0);
+  await waitUntil('it is taken', 10, () => taken.length > 0);
   expect(taken[0]).toMatchObject({ state: 'locked', detail: FAILING.detail });
   expect(heartbeat?.state.problem).toBeNull();
 });
@@ -113,7 +113,7 @@ test('does not repeat an old state when the memory thread does not answer', asyn
     if (asked === 1) return Promise.resolve({ ...FAILING, state: 'ready', detail: null });
     return Promise.reject(new MembridgeError('internal', 'the memory thread ended'));
   });
-  await until('the second one is taken', 10, () => taken.length > 1);
+  await waitUntil('the second one is taken', 10, () => taken.length > 1);
   expect(taken[0]).toMatchObject({ state: 'ready' });
   expect(taken[1]).toMatchObject({
     state: 'failing',

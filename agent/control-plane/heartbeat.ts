@@ -5,7 +5,7 @@ import type { Membership } from '../../contract/memory/membership.ts';
 import type { NodeWork } from '../../contract/nodes/node-standing.ts';
 import type { AgentHeartbeat, TaskSandbox } from '../../contract/nodes/nodes.ts';
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
-import { readFacts } from '../facts.ts';
+import { readFacts } from '../node-facts.ts';
 
 /** The result of the last heartbeat. */
 export interface HeartbeatState {
@@ -18,7 +18,7 @@ export interface HeartbeatState {
 }
 
 /** After a sync, the page learns of it this soon, in milliseconds, instead of at the next interval. */
-const SOON_MS = 300;
+const AFTER_SYNC_MS = 300;
 
 /** Reports to the control plane at a steady interval, however busy the agent is. */
 export class Heartbeat {
@@ -29,8 +29,8 @@ export class Heartbeat {
   /** The signature of the membership that the memory thread holds. */
   #membership: string | null = null;
   #stopped = false;
-  #beating = false;
-  #again = false;
+  #isBeating = false;
+  #mustRepeat = false;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -58,9 +58,9 @@ export class Heartbeat {
   }
 
   /** Brings the next heartbeat forward, because something worth showing has changed. */
-  soon(): void {
-    if (this.#beating) this.#again = true;
-    else this.#schedule(SOON_MS);
+  bringForward(): void {
+    if (this.#isBeating) this.#mustRepeat = true;
+    else this.#schedule(AFTER_SYNC_MS);
   }
 
   stop(): void {
@@ -75,11 +75,11 @@ export class Heartbeat {
   }
 
   async #beat(): Promise<void> {
-    if (this.#beating) return;
-    this.#beating = true;
+    if (this.#isBeating) return;
+    this.#isBeating = true;
     const { log, serverUrl, agentKey, intervalMs } = this.#options;
     // Behind a running sync the status waits its turn; the heartbeat does not wait for it.
-    await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
+    await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, AFTER_SYNC_MS))]);
     try {
       const { url, dryrun, tasks, sandbox } = this.#options;
       const leases = this.#options.leases();
@@ -111,9 +111,9 @@ export class Heartbeat {
       // This node was removed and its tasks were given back. It must take no further task.
       if (error instanceof ControlPlaneError && error.status === 401) this.#options.onDrained(true);
     } finally {
-      this.#beating = false;
-      this.#schedule(this.#again ? SOON_MS : intervalMs);
-      this.#again = false;
+      this.#isBeating = false;
+      this.#schedule(this.#mustRepeat ? AFTER_SYNC_MS : intervalMs);
+      this.#mustRepeat = false;
     }
   }
 

@@ -12,7 +12,7 @@ import { deletes } from '../calls/deletes.ts';
 import { inspectDatabase } from '../calls/doctor.ts';
 import type { Check } from './check.ts';
 import { examineDatabase, examinePlace } from './database.ts';
-import { programExists } from '../facts.ts';
+import { isProgramRunnable } from '../node-facts.ts';
 
 /** A clock that is further off than this causes a warning (5 minutes, in milliseconds). */
 const MAX_CLOCK_OFF_MS = 5 * 60_000;
@@ -71,7 +71,7 @@ async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail:
 /** Reports where tasks run. A node without a program for tasks runs none and needs no sandbox. */
 function examineSandbox({ config, sandbox: { told } }: Agent): Check {
   const name = 'task sandbox';
-  if (config.dryrun || !programExists(config.runner.program)) {
+  if (config.dryrun || !isProgramRunnable(config.runner.program)) {
     return { name, ok: true, detail: `not needed: this node takes no tasks (${config.runner.program})` };
   }
   if (told.mode === 'bubblewrap') return { name, ok: true, detail: 'tasks run in bubblewrap' };

@@ -37,7 +37,7 @@ const SYNCED_NAMES: readonly (readonly [pattern: RegExp, what: string])[] = [
 const CLOUD_STORAGE = /^cloudstorage$/;
 
 /** Files that sync programs leave in the topmost folder that they sync, whatever its name is. */
-const MARKERS: readonly (readonly [pattern: RegExp, what: string])[] = [
+const FOLDER_MARKERS: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^\.stfolder/, 'a Syncthing folder'],
   [/^\.dropbox\.cache$/, 'a Dropbox folder'],
   [
@@ -49,7 +49,7 @@ const MARKERS: readonly (readonly [pattern: RegExp, what: string])[] = [
 ];
 
 /** How sync programs name their copy of a file that two machines changed. */
-const CONFLICT = /sync-conflict-|conflicted copy|conflict-\d{8}|\(case conflict/i;
+const CONFLICT_COPY = /sync-conflict-|conflicted copy|conflict-\d{8}|\(case conflict/i;
 
 /** File systems of another machine, or of a virtual machine's host. SQLite's locks and -shm file do not work across them. */
 const NETWORK_TYPES =
@@ -76,7 +76,7 @@ export function findBadPlaces(path: string, mounts: readonly Mount[] = readMount
 export function findConflictCopies(path: string): string[] {
   const folder = dirname(realPathOf(path));
   const [stem = ''] = basename(path).split('.');
-  return filesIn(folder).filter((name) => name.startsWith(stem) && CONFLICT.test(name));
+  return filesIn(folder).filter((name) => name.startsWith(stem) && CONFLICT_COPY.test(name));
 }
 
 function findSyncedFolder(folder: string): BadPlace | null {
@@ -88,7 +88,7 @@ function findSyncedFolder(folder: string): BadPlace | null {
     const isProvider = CLOUD_STORAGE.test(parent);
     const brand = isProvider ? (name.split('-')[0] ?? name) : name;
     const known = SYNCED_NAMES.find(([pattern]) => pattern.test(brand));
-    const marked = MARKERS.find(([pattern]) =>
+    const marked = FOLDER_MARKERS.find(([pattern]) =>
       filesIn(where).some((file) => pattern.test(file.toLowerCase())),
     );
     const what = known?.[1] ?? marked?.[1] ?? (isProvider ? 'a cloud storage folder' : undefined);

@@ -4,7 +4,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { readSession } from '../../runner/sessions.ts';
 import { runProgram, type RunOutcome } from '../../runner/run.ts';
 import type { Agent } from '../agent.ts';
-import { programExists } from '../facts.ts';
+import { isProgramRunnable } from '../node-facts.ts';
 import { contextFolder } from '../tasks/contexts.ts';
 
 /** The original's body. `runtime_url` is dropped: results return in the answer, so the agent calls nobody back. */
@@ -51,7 +51,7 @@ export async function executeTask(
   if (config.dryrun) {
     return { ok: true, dryrun: true, task_id: taskId, detail: `[DRYRUN] Would run ${taskId}` };
   }
-  if (!programExists(config.runner.program)) {
+  if (!isProgramRunnable(config.runner.program)) {
     throw new MembridgeError('no_worker', `${config.runner.program} is not installed on this node.`);
   }
   if (sandbox.told.refuses)
@@ -118,14 +118,17 @@ async function answerOf(
   const duration = { duration_ms: Math.round(outcome.durationMs), returncode: outcome.exitCode };
   if (outcome.error !== null) {
     const { message } = outcome.error;
-    const streams = { stdout: tail(said.stdout, FAILED_LINES), stderr: tail(said.stderr, FAILED_LINES) };
+    const streams = {
+      stdout: lastLines(said.stdout, FAILED_LINES),
+      stderr: lastLines(said.stderr, FAILED_LINES),
+    };
     return { ok: false, task_id, error: message, ...streams, ...duration, context_id, detail: message };
   }
   const session = await readSession(join(config.dataDir, 'sessions'), context_id);
   return {
     ok: true,
     task_id,
-    output: tail(outcome.answer ?? '', ANSWER_LINES) ?? '',
+    output: lastLines(outcome.answer ?? '', ANSWER_LINES) ?? '',
     ...duration,
     context_id,
     session_messages: session?.messages.length ?? 0,
@@ -135,7 +138,7 @@ async function answerOf(
 }
 
 /** Returns the last lines of a text; null where there is none. */
-function tail(text: string, lines: number): string | null {
+function lastLines(text: string, lines: number): string | null {
   const trimmed = text.trim();
   return trimmed === '' ? null : trimmed.split('\n').slice(-lines).join('\n');
 }

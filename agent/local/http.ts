@@ -15,15 +15,15 @@ import { agentState, syncState } from '../../contract/memory/sync-state.ts';
 import type { Agent } from '../agent.ts';
 import { ENGINE_CALLS } from '../calls/index.ts';
 import { examineStore } from '../doctor/doctor.ts';
-import { AGENT_VERSION } from '../facts.ts';
+import { AGENT_VERSION } from '../node-facts.ts';
 import { answerError } from './problems.ts';
 import { CloneBody, cloneByHttp, reposByHttp } from '../projects/projects.ts';
 import { diagnose } from './diagnose.ts';
 import { ExecuteTaskBody, executeTask } from './execute-task.ts';
-import { isFromThisMachine, needProcessControl } from './local-only.ts';
+import { isFromThisMachine, requireProcessControl } from './local-only.ts';
 import { controlProcess } from './process-control.ts';
 import { readOriginal } from './read-original.ts';
-import { diskOf, gitVersion, initSystem, systemInfo } from './system.ts';
+import { readDiskOf, readGitVersion, initSystem, readSystemInfo } from './system.ts';
 import { readRegistry, registerProject } from '../projects/registry.ts';
 import { listSessions, readSession } from '../../runner/sessions.ts';
 import { serveCall } from './serve-call.ts';
@@ -177,10 +177,10 @@ export function createAgentApp(agent: Agent, restart: () => void): express.Expre
   });
 
   app.get('/system-info', async (_request: Request, response: Response) => {
-    response.json(await systemInfo(agent));
+    response.json(await readSystemInfo(agent));
   });
   app.post('/execute-task', async (request: Request, response: Response) => {
-    needProcessControl(request, config.allowProcessControl, 'POST /execute-task');
+    requireProcessControl(request, config.allowProcessControl, 'POST /execute-task');
     const body = readOriginal(ExecuteTaskBody, request, response);
     const left = new AbortController();
     response.on('close', () => left.abort(new MembridgeError('task_failed', 'The caller left.')));
@@ -188,7 +188,7 @@ export function createAgentApp(agent: Agent, restart: () => void): express.Expre
   });
   for (const action of ['self-update', 'restart', 'uninstall'] as const) {
     app.post(`/${action}`, (request, response) => {
-      needProcessControl(request, config.allowProcessControl, `POST /${action}`);
+      requireProcessControl(request, config.allowProcessControl, `POST /${action}`);
       response.json(controlProcess(agent, action, restart));
     });
   }
@@ -255,12 +255,12 @@ function findSpace(agent: Agent, project: string): SpaceConfig {
 
 async function health(agent: Agent): Promise<Record<string, unknown>> {
   const { config, state } = agent;
-  const disk = diskOf(config.dataDir);
+  const disk = readDiskOf(config.dataDir);
   return {
     status: 'ok',
     service: 'membridge-agent',
     version: AGENT_VERSION,
-    ...(await gitVersion()),
+    ...(await readGitVersion()),
     hostname: hostname(),
     node_id: state.enrolment.node_id,
     os_info: `${type()} ${release()}`,

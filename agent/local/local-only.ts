@@ -3,7 +3,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { isLoopbackAddress } from '../../contract/nodes/own-host.ts';
 
 /** Headers that a proxy adds to the requests that it forwards. */
-const PASSED_ON = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
 
 /**
  * Returns whether a program on this machine sent a request. A proxy forwards requests of other machines, and a
@@ -13,7 +13,7 @@ export function isFromThisMachine(request: Request): boolean {
   const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
   return (
     isLoopbackAddress(address) &&
-    PASSED_ON.every((header) => request.headers[header] === undefined) &&
+    PROXY_HEADERS.every((header) => request.headers[header] === undefined) &&
     request.headers.origin === undefined
   );
 }
@@ -23,7 +23,7 @@ export function isFromThisMachine(request: Request): boolean {
  * this machine asks.
  * @throws MembridgeError forbidden, saying how to switch it on
  */
-export function needProcessControl(request: Request, allowed: boolean, what: string): void {
+export function requireProcessControl(request: Request, allowed: boolean, what: string): void {
   if (!isFromThisMachine(request)) {
     throw new MembridgeError('forbidden', `${what} is accepted only from this machine, without a proxy.`);
   }

@@ -16,7 +16,7 @@ export interface AgentProblem {
  * Converts any error into what people and scripts receive.
  * @param controlPlane the address of the control plane, which explains each error; null when the agent has none yet
  */
-export function problemOf(error: unknown, controlPlane: string | null): AgentProblem {
+export function toProblem(error: unknown, controlPlane: string | null): AgentProblem {
   const { code, message } = toKnown(error);
   const { status, title } = ERRORS[code];
   const type = controlPlane === null ? 'about:blank' : problemType(code, controlPlane);
@@ -31,7 +31,7 @@ export function answerError(
   _next: NextFunction,
 ): void {
   const controlPlane: unknown = response.app.locals['controlPlane'];
-  const problem = problemOf(error, typeof controlPlane === 'string' ? controlPlane : null);
+  const problem = toProblem(error, typeof controlPlane === 'string' ? controlPlane : null);
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
 

@@ -1,10 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Agent } from '../agent.ts';
 import type { EngineCall } from '../calls/engine-call.ts';
-import { problemOf } from './problems.ts';
+import { toProblem } from './problems.ts';
 
 /** The type of an answer in lines: one for each progress report while a call runs, then `{"result"}` or `{"problem"}`. */
-const LINES = 'application/x-ndjson';
+const LINES_MEDIA_TYPE = 'application/x-ndjson';
 
 /**
  * Makes Express's handler of a call of agent/calls. It checks the input, has the memory thread run it, and answers
@@ -21,8 +21,8 @@ export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler 
     }
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the caller disconnected')));
-    const inLines = request.accepts(['application/json', LINES]) === LINES;
-    if (inLines) response.type(LINES).flushHeaders();
+    const inLines = request.accepts(['application/json', LINES_MEDIA_TYPE]) === LINES_MEDIA_TYPE;
+    if (inLines) response.type(LINES_MEDIA_TYPE).flushHeaders();
     const tell = (line: object): boolean => inLines && response.write(`${JSON.stringify(line)}\n`);
     try {
       const call = { signal: gone.signal, progress: (progress: string): void => void tell({ progress }) };
@@ -31,9 +31,9 @@ export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler 
       else response.json(result);
     } catch (error) {
       if (!inLines) throw error;
-      tell({ problem: problemOf(error, agent.config.serverUrl) });
+      tell({ problem: toProblem(error, agent.config.serverUrl) });
     } finally {
-      agent.heartbeat.soon();
+      agent.heartbeat.bringForward();
     }
     response.end();
   };

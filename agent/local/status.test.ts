@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MembersPage, SpaceSummary } from '../../contract/memory/memory.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
 import { startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 
@@ -48,14 +48,14 @@ async function shownAs(node: string): Promise<{ status: string; detail: string }
 }
 
 test('exits with 0 only while everything works, and reports the same as the API', async () => {
-  await until('b is well', 60, async () => (await b.cli('status')).code === 0);
+  await waitUntil('b is well', 60, async () => (await b.cli('status')).code === 0);
   expect((await b.cli('status')).stdout).toMatch(/^state {4}ready$/m);
   expect((await b.cli('status')).stdout).toMatch(/^ {9}in-step/m);
-  await until('the API says so too', 30, async () => (await shownAs('b'))?.status === 'in-step');
+  await waitUntil('the API says so too', 30, async () => (await shownAs('b'))?.status === 'in-step');
 
   meddle(b, `UPDATE observations_fts_data SET block = x'' WHERE id = 10`);
   a.remember('What b cannot merge');
-  await until('b says that it cannot merge', 60, async () => (await b.cli('status')).code === 1);
+  await waitUntil('b says that it cannot merge', 60, async () => (await b.cli('status')).code === 1);
   const { stdout } = await b.cli('status');
   expect(stdout).toMatch(/^state {4}index-damaged: .*observations_fts.*VALUES\('rebuild'\)/m);
   expect(stdout).toMatch(/^ {9}failed: observations_fts/m);
@@ -64,20 +64,20 @@ test('exits with 0 only while everything works, and reports the same as the API'
     state: 'index-damaged',
   });
   expect((await b.cli('doctor')).code).toBe(1);
-  await until('the API says so too', 30, async () => (await shownAs('b'))?.status === 'failed');
+  await waitUntil('the API says so too', 30, async () => (await shownAs('b'))?.status === 'failed');
   expect((await shownAs('b'))?.detail).toMatch(/observations_fts/);
   const { body: node } = await plane.call('GET', '/api/runtime/workers/b');
   expect(node['memory']).toMatchObject({ state: 'index-damaged' });
 
   meddle(b, `INSERT INTO observations_fts(observations_fts) VALUES('rebuild')`);
   await b.cli('sync');
-  await until('b is well again', 60, async () => (await b.cli('status')).code === 0);
+  await waitUntil('b is well again', 60, async () => (await b.cli('status')).code === 0);
   expect(b.observations()).toBe(a.observations());
 });
 
 test('exits with 1 while the control plane does not answer', async () => {
   await plane.stop();
-  await until('a says so', 30, async () => (await a.cli('status')).code === 1);
+  await waitUntil('a says so', 30, async () => (await a.cli('status')).code === 1);
   expect((await a.cli('status')).stdout).toMatch(
     /^state {4}not reported: The control plane at .* does not answer/m,
   );

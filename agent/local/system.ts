@@ -4,18 +4,21 @@ import { arch, freemem, hostname, release, totalmem, type, uptime } from 'node:o
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Agent } from '../agent.ts';
-import { AGENT_VERSION } from '../facts.ts';
+import { AGENT_VERSION } from '../node-facts.ts';
 
 /** The checkout that this agent runs from. */
 const CHECKOUT = dirname(dirname(import.meta.dirname));
 
 /** How long a program may take to print its version, in milliseconds. */
-const SAY_MS = 5_000;
+const PROGRAM_TIMEOUT_MS = 5_000;
 
 /** Returns the one line that a program prints; null when it cannot be run or fails. */
-async function lineOf(program: string, args: readonly string[]): Promise<string | null> {
+async function readLineOf(program: string, args: readonly string[]): Promise<string | null> {
   try {
-    const { stdout } = await promisify(execFile)(program, [...args], { cwd: CHECKOUT, timeout: SAY_MS });
+    const { stdout } = await promisify(execFile)(program, [...args], {
+      cwd: CHECKOUT,
+      timeout: PROGRAM_TIMEOUT_MS,
+    });
     return stdout.trim() === '' ? null : stdout.trim();
   } catch {
     return null;
@@ -25,10 +28,10 @@ async function lineOf(program: string, args: readonly string[]): Promise<string 
 let version: Promise<{ git_version: string | null; git_commit: string | null }> | null = null;
 
 /** Returns the commit that this agent runs from, read from git once; null where it is no checkout. */
-export function gitVersion(): Promise<{ git_version: string | null; git_commit: string | null }> {
+export function readGitVersion(): Promise<{ git_version: string | null; git_commit: string | null }> {
   version ??= Promise.all([
-    lineOf('git', ['describe', '--tags', '--always']),
-    lineOf('git', ['rev-parse', '--short', 'HEAD']),
+    readLineOf('git', ['describe', '--tags', '--always']),
+    readLineOf('git', ['rev-parse', '--short', 'HEAD']),
   ]).then(([described, commit]) => ({ git_version: described, git_commit: commit }));
   return version;
 }
@@ -43,7 +46,7 @@ export function initSystem(): 'systemd' | 'openrc' | 'launchd' | 'unknown' {
 const round = (value: number): number => Math.round(value * 10) / 10;
 
 /** Returns the size of the file system that holds the agent's data, in GB of 10^9 bytes. */
-export function diskOf(dataDir: string): { total: number; free: number; usedPercent: number } {
+export function readDiskOf(dataDir: string): { total: number; free: number; usedPercent: number } {
   const { bavail, blocks, bsize } = statfsSync(dataDir);
   return {
     total: round((blocks * bsize) / 1e9),
@@ -53,8 +56,8 @@ export function diskOf(dataDir: string): { total: number; free: number; usedPerc
 }
 
 /** Returns the answer to the original's `GET /system-info`. */
-export async function systemInfo({ config, state }: Agent): Promise<Record<string, unknown>> {
-  const { total, free } = diskOf(config.dataDir);
+export async function readSystemInfo({ config, state }: Agent): Promise<Record<string, unknown>> {
+  const { total, free } = readDiskOf(config.dataDir);
   const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
   return {
     hostname: hostname(),
@@ -74,6 +77,6 @@ export async function systemInfo({ config, state }: Agent): Promise<Record<strin
       free: megabytes(freemem()),
     },
     disk_gb: { total, free },
-    claude_cli: await lineOf('claude', ['--version']),
+    claude_cli: await readLineOf('claude', ['--version']),
   };
 }

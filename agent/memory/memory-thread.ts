@@ -14,16 +14,16 @@ import type { Membership } from '../../contract/memory/membership.ts';
 import { loadSealingKey } from '../../memory/format/sealing.ts';
 import { loadNodeKey } from '../../memory/format/signing.ts';
 import { isThroughControlPlane, openRoutedStore, type StoreRoute } from '../../storage/store-route.ts';
-import { engineCall } from '../calls/index.ts';
+import { findEngineCall } from '../calls/index.ts';
 import { sweepTrials } from '../calls/restore.ts';
 import type { Reply, Request, ThreadOptions } from './memory-messages.ts';
 import { RollingAudit } from './rolling-audit.ts';
 
 /** How often the thread checks whether claude-mem committed anything; 0.01 ms each time (PRAGMA data_version). */
-const LOOK_EVERY_MS = 100;
+const POLL_MS = 100;
 
 /** The same interval after an error, such as a database that does not exist yet. */
-const LOOK_AFTER_ERROR_MS = 2_000;
+const POLL_AFTER_ERROR_MS = 2_000;
 
 const port = parentPort;
 if (port === null) throw new Error('agent/memory/memory-thread.ts runs as a worker thread only');
@@ -102,7 +102,7 @@ async function pull(space: SpaceConfig, full: boolean, call: SyncCall): Promise<
 async function callEngine(name: string, input: unknown, call: SyncCall): Promise<unknown> {
   const { databasePath, configEnv } = options;
   const dataDir = dirname(options.ledgerPath);
-  return await engineCall(name).run(
+  return await findEngineCall(name).run(
     { engine, databasePath, dataDir, spaces, guarded, configEnv, call },
     input,
   );
@@ -231,7 +231,7 @@ port.on('message', (request: Request) => {
 async function watch(): Promise<void> {
   const never = new AbortController().signal;
   while (!closing) {
-    let pause = LOOK_EVERY_MS;
+    let pause = POLL_MS;
     try {
       await ready;
       const cids = spaces.length === 0 ? [] : await engine.notice(spaces, never);
@@ -240,7 +240,7 @@ async function watch(): Promise<void> {
       if (spaces.length > 0 && running.size === 0) await audit.tick(performance.now());
     } catch {
       // Status and every job report what is wrong with the database; the watch just tries again later.
-      pause = LOOK_AFTER_ERROR_MS;
+      pause = POLL_AFTER_ERROR_MS;
     }
     await sleep(pause);
   }

@@ -43,7 +43,7 @@ export class RollingAudit {
    */
   async tick(now: number): Promise<number> {
     if (now < this.#nextTurn) return 0;
-    const stand = standOf(this.#path);
+    const stand = readFileState(this.#path);
     const began = performance.now();
     if (now >= this.#nextDay && stand !== this.#compared) {
       this.#compared = stand;
@@ -51,7 +51,7 @@ export class RollingAudit {
       await this.#compareNewest();
     } else {
       if (!this.#isOnLap && stand === this.#audited) return 0;
-      await this.#goOn(stand);
+      await this.#continueLap(stand);
     }
     const worked = performance.now() - began;
     this.#nextTurn = now + worked * REST_FACTOR;
@@ -64,7 +64,7 @@ export class RollingAudit {
     if (changed + deleted > 0) this.#engine.forgetNotice();
   }
 
-  async #goOn(stand: string): Promise<void> {
+  async #continueLap(stand: string): Promise<void> {
     if (!this.#isOnLap) {
       this.#isOnLap = true;
       this.#lap = stand;
@@ -76,7 +76,7 @@ export class RollingAudit {
 }
 
 /** Returns the size and time of the database and of its write-ahead log, which change with every commit. Takes some 10 µs. */
-function standOf(path: string): string {
+function readFileState(path: string): string {
   return [path, `${path}-wal`]
     .map((file) => {
       const stat = statSync(file, { bigint: true, throwIfNoEntry: false });

@@ -26,7 +26,7 @@ export class SyncRequests {
   readonly #log: Logger;
   #hasWaves = false;
   /** By canonical id, each space whose workflow knows that there is something to push, and the timer of its next reminder. */
-  readonly #told = new Map<string, NodeJS.Timeout>();
+  readonly #reminders = new Map<string, NodeJS.Timeout>();
 
   constructor(engine: EngineRequests, log: Logger) {
     this.#engine = engine;
@@ -39,9 +39,9 @@ export class SyncRequests {
   }
 
   /** Notes that a push of a space begins. The next notice is then sent to the space's workflow again. */
-  pushes(cid: string): void {
-    clearTimeout(this.#told.get(cid));
-    this.#told.delete(cid);
+  notePush(cid: string): void {
+    clearTimeout(this.#reminders.get(cid));
+    this.#reminders.delete(cid);
   }
 
   /**
@@ -50,23 +50,23 @@ export class SyncRequests {
    * a space stands still.
    * @returns false when Temporal could not be reached; the caller then looks again
    */
-  async noticed(space: SpaceConfig): Promise<boolean> {
-    if (this.#told.has(space.cid)) return true;
-    return await this.#tell(space, FIRST_REMINDER_MS);
+  async requestForNotice(space: SpaceConfig): Promise<boolean> {
+    if (this.#reminders.has(space.cid)) return true;
+    return await this.#signalSpace(space, FIRST_REMINDER_MS);
   }
 
-  async #tell(space: SpaceConfig, reminderMs: number): Promise<boolean> {
+  async #signalSpace(space: SpaceConfig, reminderMs: number): Promise<boolean> {
     try {
       const reminder = setTimeout(() => {
-        void this.#tell(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
+        void this.#signalSpace(space, Math.min(2 * reminderMs, LAST_REMINDER_MS));
       }, reminderMs).unref();
       // Set before the call: a push may begin before Temporal answers.
-      clearTimeout(this.#told.get(space.cid));
-      this.#told.set(space.cid, reminder);
+      clearTimeout(this.#reminders.get(space.cid));
+      this.#reminders.set(space.cid, reminder);
       await this.#engine.noticed(space, this.#hasWaves);
       return true;
     } catch (error) {
-      this.pushes(space.cid);
+      this.notePush(space.cid);
       this.#log.warn({ cid: space.cid, reason: errorMessage(error) }, 'a change could not be passed on yet');
       await sleep(RETRY_MS);
       return false;
@@ -99,6 +99,6 @@ export class SyncRequests {
 
   /** Ends the reminders. */
   close(): void {
-    for (const cid of this.#told.keys()) this.pushes(cid);
+    for (const cid of this.#reminders.keys()) this.notePush(cid);
   }
 }

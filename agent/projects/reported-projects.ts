@@ -7,7 +7,7 @@ import { readRegistry, registryPath } from './registry.ts';
 import type { AgentState } from '../control-plane/state.ts';
 
 /** How often an unchanged project is reported again, in milliseconds: the page shows when it was last seen. */
-const AGAIN_MS = 60_000;
+const REPORT_AGAIN_MS = 60_000;
 
 /** Reports the projects that hooks and scripts of this machine register to the control plane, as the original's agent did. */
 export class ReportedProjects {
@@ -37,7 +37,7 @@ export class ReportedProjects {
     try {
       const changedAt = statSync(registryPath(this.#config.dataDir), { throwIfNoEntry: false })?.mtimeMs;
       const sent = this.#sent;
-      const isDue = sent === null || sent.changedAt !== changedAt || Date.now() - sent.at >= AGAIN_MS;
+      const isDue = sent === null || sent.changedAt !== changedAt || Date.now() - sent.at >= REPORT_AGAIN_MS;
       if (changedAt === undefined || !isDue) return;
       const { server_url: serverUrl, enrolment } = this.#state;
       for (const { project_id, canonical_id } of readRegistry(this.#config.dataDir)) {

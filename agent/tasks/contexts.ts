@@ -4,7 +4,7 @@ import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** How long a folder is kept after its last task, in milliseconds: as long as the session that belongs to it. */
-const KEPT_MS = 30 * 24 * 3_600_000;
+const CONTEXT_LIFETIME_MS = 30 * 24 * 3_600_000;
 
 /** Returns the folder of a context; creates it if it is missing. */
 export async function contextFolder(dataDir: string, contextId: string): Promise<string> {
@@ -27,7 +27,7 @@ export async function sweepContexts(dataDir: string, now = Date.now()): Promise<
   for (const name of await readdir(base).catch(() => [])) {
     const folder = join(base, name);
     const usedAt = (await stat(folder).catch(() => null))?.mtimeMs ?? now;
-    if (now - usedAt < KEPT_MS) continue;
+    if (now - usedAt < CONTEXT_LIFETIME_MS) continue;
     await rm(folder, { recursive: true, force: true });
     removed += 1;
   }

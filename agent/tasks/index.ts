@@ -10,7 +10,7 @@ import { openGuard, sweepGroups } from '../../runner/guard.ts';
 import { openRoutedStore } from '../../storage/store-route.ts';
 import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane/control-plane.ts';
-import { programExists } from '../facts.ts';
+import { isProgramRunnable } from '../node-facts.ts';
 import type { WorkerEngine } from '../engine.ts';
 import type { AgentState } from '../control-plane/state.ts';
 import { chooseStoreRoute } from '../control-plane/store-route.ts';
@@ -87,7 +87,7 @@ export function startTasks(
   const mayBegin = !config.dryrun && !chosen.told.refuses;
   if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'this node takes no tasks');
   const beginWhenPossible = (): void => {
-    if (!mayBegin || running !== null || !programExists(config.runner.program)) return;
+    if (!mayBegin || running !== null || !isProgramRunnable(config.runner.program)) return;
     running = runTasks({ config, state, engine, chosen, log, around, slots, readiness });
   };
   beginWhenPossible();
@@ -155,11 +155,11 @@ function runTasks(given: {
     sendOutput: async (taskId, epoch, chunks) =>
       await sendTaskOutput(serverUrl, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
     obstacles: async () => {
-      const found = await readiness.obstacles();
+      const found = await readiness.findObstacles();
       slots.setUnable(found.length > 0);
       return found;
     },
-    ended: (error) => readiness.ended(error),
+    ended: (error) => readiness.noteEnd(error),
     changed: () => around.changed(),
     log,
   });

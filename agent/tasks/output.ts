@@ -11,7 +11,7 @@ const WAITING_CHARS = 1_000_000;
 const BATCH_BYTES = 600_000;
 const BATCH_PIECES = 400;
 /** How long the last chunks may take, in milliseconds. */
-const LAST_MS = 5_000;
+const FINAL_SEND_MS = 5_000;
 
 /** Sends chunks to the control plane. @returns false when nobody watches any longer @throws when it must be tried again */
 export type SendOutput = (chunks: readonly OutputChunk[]) => Promise<boolean>;
@@ -27,7 +27,7 @@ export class TaskOutput {
   #skipped = 0;
   #isSending = false;
   readonly #closed = new AbortController();
-  #wanted = true;
+  #isWanted = true;
   /** Settles when the file holds every line so far. */
   #written: Promise<void> = Promise.resolve();
 
@@ -77,8 +77,8 @@ export class TaskOutput {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
     setTimeout(() => {
-      this.#wanted = false;
-    }, LAST_MS).unref();
+      this.#isWanted = false;
+    }, FINAL_SEND_MS).unref();
   }
 
   #keep(line: Omit<OutputChunk, 'seq'>): void {
@@ -109,13 +109,13 @@ export class TaskOutput {
   async #sendAll(): Promise<void> {
     this.#isSending = true;
     let pause = SEND_MS;
-    while (this.#wanted) {
+    while (this.#isWanted) {
       // Once closed, there is nothing more to collect.
       if (pause > SEND_MS || !this.#closed.signal.aborted) await this.#pause(pause);
       const batch = this.#nextBatch();
       if (batch.length === 0) break;
       try {
-        this.#wanted = await this.#send(batch);
+        this.#isWanted = await this.#send(batch);
         for (const { text } of this.#waiting.splice(0, batch.length)) this.#chars -= text.length;
         pause = SEND_MS;
       } catch {

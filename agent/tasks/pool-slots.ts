@@ -33,7 +33,7 @@ export function poolSlots(slots: TaskSlots): PoolSlots {
     supplier: {
       type: 'custom',
       reserveSlot: async (_context, signal): Promise<Permit> => {
-        while (!slots.hasRoom(spokenFor)) await changed(slots, signal);
+        while (!slots.hasRoom(spokenFor)) await waitForChange(slots, signal);
         spokenFor += 1;
         return { hasSlot: false };
       },
@@ -48,13 +48,13 @@ export function poolSlots(slots: TaskSlots): PoolSlots {
           const at = arriving.indexOf(permit);
           if (at !== -1) arriving.splice(at, 1);
         }
-        slots.changed();
+        slots.notifyChange();
       },
     },
   };
 }
 
-async function changed(slots: TaskSlots, signal: AbortSignal): Promise<void> {
+async function waitForChange(slots: TaskSlots, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const unwatch = slots.watch(() => resolve(undefined));

@@ -33,22 +33,22 @@ afterEach(async () => {
 const refused = { code: 'runner_refused', message: 'Not logged in · Please run /login' };
 
 test('takes no further task after the program reports that it is not signed in, until a run succeeds', async () => {
-  expect(await readiness.obstacles()).toEqual([]);
-  readiness.ended(refused);
-  expect(await readiness.obstacles()).toEqual([
+  expect(await readiness.findObstacles()).toEqual([]);
+  readiness.noteEnd(refused);
+  expect(await readiness.findObstacles()).toEqual([
     `${process.execPath} refuses to work: Not logged in · Please run /login`,
   ]);
   expect(readiness.work.program).toContain('Not logged in');
-  readiness.ended(null);
-  expect([await readiness.obstacles(), readiness.work.program]).toEqual([[], null]);
+  readiness.noteEnd(null);
+  expect([await readiness.findObstacles(), readiness.work.program]).toEqual([[], null]);
 });
 
 test('uses the program again after somebody signs in', async () => {
-  readiness.ended(refused);
+  readiness.noteEnd(refused);
   expect(readiness.isReady).toBe(false);
   const credentials = join(folder, '.credentials.json');
   writeFileSync(credentials, '{}');
   const later = Date.now() / 1_000 + 5;
   utimesSync(credentials, later, later);
-  expect(await readiness.obstacles()).toEqual([]);
+  expect(await readiness.findObstacles()).toEqual([]);
 });

@@ -14,14 +14,14 @@ import { connectEngine, type Engine, type EngineAddress } from '../../engine/con
 import type { RunnerCommand } from '../../runner/command.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { openRoutedStore, type StoreRoute } from '../../storage/store-route.ts';
-import { programExists } from '../facts.ts';
+import { isProgramRunnable } from '../node-facts.ts';
 
 /** How long each check may take, in milliseconds. */
 const PART_DEADLINE_MS = 3_000;
 /** How recent a check must be for a task to be claimed on it, in milliseconds. */
 const FRESH_MS = 2_000;
 /** While all is well, checks are this many times rarer than heartbeats. */
-const RARER_WHEN_WELL = 3;
+const READY_INTERVAL_FACTOR = 3;
 /**
  * How long the node does not use a program that reported that it is not signed in, in milliseconds. A change of its
  * credentials ends that earlier.
@@ -86,7 +86,7 @@ export class Readiness {
       queues: this.#engineProblem === null ? this.#options.queues() : [],
       engine: this.#engineProblem,
       store: this.#storeProblem,
-      clock_ahead_ms: roughly(this.#options.clockAheadMs()),
+      clock_ahead_ms: roundTo10Seconds(this.#options.clockAheadMs()),
       program: this.#programProblem(),
       waits: this.#options.waits(),
     };
@@ -96,7 +96,7 @@ export class Readiness {
    * Returns why no task may begin here now; checks again when the last result is not fresh.
    * @returns sentences for people; none when a task may begin
    */
-  async obstacles(): Promise<string[]> {
+  async findObstacles(): Promise<string[]> {
     if (Date.now() - this.#lookedAt > FRESH_MS) await this.#look();
     return this.#obstacles();
   }
@@ -107,7 +107,7 @@ export class Readiness {
   }
 
   /** Records how a run ended: a program that is not signed in would fail every task that it gets. */
-  ended(error: { code: string; message: string } | null): void {
+  noteEnd(error: { code: string; message: string } | null): void {
     const said = error?.code === 'runner_refused' ? error.message : null;
     const before = this.#signedOut;
     this.#signedOut = said === null ? null : { at: Date.now(), said };
@@ -123,8 +123,10 @@ export class Readiness {
 
   #programProblem(): string | null {
     const { program } = this.#options.command;
-    if (!programExists(program)) return shortened(`the program ${program} is not installed on it`);
-    return this.#signedOut === null ? null : shortened(`${program} refuses to work: ${this.#signedOut.said}`);
+    if (!isProgramRunnable(program)) return shortenSentence(`the program ${program} is not installed on it`);
+    return this.#signedOut === null
+      ? null
+      : shortenSentence(`${program} refuses to work: ${this.#signedOut.said}`);
   }
 
   async #keepLooking(): Promise<void> {
@@ -132,7 +134,7 @@ export class Readiness {
     while (!signal.aborted) {
       await this.#look();
       const isWell = this.#engineProblem === null && this.isReady;
-      const ms = this.#options.everyMs * (isWell ? RARER_WHEN_WELL : 1);
+      const ms = this.#options.everyMs * (isWell ? READY_INTERVAL_FACTOR : 1);
       await sleep(ms, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -196,7 +198,7 @@ async function problemOf(ask: () => Promise<unknown>): Promise<string | null> {
     await ask();
     return null;
   } catch (error) {
-    return shortened(errorMessage(error));
+    return shortenSentence(errorMessage(error));
   }
 }
 
@@ -204,8 +206,8 @@ async function problemOf(ask: () => Promise<unknown>): Promise<string | null> {
  * Rounds to ten seconds. Every browser receives each change of the offset, so a steady clock must give the same
  * figure each time.
  */
-const roughly = (ms: number | null): number | null =>
+const roundTo10Seconds = (ms: number | null): number | null =>
   ms === null ? null : Math.round(ms / 10_000) * 10_000 + 0;
 
-const shortened = (text: string): string =>
+const shortenSentence = (text: string): string =>
   text.length <= MAX_SENTENCE_CHARS ? text : `${text.slice(0, MAX_SENTENCE_CHARS)}…`;

@@ -37,9 +37,9 @@ const CHECKOUT = dirname(dirname(import.meta.dirname));
  */
 const SERVER_KEYS = 'server.env';
 
-const WITHOUT =
+const NO_SANDBOX_SENTENCE =
   "Without a sandbox a task's program reads all that the agent's user can read, the node's key too, and may outlive its task.";
-const HOW =
+const SANDBOX_HELP =
   'Install the package bubblewrap, let the agent\'s user make namespaces ("bwrap --unshare-pid --bind / / true" must succeed), and start the agent again.';
 
 /**
@@ -48,9 +48,12 @@ const HOW =
  */
 export function chooseSandbox(config: Settings): ChosenSandbox {
   const { taskSandbox } = config;
-  if (config.dryrun) return without('A dry run takes no tasks.', false);
+  if (config.dryrun) return withoutSandbox('A dry run takes no tasks.', false);
   if (taskSandbox === 'none') {
-    return without(`${WITHOUT} Remove MEMBRIDGE_TASK_SANDBOX=none where bubblewrap works.`, false);
+    return withoutSandbox(
+      `${NO_SANDBOX_SENTENCE} Remove MEMBRIDGE_TASK_SANDBOX=none where bubblewrap works.`,
+      false,
+    );
   }
   const options = sandboxOptions(config);
   const problem = options === null ? 'bubblewrap (bwrap) is not installed' : tryOut(options, config.dataDir);
@@ -58,20 +61,21 @@ export function chooseSandbox(config: Settings): ChosenSandbox {
     return { sandbox: openSandbox(options), told: { mode: 'bubblewrap', refuses: false, detail: null } };
   }
   if (taskSandbox === 'bubblewrap') {
-    return without(
-      `This node takes no tasks: MEMBRIDGE_TASK_SANDBOX asks for bubblewrap, and ${problem}. ${HOW}`,
+    return withoutSandbox(
+      `This node takes no tasks: MEMBRIDGE_TASK_SANDBOX asks for bubblewrap, and ${problem}. ${SANDBOX_HELP}`,
       true,
     );
   }
   const [server] = serverFolders(config.dataDir);
-  if (server === undefined) return without(`There is no sandbox: ${problem}. ${WITHOUT} ${HOW}`, false);
-  return without(
-    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${HOW} To run tasks anyway, set MEMBRIDGE_TASK_SANDBOX=none.`,
+  if (server === undefined)
+    return withoutSandbox(`There is no sandbox: ${problem}. ${NO_SANDBOX_SENTENCE} ${SANDBOX_HELP}`, false);
+  return withoutSandbox(
+    `This node takes no tasks: the server's keys lie on this machine (${join(server, SERVER_KEYS)}), and there is no sandbox: ${problem}. ${SANDBOX_HELP} To run tasks anyway, set MEMBRIDGE_TASK_SANDBOX=none.`,
     true,
   );
 }
 
-function without(detail: string, refuses: boolean): ChosenSandbox {
+function withoutSandbox(detail: string, refuses: boolean): ChosenSandbox {
   return { sandbox: null, told: { mode: 'none', refuses, detail: detail.slice(0, 1_000) } };
 }
 

@@ -9,8 +9,8 @@ interface Waiting {
 export class TaskSlots {
   readonly total: number;
   #used = 0;
-  #drained = false;
-  #unable = false;
+  #isDrained = false;
+  #isUnable = false;
   readonly #waiting: Waiting[] = [];
   readonly #watching = new Set<() => void>();
 
@@ -30,25 +30,25 @@ export class TaskSlots {
 
   /** Sets whether the node is drained: then no task begins, and running ones continue. */
   setDrained(drained: boolean): void {
-    this.#drained = drained;
+    this.#isDrained = drained;
     this.#refuseWaiting();
   }
 
   /** Sets whether the node cannot work: then no task begins, as while it is drained. */
   setUnable(unable: boolean): void {
-    if (unable === this.#unable) return;
-    this.#unable = unable;
+    if (unable === this.#isUnable) return;
+    this.#isUnable = unable;
     this.#refuseWaiting();
   }
 
   get #isClosed(): boolean {
-    return this.#drained || this.#unable;
+    return this.#isDrained || this.#isUnable;
   }
 
   #refuseWaiting(): void {
     // Other nodes may have a slot for them.
     if (this.#isClosed) for (const { refuse } of this.#waiting.splice(0)) refuse();
-    this.changed();
+    this.notifyChange();
   }
 
   /** Takes a slot if one is free. @returns a function that gives it back; null when none is free */
@@ -74,7 +74,7 @@ export class TaskSlots {
       const at = this.#waiting.indexOf(waiting);
       if (at === -1) return;
       this.#waiting.splice(at, 1);
-      this.changed();
+      this.notifyChange();
     };
     const abort = (): void => {
       leave();
@@ -99,18 +99,18 @@ export class TaskSlots {
 
   #take(): () => void {
     this.#used += 1;
-    this.changed();
+    this.notifyChange();
     let given = false;
     return () => {
       if (given) return;
       given = true;
       this.#used -= 1;
-      this.changed();
+      this.notifyChange();
     };
   }
 
   /** Gives free slots to waiting tasks, and calls the watchers. */
-  changed(): void {
+  notifyChange(): void {
     while (!this.#isClosed && this.#used < this.total) {
       const next = this.#waiting.shift();
       if (next === undefined) break;

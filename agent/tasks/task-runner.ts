@@ -26,10 +26,10 @@ import type { TaskSlots } from './slots.ts';
 const BEAT_MS = 500;
 
 /** SDK heartbeats within the life of a lease. */
-const BEATS_A_LIFE = 3;
+const BEATS_PER_LEASE = 3;
 
 /** Pause before an operation that failed on the network is tried again, in milliseconds. */
-const AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 
 export interface TaskRunnerOptions {
   readonly node: string;
@@ -117,16 +117,16 @@ export class TaskRunner {
     // the lease's life.
     const beats = setInterval(() => {
       if (lost === null) context.heartbeat();
-    }, spec.ttlMs / BEATS_A_LIFE);
+    }, spec.ttlMs / BEATS_PER_LEASE);
     let giveBack: (() => void) | null = null;
     try {
       const { signal } = ending;
       giveBack =
         spec.slotWaitMs === 0 ? slots.tryTake() : await slots.take(spec.priority, spec.slotWaitMs, signal);
-      if (giveBack === null) throw refusal('no_slot', 'the node has no free slot');
+      if (giveBack === null) throw refusedAttempt('no_slot', 'the node has no free slot');
       return await this.#run(spec, signal, lease);
     } catch (error) {
-      if (lost !== null) throw await whatWasLost(lost, context, error);
+      if (lost !== null) throw await toLostError(lost, context, error);
       throw error;
     } finally {
       clearInterval(beats);
@@ -139,7 +139,7 @@ export class TaskRunner {
   async #run(spec: RunSpec, signal: AbortSignal, lease: ReturnType<LeaseKeeper['keep']>): Promise<RunReport> {
     const { guard, store, dataDir, log } = this.#options;
     const key = `${spec.taskId}-${spec.epoch}`;
-    await this.#needAbility(spec);
+    await this.#requireAbility(spec);
     const cwd = await this.#workingFolder(spec);
     const prompt =
       'text' in spec.prompt ? spec.prompt.text : (await getBlob(store, spec.prompt.blob)).toString();
@@ -188,11 +188,11 @@ export class TaskRunner {
    * Checks before the claim that the result can be reported. Otherwise a task that began here could neither end here
    * nor begin on another node without being paid for twice.
    */
-  async #needAbility(spec: RunSpec): Promise<void> {
+  async #requireAbility(spec: RunSpec): Promise<void> {
     const obstacles = await this.#options.obstacles();
     if (obstacles.length === 0) return;
     this.#options.log.warn({ task: spec.taskId, obstacles }, 'the node gives a task back: it cannot work');
-    throw refusal('no_slot', `the node cannot work: ${obstacles.join('; ')}`);
+    throw refusedAttempt('no_slot', `the node cannot work: ${obstacles.join('; ')}`);
   }
 
   /**
@@ -204,7 +204,7 @@ export class TaskRunner {
     if (project === null) return await contextFolder(dataDir, contextId);
     const target = await resolveTarget(reposBase, project.name, project.targetPath);
     if (target.holds === 'clone') return target.path;
-    throw refusal('clone_missing', `There is no clone of ${project.name} at ${target.path}.`);
+    throw refusedAttempt('clone_missing', `There is no clone of ${project.name} at ${target.path}.`);
   }
 
   /** Asks the task's workflow for the lease. No program runs without it: the answer proves that the claim is recorded. */
@@ -214,8 +214,8 @@ export class TaskRunner {
       try {
         return await this.#options.claim(spec.taskId, { epoch: spec.epoch, token: spec.token });
       } catch (error) {
-        if (error instanceof ClaimRefused) throw refusal('claim_refused', error.message);
-        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+        if (error instanceof ClaimRefused) throw refusedAttempt('claim_refused', error.message);
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       }
     }
   }
@@ -227,7 +227,7 @@ export class TaskRunner {
     signal: AbortSignal,
   ): Promise<RunReport> {
     const { exitCode, durationMs, usage, answer, notes } = outcome;
-    const error = outcome.error ?? badProposal(spec, answer);
+    const error = outcome.error ?? findProposalError(spec, answer);
     const [answered, log] = await Promise.all([
       this.#keep(spec.taskId, answer === null ? null : Buffer.from(answer), signal),
       output.end().then(async (bytes) => await this.#keep(spec.taskId, bytes, signal)),
@@ -263,13 +263,13 @@ export class TaskRunner {
         const isFinal = error instanceof MembridgeError && !error.retryable;
         if (isFinal || Date.now() > giveUpAt) {
           this.#wait(taskId, false);
-          throw refusal(
+          throw refusedAttempt(
             'store_unavailable',
             `The program has ended, but its result could not be stored: ${errorMessage(error)}. Repair the store, then queue the task again to run it once more.`,
           );
         }
         this.#wait(taskId, true);
-        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       }
     }
   }
@@ -283,7 +283,7 @@ export class TaskRunner {
 }
 
 /** Returns what is wrong with an answer that should be a proposal; null when it is valid, or the task wants none. */
-function badProposal(spec: RunSpec, answer: string | null): RunError | null {
+function findProposalError(spec: RunSpec, answer: string | null): RunError | null {
   if (spec.artifactType !== PROPOSAL_TYPE) return null;
   const read = readProposal(answer ?? '');
   // A second try may keep to the form.
@@ -291,12 +291,12 @@ function badProposal(spec: RunSpec, answer: string | null): RunError | null {
 }
 
 /** Makes the failure of an attempt that this node does not take; the workflow knows the types. */
-function refusal(type: string, message: string): ApplicationFailure {
+function refusedAttempt(type: string, message: string): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true });
 }
 
 /** Converts the end of a lost attempt into the failure that Temporal receives. */
-async function whatWasLost(lost: Lost, context: Context, error: unknown): Promise<unknown> {
+async function toLostError(lost: Lost, context: Context, error: unknown): Promise<unknown> {
   if (lost === 'cancelled') {
     // Temporal accepts a cancellation only after the SDK has seen the request, which a heartbeat brings.
     while (!context.cancellationSignal.aborted) {
@@ -305,7 +305,7 @@ async function whatWasLost(lost: Lost, context: Context, error: unknown): Promis
     }
     const details = context.cancellationDetails;
     if (details?.cancelRequested === true) return new CancelledFailure(errorMessage(error));
-    if (details?.workerShutdown === true) return refusal('released', 'its agent stops');
+    if (details?.workerShutdown === true) return refusedAttempt('released', 'its agent stops');
   }
   return ApplicationFailure.create({ type: 'lease_expired', message: errorMessage(error) });
 }

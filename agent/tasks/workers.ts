@@ -10,7 +10,7 @@ import type { TaskSlots } from './slots.ts';
 import type { TaskRunner } from './task-runner.ts';
 
 /** The most tasks for this very node that wait here for a slot. Further ones wait in Temporal. */
-const MOST_WAITING = 64;
+const MAX_WAITING_TASKS = 64;
 /**
  * One open poll for each queue: a poll brings one task, and the next poll starts at once. Each poll counts against
  * Temporal's limit.
@@ -83,7 +83,7 @@ export function startTaskWorkers(options: {
       ...common,
       taskQueue,
       activities: createTaskActivities(runner.port(() => undefined)),
-      maxConcurrentActivityTaskExecutions: MOST_WAITING,
+      maxConcurrentActivityTaskExecutions: MAX_WAITING_TASKS,
       activityTaskPollerBehavior: ONE_POLL,
     },
     hears(taskQueue),

@@ -8,7 +8,7 @@ import { WebSocket, createWebSocketStream } from 'ws';
 import { MAX_TUNNEL_MESSAGE_BYTES, TUNNEL_SECRET_HEADER } from '../../contract/nodes/engine-tunnel.ts';
 import { errorMessage } from '../../contract/errors.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/nodes/protocol.ts';
-import { endWhenSilent } from '../../engine/watch-socket.ts';
+import { endWhenSilent } from '../../engine/end-when-silent.ts';
 import { pauseBeforeTry } from './pause.ts';
 import { readRefusal } from './refusal.ts';
 import { tunnelUrl } from './tunnel-url.ts';

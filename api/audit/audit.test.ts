@@ -33,13 +33,13 @@ beforeAll(async () => {
 afterAll(async () => await test.stop());
 
 /** Returns the log's entries, oldest first. */
-async function told(filter: string): Promise<AuditLog[]> {
+async function listAudited(filter: string): Promise<AuditLog[]> {
   const { status, body } = await test.call('GET', `/api/runtime/audit?${filter}`);
   expect(status).toBe(200);
   return (body as unknown as AuditLog[]).toReversed();
 }
 const actionsOf = async (filter: string): Promise<[string, string][]> =>
-  (await told(filter)).map(({ action, actor }) => [action, actor]);
+  (await listAudited(filter)).map(({ action, actor }) => [action, actor]);
 
 async function project(body: Record<string, unknown> = {}): Promise<string> {
   made += 1;
@@ -60,7 +60,7 @@ describe('the audit log records', () => {
     // A refused request leaves no entry.
     expect((await test.call('PATCH', path, { body: { space: '0123456789abcdef' } })).status).toBe(404);
     await test.call('DELETE', path);
-    const entries = await told(`entity_id=${id}`);
+    const entries = await listAudited(`entity_id=${id}`);
     expect(entries).toMatchObject([
       {
         action: 'project_created',
@@ -92,7 +92,7 @@ describe('the audit log records', () => {
       await recordCloneWaiting(db, { ...ref, action: 'fetch', detail: 'waits', now: 3 });
       await recordCloneFinished(db, { ...ref, action: 'fetch', outcome, now: 3 });
     }
-    expect((await told(`entity_id=${id}`)).slice(1)).toMatchObject([
+    expect((await listAudited(`entity_id=${id}`)).slice(1)).toMatchObject([
       {
         action: 'project_cloned',
         actor: 'engine',
@@ -153,7 +153,7 @@ describe('the audit log records', () => {
     for (const event of ['expired', 'expired', null] as const) {
       expect(await recordLeadership(db, { state, event, by: 'engine', now: 9 })).toBe(true);
     }
-    expect(await told(`entity_type=leadership&entity_id=${cid}`)).toMatchObject(
+    expect(await listAudited(`entity_type=leadership&entity_id=${cid}`)).toMatchObject(
       [
         { action: 'leadership_promote', actor: 'api', detail: 'a is primary in leadership epoch 1' },
         { action: 'leadership_promote', actor: 'admin', detail: /stays primary in leadership epoch 1/ },
@@ -192,7 +192,7 @@ describe('the audit log records', () => {
       body: { membridge_server_url: 'http://127.0.0.1:9', admin_key: key },
     });
     await test.call('POST', '/api/runtime/test-connection', { body: {} });
-    const entries = await told('entity_type=runtime_config');
+    const entries = await listAudited('entity_type=runtime_config');
     expect(entries).toMatchObject([
       {
         action: 'config_updated',
@@ -208,7 +208,7 @@ describe('the audit log records', () => {
   it('settings of tasks', async () => {
     const body = { context_budget_usd: 5, project_budget_usd: null, artifact_days: 90, output_hours: 24 };
     expect((await test.call('PUT', '/api/runtime/task-settings', { body })).status).toBe(200);
-    expect((await told('entity_type=runtime_config')).at(-1)).toMatchObject({
+    expect((await listAudited('entity_type=runtime_config')).at(-1)).toMatchObject({
       action: 'config_updated',
       actor: 'api',
       detail: 'tasks: context_budget_usd 5, project_budget_usd none, artifact_days 90, output_hours 24',
@@ -224,7 +224,7 @@ describe('the audit log records', () => {
       });
       expect(asked.status).toBe(202);
     }
-    expect(await told(`entity_type=membridge_project&entity_id=${cid}`)).toMatchObject([
+    expect(await listAudited(`entity_type=membridge_project&entity_id=${cid}`)).toMatchObject([
       { action: 'space_created', actor: 'api' },
       { action: 'memory_sync_push', actor: 'api', detail: 'push of garden on a' },
       { action: 'memory_sync_pull', actor: 'api', correlation_id: expect.stringMatching(/^job_/) as string },
@@ -269,8 +269,8 @@ describe('the audit log', () => {
       }
     }
     expect(seen).toEqual(['4', '3', '2', '1', '0']);
-    expect(await told('correlation_id=paging&action=other')).toEqual([]);
-    expect(await told('correlation_id=paging&actor=engine')).toEqual([]);
+    expect(await listAudited('correlation_id=paging&action=other')).toEqual([]);
+    expect(await listAudited('correlation_id=paging&actor=engine')).toEqual([]);
     for (const wrong of ['before=x', 'entity_type=other']) {
       expect((await test.call('GET', `/api/runtime/audit?${wrong}`)).status).toBe(400);
     }

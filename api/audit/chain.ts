@@ -12,7 +12,7 @@ import type { Deps } from '../deps.ts';
 
 /** How often new entries are chained, in milliseconds. */
 const SEAL_MS = 5_000;
-const BATCH = 1_000;
+const BATCH_ENTRIES = 1_000;
 /** The hash that the first entry follows. */
 export const CHAIN_START = '0'.repeat(64);
 
@@ -50,7 +50,7 @@ export async function sealAudit({ config, db }: ChainDeps, { all }: { all: boole
       return { position, audit_id: Number(entry.id), hash, signature: signature?.toString('base64') ?? null };
     });
   };
-  while ((await extendAuditChain(db, { limit: BATCH, all, link })) === BATCH);
+  while ((await extendAuditChain(db, { limit: BATCH_ENTRIES, all, link })) === BATCH_ENTRIES);
 }
 
 /** Chains new entries continually. @returns a function that stops it */
@@ -101,7 +101,7 @@ async function walkChain({ db }: ChainDeps, publicKey: KeyObject, known: ProveAu
   let at: Omit<Walk, 'problem'> = { position: 0, hash: CHAIN_START, signature: null };
   const broken = (problem: string): Walk => ({ ...at, problem });
   for (;;) {
-    const batch = await readAuditChain(db, { after: at.position, limit: BATCH });
+    const batch = await readAuditChain(db, { after: at.position, limit: BATCH_ENTRIES });
     for (const { link, entry } of batch) {
       const place = `entry ${link.audit_id} at position ${link.position}`;
       if (link.position !== at.position + 1) return broken(`Position ${at.position + 1} is missing.`);
@@ -113,7 +113,7 @@ async function walkChain({ db }: ChainDeps, publicKey: KeyObject, known: ProveAu
       }
       at = { position: link.position, hash: link.hash, signature: link.signature };
     }
-    if (batch.length < BATCH) break;
+    if (batch.length < BATCH_ENTRIES) break;
   }
   if (at.position > 0 && at.signature === null) return broken('The last entry has no signature.');
   if (known.position !== undefined && known.position > at.position) {

@@ -9,7 +9,7 @@ import {
   startTestPlane,
   type TestPlane,
 } from '../../test/support/control-plane.ts';
-import { sessionHash } from './auth.ts';
+import { hashSession } from './auth.ts';
 import { ROUTES } from '../routes/index.ts';
 
 let api: TestPlane;
@@ -129,8 +129,8 @@ test('ends an event stream within seconds after its browser signed out', async (
 
 test('ends every session when the API key or admin key changes', () => {
   const { config } = api.plane.deps;
-  const known = sessionHash('cookie', { config });
-  expect(sessionHash('cookie', { config: { ...config } })).toBe(known);
-  expect(sessionHash('cookie', { config: { ...config, runtimeKey: 'another' } })).not.toBe(known);
-  expect(sessionHash('cookie', { config: { ...config, adminKey: 'another' } })).not.toBe(known);
+  const known = hashSession('cookie', { config });
+  expect(hashSession('cookie', { config: { ...config } })).toBe(known);
+  expect(hashSession('cookie', { config: { ...config, runtimeKey: 'another' } })).not.toBe(known);
+  expect(hashSession('cookie', { config: { ...config, adminKey: 'another' } })).not.toBe(known);
 });

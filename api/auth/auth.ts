@@ -5,7 +5,7 @@ import { findNodeByKey } from '../../db/queries/find-node-by-key.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import type { Deps } from '../deps.ts';
 import type { Caller, RouteAuth } from '../http/route.ts';
-import { sameSecret, sha256Hex } from './secrets.ts';
+import { isSameSecret, sha256Hex } from './secrets.ts';
 import { readSessionCookie } from './session-cookie.ts';
 
 type AuthDeps = Pick<Deps, 'config' | 'db' | 'failures' | 'now'>;
@@ -17,7 +17,7 @@ type AuthDeps = Pick<Deps, 'config' | 'db' | 'failures' | 'now'>;
  */
 export async function authenticate(req: Request, auth: RouteAuth, deps: AuthDeps): Promise<Caller> {
   if (auth === 'none') return { kind: 'anyone' };
-  return await countFailures(req, keysOf(req), deps, () => admit(req, auth, deps));
+  return await countFailures(req, readKeys(req), deps, () => admit(req, auth, deps));
 }
 
 /**
@@ -44,7 +44,7 @@ export async function countFailures<T>(
  * Returns the keys in a request's headers. A session cookie does not count: it is random, and an expired one is no
  * attack.
  */
-function keysOf(req: Request): string[] {
+function readKeys(req: Request): string[] {
   const given = [req.get('X-MEMBRIDGE-ADMIN'), runtimeKeyOf(req), req.get('X-MEMBRIDGE-AGENT')];
   return given.filter((key) => key !== undefined);
 }
@@ -52,23 +52,24 @@ function keysOf(req: Request): string[] {
 async function admit(req: Request, auth: Exclude<RouteAuth, 'none'>, deps: AuthDeps): Promise<Caller> {
   switch (auth) {
     case 'admin':
-      return asAdmin(req, deps) ?? refuse('X-MEMBRIDGE-ADMIN', 'the admin key (MEMBRIDGE_ADMIN_KEY)');
+      return identifyAdmin(req, deps) ?? refuse('X-MEMBRIDGE-ADMIN', 'the admin key (MEMBRIDGE_ADMIN_KEY)');
     case 'people':
       return (
-        asAdmin(req, deps) ??
-        asRuntime(req, deps) ??
-        (await asBrowser(req, deps)) ??
+        identifyAdmin(req, deps) ??
+        identifyRuntime(req, deps) ??
+        (await identifyBrowser(req, deps)) ??
         refuse('X-Runtime-API-Key', 'the API key (RUNTIME_API_KEY), or sign in')
       );
     case 'node':
       return (
-        (await asNode(req, deps)) ?? refuse('X-MEMBRIDGE-AGENT', "this node's own key, got at enrolment")
+        (await identifyNode(req, deps)) ??
+        refuse('X-MEMBRIDGE-AGENT', "this node's own key, got at enrolment")
       );
     case 'heartbeat':
       return (
-        asAdmin(req, deps) ??
-        asSharedAgent(req, deps) ??
-        (await asNode(req, deps)) ??
+        identifyAdmin(req, deps) ??
+        identifySharedAgent(req, deps) ??
+        (await identifyNode(req, deps)) ??
         refuse('X-MEMBRIDGE-AGENT', 'an agent key, or X-MEMBRIDGE-ADMIN with the admin key')
       );
     default:
@@ -80,15 +81,15 @@ function refuse(header: string, expected: string): never {
   throw new MembridgeError('unauthorized', `This needs ${header} with ${expected}; it is missing or wrong.`);
 }
 
-function asAdmin(req: Request, { config }: AuthDeps): Caller | null {
+function identifyAdmin(req: Request, { config }: AuthDeps): Caller | null {
   const given = req.get('X-MEMBRIDGE-ADMIN');
   if (given === undefined || config.adminKey === null) return null;
-  return sameSecret(given, config.adminKey) ? { kind: 'admin' } : null;
+  return isSameSecret(given, config.adminKey) ? { kind: 'admin' } : null;
 }
 
-function asRuntime(req: Request, { config }: AuthDeps): Caller | null {
+function identifyRuntime(req: Request, { config }: AuthDeps): Caller | null {
   const given = runtimeKeyOf(req);
-  return given !== undefined && sameSecret(given, config.runtimeKey) ? { kind: 'runtime-key' } : null;
+  return given !== undefined && isSameSecret(given, config.runtimeKey) ? { kind: 'runtime-key' } : null;
 }
 
 function runtimeKeyOf(req: Request): string | undefined {
@@ -96,14 +97,14 @@ function runtimeKeyOf(req: Request): string | undefined {
   return req.get('X-Runtime-API-Key') ?? bearer;
 }
 
-function asSharedAgent(req: Request, { config }: AuthDeps): Caller | null {
+function identifySharedAgent(req: Request, { config }: AuthDeps): Caller | null {
   const given = req.get('X-MEMBRIDGE-AGENT');
   if (given === undefined || config.sharedAgentKey === null) return null;
-  return sameSecret(given, config.sharedAgentKey) ? { kind: 'shared-agent' } : null;
+  return isSameSecret(given, config.sharedAgentKey) ? { kind: 'shared-agent' } : null;
 }
 
 /** A node's key has 256 random bits, so it is looked up by its hash: the time of a look-up reveals nothing. */
-async function asNode(req: Request, { db, failures }: AuthDeps): Promise<Caller | null> {
+async function identifyNode(req: Request, { db, failures }: AuthDeps): Promise<Caller | null> {
   const given = req.get('X-MEMBRIDGE-AGENT');
   if (given === undefined) return null;
   const node = await findNodeByKey(db, { keyHash: sha256Hex(given) });
@@ -112,12 +113,12 @@ async function asNode(req: Request, { db, failures }: AuthDeps): Promise<Caller 
   return { kind: 'node', node };
 }
 
-async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
-  const idHash = sessionHashOf(req, deps);
+async function identifyBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
+  const idHash = readSessionHash(req, deps);
   if (idHash === null) return null;
   const session = await findSession(deps.db, { idHash, now: deps.now() });
   if (session === null) return null;
-  if (req.method !== 'GET' && req.method !== 'HEAD') needOwnOrigin(req, deps);
+  if (req.method !== 'GET' && req.method !== 'HEAD') requireOwnOrigin(req, deps);
   return { kind: 'browser', sessionHash: idHash };
 }
 
@@ -126,12 +127,12 @@ async function asBrowser(req: Request, deps: AuthDeps): Promise<Caller | null> {
  * was made. So a changed key ends every session at once, in each control plane that has the new key.
  * @param secret the cookie's value
  */
-export function sessionHash(secret: string, deps: Pick<Deps, 'config'>): string {
-  return sha256Hex(`${keysHash(deps)}.${secret}`);
+export function hashSession(secret: string, deps: Pick<Deps, 'config'>): string {
+  return sha256Hex(`${hashSignInKeys(deps)}.${secret}`);
 }
 
 /** Returns a hash of the keys that sign browsers in. */
-export function keysHash({ config }: Pick<Deps, 'config'>): string {
+export function hashSignInKeys({ config }: Pick<Deps, 'config'>): string {
   return sha256Hex([config.runtimeKey, config.adminKey ?? ''].map(sha256Hex).join('.'));
 }
 
@@ -139,7 +140,7 @@ export function keysHash({ config }: Pick<Deps, 'config'>): string {
  * Makes a function that checks whether a stream's caller may still read: a browser's session may have ended since.
  * @throws MembridgeError database_unavailable, from the returned function
  */
-export function stillAllowed(
+export function makeSessionCheck(
   { sessionHash: idHash }: Caller,
   deps: Pick<Deps, 'db' | 'now'>,
 ): () => Promise<boolean> {
@@ -150,9 +151,9 @@ export function stillAllowed(
 }
 
 /** Returns the hash of a request's session, or null when it has no cookie. */
-export function sessionHashOf(req: Request, deps: Pick<Deps, 'config'>): string | null {
+export function readSessionHash(req: Request, deps: Pick<Deps, 'config'>): string | null {
   const secret = readSessionCookie(req, deps.config);
-  return secret === null ? null : sessionHash(secret, deps);
+  return secret === null ? null : hashSession(secret, deps);
 }
 
 /**
@@ -160,7 +161,7 @@ export function sessionHashOf(req: Request, deps: Pick<Deps, 'config'>): string 
  * Origin.
  * @throws MembridgeError forbidden
  */
-export function needOwnOrigin(req: Request, { config }: Pick<Deps, 'config'>): void {
+export function requireOwnOrigin(req: Request, { config }: Pick<Deps, 'config'>): void {
   const origin = req.get('Origin');
   const own = [`${req.protocol}://${req.host}`];
   if (config.publicUrl !== null) own.push(new URL(config.publicUrl).origin);

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 
 /** The purpose of the derived key; the number changes with the format. */
-const PURPOSE = 'membridge-sealed/1';
+const KEY_PURPOSE = 'membridge-sealed/1';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -19,7 +19,7 @@ export function seal(key: KeyObject, text: string, context: string): string {
   const cipher = createCipheriv(CIPHER, deriveKey(key), nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(Buffer.from(context, 'utf8'));
   const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-  return `${PURPOSE}:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')}`;
+  return `${KEY_PURPOSE}:${Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')}`;
 }
 
 /**
@@ -28,10 +28,10 @@ export function seal(key: KeyObject, text: string, context: string): string {
  * holds the secret
  */
 export function unseal(key: KeyObject, sealed: string, context: string): string {
-  const prefix = `${PURPOSE}:`;
+  const prefix = `${KEY_PURPOSE}:`;
   const bytes = Buffer.from(sealed.slice(prefix.length), 'base64url');
   if (!sealed.startsWith(prefix) || bytes.length < NONCE_BYTES + TAG_BYTES) {
-    throw new Error(`The stored secret of ${context} is not in the form ${PURPOSE}; set it again.`);
+    throw new Error(`The stored secret of ${context} is not in the form ${KEY_PURPOSE}; set it again.`);
   }
   const nonce = bytes.subarray(0, NONCE_BYTES);
   const tag = bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES);
@@ -55,5 +55,5 @@ export function unseal(key: KeyObject, sealed: string, context: string): string 
  */
 function deriveKey(key: KeyObject): Buffer {
   const secret = key.export({ format: 'der', type: 'pkcs8' });
-  return Buffer.from(hkdfSync('sha256', secret, '', PURPOSE, 32));
+  return Buffer.from(hkdfSync('sha256', secret, '', KEY_PURPOSE, 32));
 }

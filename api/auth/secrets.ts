@@ -11,7 +11,7 @@ export function randomSecret(): string {
 }
 
 /** Returns whether two texts are equal. It compares digests, so the time reveals nothing, not even their lengths. */
-export function sameSecret(given: string, expected: string): boolean {
+export function isSameSecret(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest();
   return timingSafeEqual(digest(given), digest(expected));
 }

@@ -24,7 +24,7 @@ export async function callEngine<T>(
   try {
     return await engine.client.withDeadline(Date.now() + deadlineMs, () => work(engine.client));
   } catch (error) {
-    if (isOverdue(error) && (await answers(engine))) {
+    if (isOverdue(error) && (await isTemporalAnswering(engine))) {
       throw new MembridgeError(
         'engine_busy',
         `Temporal answers, but not to this call within ${deadlineMs / 1_000} s: ten requests for the same thing are the most at a time. Ask again in a few seconds.`,
@@ -44,7 +44,7 @@ function isOverdue(error: unknown): boolean {
 }
 
 /** Returns whether Temporal itself answers within a second. */
-async function answers({ client }: Engine): Promise<boolean> {
+async function isTemporalAnswering({ client }: Engine): Promise<boolean> {
   try {
     await client.withDeadline(Date.now() + 1_000, () => client.workflowService.getSystemInfo({}));
     return true;
@@ -57,7 +57,7 @@ async function answers({ client }: Engine): Promise<boolean> {
 const TOO_MANY_SIGNALS = /exceeded workflow execution limit for signal/i;
 
 /** gRPC statuses that mean "Temporal does not answer": DEADLINE_EXCEEDED, UNAVAILABLE, CANCELLED. */
-const GONE = new Set([1, 4, 14]);
+const UNREACHABLE_STATUSES = new Set([1, 4, 14]);
 
 /**
  * Converts an error that means "Temporal does not answer" into MembridgeError engine_unavailable, and one that means
@@ -73,7 +73,8 @@ export function translateEngineError(error: unknown, address = 'TEMPORAL_ADDRESS
     );
   }
   const gone =
-    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || (grpc !== null && GONE.has(grpc.code));
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+    (grpc !== null && UNREACHABLE_STATUSES.has(grpc.code));
   if (!gone) return error;
   return new MembridgeError(
     'engine_unavailable',

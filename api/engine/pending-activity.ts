@@ -48,7 +48,7 @@ export function nodeActivity(all: readonly RawPending[], node: string): PendingA
   const [details] = worst.heartbeatDetails?.payloads ?? [];
   return {
     attempt: worst.attempt ?? 1,
-    started: worst.lastStartedTime != null && Number(worst.state) !== SCHEDULED,
+    started: worst.lastStartedTime != null && Number(worst.state) !== SCHEDULED_STATE,
     failure: worst.lastFailure?.message ?? null,
     nextAt: toMs(worst.nextAttemptScheduleTime ?? worst.scheduledTime),
     heartbeat: details === undefined ? undefined : defaultPayloadConverter.fromPayload(details),
@@ -56,7 +56,7 @@ export function nodeActivity(all: readonly RawPending[], node: string): PendingA
 }
 
 /** PENDING_ACTIVITY_STATE_SCHEDULED of Temporal's API: no worker has it. */
-const SCHEDULED = 1;
+const SCHEDULED_STATE = 1;
 
 function toMs(time: RawPending['scheduledTime']): number | null {
   return time?.seconds == null ? null : Number(time.seconds) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);

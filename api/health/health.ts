@@ -6,7 +6,7 @@ import type { Database } from '../../db/connect.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import type { Engine, SearchAttributes } from '../../engine/connect.ts';
 import type { Config } from '../config.ts';
-import { connectionOf } from '../remote/connection-of.ts';
+import { describeConnection } from '../remote/describe-connection.ts';
 import type { RemoteClient } from '../remote/client.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { VERSION } from '../version.ts';
@@ -63,7 +63,7 @@ export function createHealthCheck(deps: {
   return {
     check: async () => {
       if (cached === null || Date.now() - cached.at > CACHE_MS) cached = { at: Date.now(), answer: look() };
-      return { ...(await cached.answer), now: now(), membridge: connectionOf({ config, remote, now }) };
+      return { ...(await cached.answer), now: now(), membridge: describeConnection({ config, remote, now }) };
     },
     close: () => store.close(),
   };

@@ -8,8 +8,8 @@ import type { Logger } from 'pino';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Deps } from '../deps.ts';
 import { docsRouter } from './docs.ts';
-import { needOwnHost, securityHeaders } from './guards.ts';
-import { errorHandler, sendProblem, unknownPath } from './problems.ts';
+import { requireOwnHost, securityHeaders } from './guards.ts';
+import { handleErrors, sendProblem, refuseUnknownPath } from './problems.ts';
 import { routeForRoles } from '../roles.ts';
 import { ROUTES } from '../routes/index.ts';
 import { serveRoute } from './serve-route.ts';
@@ -27,7 +27,7 @@ export function createApp(deps: Deps): Express {
   app.use(requestLog(deps.logger));
   app.use(securityHeaders(deps.config));
   app.use(measure(deps));
-  app.use(needOwnHost(deps.config));
+  app.use(requireOwnHost(deps.config));
   const limit = requestLimit(deps.config.requestsPerMinute);
   const parseJson = express.json({ limit: '1mb' });
   const compress = compression();
@@ -48,8 +48,8 @@ export function createApp(deps: Deps): Express {
     const apiRoots = new Set(ROUTES.map((route) => firstSegment(route.path)));
     app.use(webRouter({ webDir: deps.config.webDir, apiRoots, basePath }));
   }
-  app.use(unknownPath(basePath));
-  app.use(errorHandler(deps.logger));
+  app.use(refuseUnknownPath(basePath));
+  app.use(handleErrors(deps.logger));
   return app;
 }
 
@@ -75,7 +75,7 @@ function requestLog(logger: Logger): RequestHandler {
       }),
       res: (res: { statusCode: number }) => ({ status: res.statusCode }),
     },
-    // For every 5xx pino-http makes an error with its own stack; errorHandler logs the real one.
+    // For every 5xx pino-http makes an error with its own stack; handleErrors logs the real one.
     customErrorObject: (_req, _res, _error, line: object) => ({ ...line, err: undefined }),
     customLogLevel: (_req, res, error) => {
       if (error !== undefined || res.statusCode >= 500) return 'warn';

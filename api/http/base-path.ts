@@ -5,13 +5,13 @@
  */
 
 /** A base path is written into HTML and into a cookie, so it may hold only characters without a meaning there. */
-const SAFE = /^(\/[\w.~-]+)*$/;
+const SAFE_PATH = /^(\/[\w.~-]+)*$/;
 
 /**
  * First segments of this server's own paths. As a base path, such a segment would be removed twice behind a proxy
  * that removes it.
  */
-const TAKEN: ReadonlySet<string> = new Set([
+const TAKEN_SEGMENTS: ReadonlySet<string> = new Set([
   'agent',
   'agents',
   'api',
@@ -37,14 +37,14 @@ const PAGE_OF_PROJECTS = '/membridge/projects';
  * Returns the path of MEMBRIDGE_PUBLIC_URL: `/membridge`, or '' at the root of its host. @param publicUrl without a
  * final slash
  */
-export function basePathOf(publicUrl: string | null): string {
+export function parseBasePath(publicUrl: string | null): string {
   return publicUrl === null ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
 }
 
 /** Returns why a path cannot be a base path; null when it can. */
 export function objectToBasePath(path: string): string | null {
-  if (!SAFE.test(path)) return 'must have a path of only letters, digits, "-", "_", "." and "~"';
-  if (!TAKEN.has(path.split('/')[1] ?? '') && !isBelow(path, PAGE_OF_PROJECTS)) return null;
+  if (!SAFE_PATH.test(path)) return 'must have a path of only letters, digits, "-", "_", "." and "~"';
+  if (!TAKEN_SEGMENTS.has(path.split('/')[1] ?? '') && !isBelow(path, PAGE_OF_PROJECTS)) return null;
   return `has the path ${path}, which this server uses itself; choose another, such as /membridge`;
 }
 

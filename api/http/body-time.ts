@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STORE_OBJECTS_PATH } from '../../contract/nodes/agent-store.ts';
 
 /** Time limits, in milliseconds. */
-const TIMES = {
+const TIME_LIMITS = {
   /** For a request's body: Node's own default for a server. */
   bodyMs: 300_000,
   /** For the body of an object upload: a mirror may have gigabytes. */
@@ -18,7 +18,11 @@ const TIMES = {
  * Closes the connection of a request whose body takes too long. Node's `requestTimeout` allows no exception for
  * object uploads, which api/store/transfers.ts limits too.
  */
-export function limitBodyTime(req: IncomingMessage, res: ServerResponse, times: typeof TIMES = TIMES): void {
+export function limitBodyTime(
+  req: IncomingMessage,
+  res: ServerResponse,
+  times: typeof TIME_LIMITS = TIME_LIMITS,
+): void {
   const isUpload = req.method === 'PUT' && req.url?.startsWith(STORE_OBJECTS_PATH) === true;
   const giveUp = (): void => {
     if (!req.complete) req.socket.destroy();

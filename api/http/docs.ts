@@ -4,7 +4,7 @@ import express, { Router } from 'express';
 import { errorsPage } from '../error-reference.ts';
 import { openApiDocument } from './openapi.ts';
 
-const page = (basePath: string): string => `<!doctype html>
+const docsPage = (basePath: string): string => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
@@ -21,7 +21,7 @@ const page = (basePath: string): string => `<!doctype html>
 </html>
 `;
 
-const start = (
+const swaggerScript = (
   basePath: string,
 ): string => `SwaggerUIBundle({ url: '${basePath}/openapi.json', dom_id: '#swagger-ui', validatorUrl: null, deepLinking: true, displayRequestDuration: true, tagsSorter: 'alpha' });
 `;
@@ -38,13 +38,13 @@ export function docsRouter(basePath: string): Router {
     res.type('application/json').set('Cache-Control', 'no-cache').send(document);
   });
   router.get('/docs', (_req, res) => {
-    res.type('html').set('Cache-Control', 'no-cache').send(page(basePath));
+    res.type('html').set('Cache-Control', 'no-cache').send(docsPage(basePath));
   });
   router.get('/docs/errors', (_req, res) => {
     res.type('html').set('Cache-Control', 'no-cache').send(errorsPage(basePath));
   });
   router.get('/docs/start.js', (_req, res) => {
-    res.type('js').send(start(basePath));
+    res.type('js').send(swaggerScript(basePath));
   });
   const files = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
   for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js']) {

@@ -34,7 +34,7 @@ export function securityHeaders({ hstsSeconds }: Pick<Config, 'hstsSeconds'>): R
  * Refuses requests under a foreign name where only this machine can reach the server. A website that points its name
  * at 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, the proxy checks names.
  */
-export function needOwnHost({ host, publicUrl, trustProxy }: Config): RequestHandler {
+export function requireOwnHost({ host, publicUrl, trustProxy }: Config): RequestHandler {
   const isPrivate = isLoopbackAddress(host) && publicUrl === null && trustProxy === 0;
   return (req, _res, next) => {
     if (!isPrivate || isOwnHost(req.headers.host)) return next();

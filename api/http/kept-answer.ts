@@ -1,7 +1,7 @@
 /** Answers that take less time than this are computed for each request, in milliseconds. */
-const CHEAP_MS = 25;
+const MIN_KEPT_MS = 25;
 /** An answer is reused for this many times its computing time. So requests use at most a fifth of a core. */
-const GIVEN_AGAIN = 4;
+const REUSE_FACTOR = 4;
 
 interface Kept<T> {
   readonly answer: T;
@@ -26,7 +26,7 @@ export class KeptAnswer<T> {
    */
   async get(isCurrent: (answer: T) => boolean = () => true): Promise<T> {
     const kept = this.#kept;
-    if (kept !== null && kept.took >= CHEAP_MS) {
+    if (kept !== null && kept.took >= MIN_KEPT_MS) {
       if (performance.now() <= kept.until && isCurrent(kept.answer)) return kept.answer;
       if (this.#computing !== null) return await this.#computing;
     }
@@ -43,7 +43,7 @@ export class KeptAnswer<T> {
     const began = performance.now();
     const answer = await this.#compute();
     const took = performance.now() - began;
-    this.#kept = { answer, took, until: performance.now() + GIVEN_AGAIN * took };
+    this.#kept = { answer, took, until: performance.now() + REUSE_FACTOR * took };
     return answer;
   }
 }

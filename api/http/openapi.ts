@@ -18,7 +18,7 @@ import { ROUTES } from '../routes/index.ts';
 import { VERSION } from '../version.ts';
 
 /** Schemas with a name in the document, which describes each once and otherwise refers to it. */
-const NAMED: Readonly<Record<string, z.ZodType>> = {
+const NAMED_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Problem: api.Problem,
   Session: api.Session,
   RequestSyncResponse: api.RequestSyncResponse,
@@ -55,7 +55,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   ServerEvent,
 };
 // Uses the library's own registry, because its `.openapi()` would have to be installed before the contract is loaded.
-for (const [refId, schema] of Object.entries(NAMED))
+for (const [refId, schema] of Object.entries(NAMED_SCHEMAS))
   zodToOpenAPIRegistry.add(schema, { _internal: { refId } });
 
 /** The schemes that each kind of caller may use; any one of them suffices. */

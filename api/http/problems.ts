@@ -52,7 +52,7 @@ export function basePathOfApp(res: Response): string {
  * @param where "body", "query" or "path"
  * @param code unprocessable (422) on paths of the original's control plane, bad_request (400) on others
  */
-export function invalidInput(
+export function invalidInputError(
   where: string,
   error: z.ZodError,
   code: 'bad_request' | 'unprocessable' = 'bad_request',
@@ -69,7 +69,7 @@ export function invalidInput(
 }
 
 /** Answers a request that no route took. @param basePath the path below which callers find everything, or '' */
-export const unknownPath =
+export const refuseUnknownPath =
   (basePath: string): RequestHandler =>
   (req, res) => {
     const detail = `There is no ${req.method} ${basePath}${req.path}. GET ${basePath}/docs lists what there is.`;
@@ -77,7 +77,7 @@ export const unknownPath =
   };
 
 /** The last handler. Every error becomes a problem; one outside the error table is logged whole and reported as internal. */
-export function errorHandler(logger: Logger): ErrorRequestHandler {
+export function handleErrors(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, _req, res, next) => {
     const error = toMembridgeError(thrown);
     if (error.code === 'internal') {
@@ -98,7 +98,7 @@ function toMembridgeError(thrown: unknown): MembridgeError {
   const error = translateEngineError(thrown);
   if (error instanceof MembridgeError) return error;
   return (
-    bodyError(error) ??
+    toBodyError(error) ??
     new MembridgeError(
       'internal',
       'Something went wrong here; the log of the control plane has it under this request id.',
@@ -107,7 +107,7 @@ function toMembridgeError(thrown: unknown): MembridgeError {
 }
 
 /** Converts Express's own errors: the JSON parser's (by `type`) and the router's on a path that does not decode. */
-function bodyError(error: unknown): MembridgeError | null {
+function toBodyError(error: unknown): MembridgeError | null {
   if (typeof error !== 'object' || error === null) return null;
   const type = 'type' in error ? error.type : '';
   const status = 'status' in error ? error.status : 0;

@@ -5,7 +5,7 @@ import { safeParseLoosely } from '../../contract/http/parse-loosely.ts';
 import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfAgent } from '../../contract/nodes/protocol.ts';
 import { authenticate } from '../auth/auth.ts';
 import type { Deps } from '../deps.ts';
-import { invalidInput } from './problems.ts';
+import { invalidInputError } from './problems.ts';
 import type { Route } from './route.ts';
 import { IGNORED_HEADER, ignoredNames, parseTolerantly } from '../../contract/http/tolerant.ts';
 import { isTolerant } from '../original/original-routes.ts';
@@ -17,7 +17,7 @@ import { isTolerant } from '../original/original-routes.ts';
 export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler): RequestHandler {
   return async (req, res) => {
     // Checked before the body is read: a stranger's megabyte is not worth parsing.
-    if (isForAgents(route)) needProtocol(req, res);
+    if (isForAgents(route)) requireProtocol(req, res);
     const caller = await authenticate(req, route.auth, deps);
     // After the session has ended, the next user of the browser must find nothing in its cache.
     res.set('Cache-Control', 'no-store');
@@ -32,7 +32,7 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
         : isTolerant(route)
           ? parseTolerantly(where, schema, value)
           : { parsed: schema.safeParse(value), ignored: [] };
-      if (!read.parsed.success) throw invalidInput(where, read.parsed.error, code);
+      if (!read.parsed.success) throw invalidInputError(where, read.parsed.error, code);
       ignored.push(...read.ignored);
       return read.parsed.data;
     };
@@ -55,7 +55,7 @@ export function serveRoute(route: Route, deps: Deps, parseJson: RequestHandler):
 const isForAgents = ({ path }: Route): boolean => path.startsWith('/api/agent/');
 
 /** Names this control plane's protocol. @throws MembridgeError protocol_unsupported when the agent's is too old */
-function needProtocol(req: Request, res: Response): void {
+function requireProtocol(req: Request, res: Response): void {
   res.set(PROTOCOL_HEADER, String(PROTOCOL));
   const refusal = refusalOfAgent(readProtocol(req.get(PROTOCOL_HEADER)));
   if (refusal !== null) throw new MembridgeError('protocol_unsupported', refusal);

@@ -37,7 +37,7 @@ export async function streamEvents(
   deps: Deps,
   stillAllowed: () => Promise<boolean>,
 ): Promise<void> {
-  const after = lastEventId(req);
+  const after = readLastEventId(req);
   // Subscribed before anything is read, so that events that commit during the replay wait here and are not lost.
   const waiting: NumberedEvent[] = [];
   let live = false;
@@ -103,7 +103,7 @@ async function replay(
     for (const event of batch) {
       send(event);
       // A replay can be long: wait for the client instead of disconnecting it.
-      if (res.writableNeedDrain && !(await drained(res))) return;
+      if (res.writableNeedDrain && !(await waitUntilDrained(res))) return;
     }
     if (batch.length < REPLAY_BATCH) return;
   }
@@ -117,7 +117,7 @@ export function trackStream(res: Response, deps: Pick<Deps, 'events'>): Set<Resp
 }
 
 /** Waits until a client has read what was written. @returns false when it disconnected */
-export async function drained(res: Response): Promise<boolean> {
+export async function waitUntilDrained(res: Response): Promise<boolean> {
   return await new Promise((resolve) => {
     res.once('drain', () => resolve(true));
     res.once('close', () => resolve(false));
@@ -130,7 +130,7 @@ function isLost(after: number, { first, last }: { first: number | null; last: nu
   return after < first - 1 || after > last;
 }
 
-function lastEventId(req: Request): number | null {
+function readLastEventId(req: Request): number | null {
   const given = req.get('Last-Event-ID') ?? req.query['last_event_id'];
   return typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
 }

@@ -1,14 +1,14 @@
 import express, { type Express } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Config } from '../config.ts';
-import { needOwnHost, securityHeaders } from './guards.ts';
-import { errorHandler, sendProblem } from './problems.ts';
+import { requireOwnHost, securityHeaders } from './guards.ts';
+import { handleErrors, sendProblem } from './problems.ts';
 import type { Logger } from 'pino';
 import { serviceName } from '../health/own-health.ts';
 import { VERSION } from '../version.ts';
 
 /** How long a caller should wait before it asks again, in seconds. */
-const ASK_AGAIN_SECONDS = 2;
+const RETRY_AFTER_SECONDS = 2;
 
 /** Holds what a starting process waits for. */
 export class Starting {
@@ -42,9 +42,9 @@ export function createStartingApp(config: Config, logger: Logger, starting: Star
   app.disable('x-powered-by');
   app.locals['basePath'] = config.basePath;
   app.use(securityHeaders(config));
-  app.use(needOwnHost(config));
+  app.use(requireOwnHost(config));
   app.use((req, res) => {
-    res.set('Retry-After', String(ASK_AGAIN_SECONDS)).set('Cache-Control', 'no-store');
+    res.set('Retry-After', String(RETRY_AFTER_SECONDS)).set('Cache-Control', 'no-store');
     if (req.path === '/health') {
       res.status(503).json({
         status: 'starting',
@@ -55,12 +55,12 @@ export function createStartingApp(config: Config, logger: Logger, starting: Star
       });
     } else if (req.method === 'GET' && req.accepts(['application/json', 'text/html']) === 'text/html') {
       // A person's browser: it reloads until the page is there.
-      res.status(503).set('Refresh', String(ASK_AGAIN_SECONDS)).type('text/plain');
+      res.status(503).set('Refresh', String(RETRY_AFTER_SECONDS)).type('text/plain');
       res.send(`${starting.sentence}\n`);
     } else {
       sendProblem(res, new MembridgeError('starting', starting.sentence));
     }
   });
-  app.use(errorHandler(logger));
+  app.use(handleErrors(logger));
   return app;
 }

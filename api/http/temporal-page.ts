@@ -13,9 +13,9 @@ import type { Deps } from '../deps.ts';
 const ANSWER_MS = 30_000;
 
 /** Headers of a request that Temporal's page needs. Our cookies and keys are not among them. */
-const FORWARDED = ['accept', 'accept-language', 'if-none-match', 'if-modified-since', 'user-agent'];
+const FORWARDED_HEADERS = ['accept', 'accept-language', 'if-none-match', 'if-modified-since', 'user-agent'];
 /** Headers of an answer that are returned. */
-const RETURNED = ['content-type', 'content-length', 'etag', 'last-modified', 'location'];
+const RETURNED_HEADERS = ['content-type', 'content-length', 'etag', 'last-modified', 'location'];
 
 /**
  * Serves Temporal's own page to signed-in people, for reading only. Temporal's page has no login and checks no Host,
@@ -46,7 +46,7 @@ export function temporalPageRouter(upstream: string, deps: Deps): Router {
 
 /** Forwards one request. @throws MembridgeError engine_unavailable when Temporal's page does not answer */
 async function forward(upstream: string, basePath: string, req: Request, res: Response): Promise<void> {
-  const answer = await ask(upstream, req).catch((cause: unknown) => {
+  const answer = await askTemporalPage(upstream, req).catch((cause: unknown) => {
     throw new MembridgeError(
       'engine_unavailable',
       `Temporal’s page does not answer: ${errorMessage(cause)}.`,
@@ -56,9 +56,9 @@ async function forward(upstream: string, basePath: string, req: Request, res: Re
     );
   });
   res.status(answer.statusCode ?? 502).set('Cache-Control', 'no-store');
-  for (const name of RETURNED) {
+  for (const name of RETURNED_HEADERS) {
     const value = answer.headers[name];
-    if (typeof value === 'string') res.set(name, name === 'location' ? below(basePath, value) : value);
+    if (typeof value === 'string') res.set(name, name === 'location' ? addBasePath(basePath, value) : value);
   }
   if (answer.headers['content-type']?.startsWith('text/html') !== true) {
     // A reader that disconnects ends the answer; no error needs a report.
@@ -67,7 +67,7 @@ async function forward(upstream: string, basePath: string, req: Request, res: Re
   }
   const html = (await text(answer))
     // Temporal's page derives all its own addresses from these.
-    .replaceAll(/"(\/[^"]*)"/g, (_, path: string) => `"${below(basePath, path)}"`)
+    .replaceAll(/"(\/[^"]*)"/g, (_, path: string) => `"${addBasePath(basePath, path)}"`)
     // The page names no icon. Browsers would then ask the host for one, which may be another program's.
     .replace(/<head\b[^>]*>/, `$&<link rel="icon" href="${basePath}/favicon.svg" />`);
   res.set('Content-Security-Policy', policyFor(html));
@@ -75,14 +75,14 @@ async function forward(upstream: string, basePath: string, req: Request, res: Re
 }
 
 /** Returns an address of Temporal's page as browsers find it: the page itself knows no base path. */
-function below(basePath: string, path: string): string {
+function addBasePath(basePath: string, path: string): string {
   return /^\/temporal(\/|$)/.test(path) ? `${basePath}${path}` : path;
 }
 
-async function ask(upstream: string, req: Request): Promise<IncomingMessage> {
+async function askTemporalPage(upstream: string, req: Request): Promise<IncomingMessage> {
   const target = new URL(req.originalUrl, upstream);
   const headers = Object.fromEntries(
-    FORWARDED.map((name) => [name, req.get(name)]).filter(([, value]) => value !== undefined),
+    FORWARDED_HEADERS.map((name) => [name, req.get(name)]).filter(([, value]) => value !== undefined),
   ) as Record<string, string>;
   const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
   return await new Promise((resolve, reject) => {

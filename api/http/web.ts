@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import express, { Router, type Request, type RequestHandler, type Response } from 'express';
 
 /** Addresses of the page itself, which decides what each one shows. */
-const PAGES = ['/', '/index.html', '/signin', '/runtime', '/membridge', '/nodes'];
+const PAGE_PATHS = ['/', '/index.html', '/signin', '/runtime', '/membridge', '/nodes'];
 
 const NOT_BUILT =
   'The web page is not built. Run `npm run build:web`, then reload. The API works without it; its description is at /docs.\n';
@@ -35,7 +35,7 @@ export function webRouter(options: {
   };
   const page: RequestHandler = async (_req, res) => await send(res, 200);
   router.get('/ui', (_req, res) => res.redirect(307, `${basePath}/membridge`));
-  router.get(PAGES, page);
+  router.get(PAGE_PATHS, page);
   router.get(['/runtime/*rest', '/membridge/*rest', '/nodes/*rest'], page);
   // An asset's name holds a hash of its content, so a browser never needs to request it again.
   const assets = { immutable: true, maxAge: '365d' };
@@ -63,14 +63,14 @@ function withBasePath(html: string, basePath: string): string {
 }
 
 /** The compressed files that the build writes beside each file, smallest first: encoding and extension. */
-const COMPRESSED = [
+const ENCODINGS = [
   ['br', '.br'],
   ['gzip', '.gz'],
 ] as const;
 
 /** Serves the files of a folder. A browser that accepts compression gets the compressed file from the build. */
 function compressedFiles(folder: string, caching: { maxAge: string; immutable?: boolean }): RequestHandler[] {
-  const compressed = COMPRESSED.map(([encoding, extension]): RequestHandler => {
+  const compressed = ENCODINGS.map(([encoding, extension]): RequestHandler => {
     const serve = express.static(folder, {
       ...caching,
       index: false,

@@ -2,7 +2,7 @@ import { listHeartbeats } from '../../db/queries/record-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 
 /** How often browsers learn which nodes reported, in milliseconds. */
-const TELL_MS = 1_000;
+const NOTIFY_MS = 1_000;
 /** The longest time between a heartbeat and the commit of its transaction, in milliseconds. */
 const COMMIT_MS = 5_000;
 
@@ -13,7 +13,7 @@ type Listener = (beats: Heartbeats) => void;
 class Pulse {
   readonly #deps: Pick<Deps, 'db' | 'now' | 'logger'>;
   readonly #listeners = new Set<Listener>();
-  readonly #told = new Map<string, number>();
+  readonly #notifiedAt = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
   #since = 0;
 
@@ -32,21 +32,21 @@ class Pulse {
   }
 
   #schedule(): void {
-    this.#timer = setTimeout(() => void this.#tell(), TELL_MS);
+    this.#timer = setTimeout(() => void this.#notifyListeners(), NOTIFY_MS);
     this.#timer.unref();
   }
 
-  async #tell(): Promise<void> {
+  async #notifyListeners(): Promise<void> {
     if (this.#listeners.size === 0) {
       this.#timer = null;
-      this.#told.clear();
+      this.#notifiedAt.clear();
       return;
     }
     try {
       const now = this.#deps.now();
       const beats = await listHeartbeats(this.#deps.db, { since: this.#since });
-      const fresh = beats.filter(({ id, at }) => at > (this.#told.get(id) ?? 0));
-      for (const { id, at } of fresh) this.#told.set(id, at);
+      const fresh = beats.filter(({ id, at }) => at > (this.#notifiedAt.get(id) ?? 0));
+      for (const { id, at } of fresh) this.#notifiedAt.set(id, at);
       this.#since = now - COMMIT_MS;
       if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
     } catch (error) {

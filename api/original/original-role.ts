@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
  * no primary.
  * @param input.cid the project's canonical id; node the reporting one
  */
-export async function roleOf(
+export async function findOriginalRole(
   deps: Pick<Deps, 'db' | 'now'>,
   input: { cid: string; node: string },
 ): Promise<OriginalRole> {

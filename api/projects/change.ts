@@ -21,8 +21,8 @@ import { SCHEDULE_KINDS, setSchedule } from '../../engine/schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 import { promote, release } from '../spaces/leadership.ts';
-import { byOf, nameOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller, actorName } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
@@ -37,7 +37,7 @@ export async function addProject(
 ): Promise<ManagedProject> {
   const now = deps.now();
   const id = `proj_${randomBytes(8).toString('hex')}`;
-  await check(deps, given);
+  await checkGivenReferences(deps, given);
   const { name, repo_url } = given;
   const project = {
     ...columnsOf(given, now),
@@ -48,10 +48,10 @@ export async function addProject(
     created_at: now,
     updated_at: now,
   };
-  const created = await createProject(deps.db, project, byOf(caller));
+  const created = await createProject(deps.db, project, auditByCaller(caller));
   try {
     await applySchedules(deps, created);
-    return await lead(deps, created, given.primary_node_id, caller);
+    return await selectPrimaryNode(deps, created, given.primary_node_id, caller);
   } catch (error) {
     await deleteProject(deps.db, { id, now: deps.now(), by: byEngine('it could not be made whole') });
     await applySchedules(deps, {
@@ -76,7 +76,7 @@ export async function changeProject(
   given: UpdateManagedProject,
   caller: Caller,
 ): Promise<ManagedProject> {
-  await check(deps, given);
+  await checkGivenReferences(deps, given);
   const change: ProjectChange = columnsOf(given, deps.now());
   if (given.name !== undefined)
     Object.assign(change, { name: given.name, canonical_id: canonicalId(given.name) });
@@ -90,9 +90,9 @@ export async function changeProject(
     update_schedule = project.update_schedule,
   } = given;
   const schedules = {
-    fetch_schedule: next(fetch_schedule),
-    memory_schedule: next(memory_schedule),
-    update_schedule: next(update_schedule),
+    fetch_schedule: withoutNextRun(fetch_schedule),
+    memory_schedule: withoutNextRun(memory_schedule),
+    update_schedule: withoutNextRun(update_schedule),
   };
   await applySchedules(deps, { ...project, ...schedules, name: given.name ?? project.name });
   let changed: ManagedProject | null;
@@ -101,21 +101,21 @@ export async function changeProject(
       id: project.id,
       change,
       now: deps.now(),
-      by: byOf(caller),
+      by: auditByCaller(caller),
     });
   } catch (error) {
     await applySchedules(deps, project).catch(() => undefined);
     throw error;
   }
-  if (changed === null) throw notFound('project', project.id);
+  if (changed === null) throw notFoundError('project', project.id);
   if (changed.canonical_id !== project.canonical_id) {
     await takeLeadershipAlong(deps, project, changed, caller);
   }
   await tendLeaderships(deps, changed);
-  return await lead(deps, changed, given.primary_node_id, caller);
+  return await selectPrimaryNode(deps, changed, given.primary_node_id, caller);
 }
 
-const next = (schedule: { cron: string } | null): ManagedProject['fetch_schedule'] =>
+const withoutNextRun = (schedule: { cron: string } | null): ManagedProject['fetch_schedule'] =>
   schedule === null ? null : { cron: schedule.cron, next_at: null };
 
 /** The default length of a primary's lease, in seconds: the original's. */
@@ -126,7 +126,7 @@ const LEASE_SECONDS = 3_600;
  * truth, with a leadership epoch.
  * @param node the new one; null: none; undefined: no change
  */
-async function lead(
+async function selectPrimaryNode(
   deps: Deps,
   project: ManagedProject,
   node: string | null | undefined,
@@ -134,7 +134,7 @@ async function lead(
 ): Promise<ManagedProject> {
   if (node === undefined) return project;
   const cid = project.canonical_id;
-  if (node === null) await release(deps, cid, nameOf(caller));
+  if (node === null) await release(deps, cid, actorName(caller));
   else {
     const select = { primary_node_id: node, lease_seconds: LEASE_SECONDS };
     await promote(deps, { cid, select, caller });
@@ -143,13 +143,13 @@ async function lead(
 }
 
 /** Makes a node the primary of a project that has none. */
-export async function leadFirst(
+export async function selectFirstPrimary(
   deps: Deps,
   project: ManagedProject,
   node: string,
   caller: Caller,
 ): Promise<void> {
-  if (project.primary_node_id === null) await lead(deps, project, node, caller);
+  if (project.primary_node_id === null) await selectPrimaryNode(deps, project, node, caller);
 }
 
 /**
@@ -164,7 +164,7 @@ async function takeLeadershipAlong(
 ): Promise<void> {
   const [from, to] = [before.canonical_id, after.canonical_id];
   if ((await getSpace(deps.db, { cid: from }))?.canonical_id === from) {
-    return void (await lead(deps, after, after.primary_node_id ?? undefined, caller));
+    return void (await selectPrimaryNode(deps, after, after.primary_node_id ?? undefined, caller));
   }
   await renameLeadership(deps.db, { from, to });
 }
@@ -199,8 +199,8 @@ export async function removeProject(deps: Deps, project: ManagedProject, caller:
     for (const kind of SCHEDULE_KINDS) await setSchedule(client, { kind, project, cron: null });
   });
   const isSpace = (await getSpace(deps.db, { cid }))?.canonical_id === cid;
-  if (!isSpace) await release(deps, cid, nameOf(caller));
-  const nodes = await deleteProject(deps.db, { id, now: deps.now(), by: byOf(caller) });
+  if (!isSpace) await release(deps, cid, actorName(caller));
+  const nodes = await deleteProject(deps.db, { id, now: deps.now(), by: auditByCaller(caller) });
   // The project is gone by now, even if this fails: its workflows then notice that themselves.
   await callEngine(deps.engine, async (client) => {
     if (!isSpace) await closeLeadership(client, cid);
@@ -254,7 +254,7 @@ function columnsOf(given: UpdateManagedProject, now: number): ProjectChange {
 }
 
 /** Checks what the schema cannot see: allowed hosts, and whether named nodes and spaces exist. */
-async function check(deps: Deps, given: UpdateManagedProject): Promise<void> {
+async function checkGivenReferences(deps: Deps, given: UpdateManagedProject): Promise<void> {
   if (given.repo_url !== undefined) {
     const { host } = parseGitUrl(given.repo_url);
     const { gitHosts } = deps.config;
@@ -266,6 +266,6 @@ async function check(deps: Deps, given: UpdateManagedProject): Promise<void> {
     }
   }
   if (given.space != null && (await getSpace(deps.db, { cid: given.space })) === null) {
-    throw notFound('space', given.space);
+    throw notFoundError('space', given.space);
   }
 }

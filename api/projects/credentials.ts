@@ -10,13 +10,13 @@ import { getSealedCredential } from '../../db/queries/get-credential.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
 import { recordAudit, type NewAudit } from '../../db/queries/record-audit.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 import { seal, unseal } from '../auth/sealed.ts';
 import { sshKeyFingerprint } from './ssh-key.ts';
 
-const contextOf = (projectId: string): string => `project:${projectId}:credential`;
+const sealingContext = (projectId: string): string => `project:${projectId}:credential`;
 
 /**
  * Stores a project's credential, sealed.
@@ -43,10 +43,10 @@ export async function putCredential(
     );
   }
   const change = {
-    credential: seal(deps.config.signingKey, JSON.stringify(credential), contextOf(project.id)),
+    credential: seal(deps.config.signingKey, JSON.stringify(credential), sealingContext(project.id)),
     credential_info: infoOf(credential, deps.now()),
   };
-  return await changed(deps, project, change, caller);
+  return await recordCredentialChange(deps, project, change, caller);
 }
 
 export async function removeCredential(
@@ -54,7 +54,7 @@ export async function removeCredential(
   project: ManagedProject,
   caller: Caller,
 ): Promise<ManagedProject> {
-  return await changed(deps, project, { credential: null, credential_info: null }, caller);
+  return await recordCredentialChange(deps, project, { credential: null, credential_info: null }, caller);
 }
 
 /**
@@ -64,12 +64,12 @@ export async function removeCredential(
  * @throws MembridgeError not_found when this node has no part in the project; conflict when the project has another
  * address now; internal when the seal does not open
  */
-export async function credentialForNode(
+export async function issueCredential(
   deps: Deps,
   input: { projectId: string; node: string; repoUrl: string },
 ): Promise<NodeCredential> {
   const found = await getSealedCredential(deps.db, input);
-  if (found === null) throw notFound('project', input.projectId);
+  if (found === null) throw notFoundError('project', input.projectId);
   // A request that waited for its node may hold an earlier address. A secret goes only to the origin that it was set
   // for.
   if (originOf(input.repoUrl) !== originOf(found.repoUrl)) {
@@ -79,8 +79,8 @@ export async function credentialForNode(
     );
   }
   if (found.sealed === null) return { credential: null, known_hosts: found.knownHosts };
-  await deps.db.run((sql) => recordAudit(sql, [givenEntry(input, deps.now())]));
-  const text = unseal(deps.config.signingKey, found.sealed, contextOf(input.projectId));
+  await deps.db.run((sql) => recordAudit(sql, [credentialGivenEntry(input, deps.now())]));
+  const text = unseal(deps.config.signingKey, found.sealed, sealingContext(input.projectId));
   return { credential: PutCredential.parse(JSON.parse(text)), known_hosts: found.knownHosts };
 }
 
@@ -88,7 +88,10 @@ export async function credentialForNode(
  * Makes the audit entry for a credential that a node received. There is one a day for each node and project, because
  * a node asks before every fetch.
  */
-function givenEntry({ projectId, node }: { projectId: string; node: string }, now: number): NewAudit {
+function credentialGivenEntry(
+  { projectId, node }: { projectId: string; node: string },
+  now: number,
+): NewAudit {
   const day = new Date(now).toISOString().slice(0, 10);
   return {
     eventKey: `credential_given:${projectId}:${node}:${day}`,
@@ -103,16 +106,16 @@ function givenEntry({ projectId, node }: { projectId: string; node: string }, no
   };
 }
 
-async function changed(
+async function recordCredentialChange(
   deps: Deps,
   project: ManagedProject,
   change: { credential: string | null; credential_info: CredentialInfo | null },
   caller: Caller,
 ): Promise<ManagedProject> {
   const ifAt = project.repo_url;
-  const by = byOf(caller);
+  const by = auditByCaller(caller);
   const updated = await updateProject(deps.db, { id: project.id, change, now: deps.now(), by, ifAt });
-  if (updated === null) throw notFound('project', project.id);
+  if (updated === null) throw notFoundError('project', project.id);
   return updated;
 }
 

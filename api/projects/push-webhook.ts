@@ -8,26 +8,37 @@ import type { ManagedProject, PushAnswer, PushWebhook } from '../../contract/pro
 import { getPushSecret } from '../../db/queries/get-push-secret.ts';
 import { updateProject } from '../../db/queries/update-project.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 import { seal, unseal } from '../auth/sealed.ts';
-import { randomSecret, sameSecret } from '../auth/secrets.ts';
-import { acceptPropagation, needManagedProject } from './requests.ts';
+import { randomSecret, isSameSecret } from '../auth/secrets.ts';
+import { acceptPropagation, requireManagedProject } from './requests.ts';
 
 /** The largest body that GitHub sends, in bytes. */
 const MAX_BYTES = 25 * 1024 * 1024;
 
 /** How many clones are updated at the same time after a push. */
-const CONCURRENCY = 8;
+const MAX_CONCURRENT_UPDATES = 8;
 
-const contextOf = (projectId: string): string => `project:${projectId}:push-webhook`;
+const sealingContext = (projectId: string): string => `project:${projectId}:push-webhook`;
 
 /** The headers in which forges send HMAC-SHA256 of the body, in hex: GitHub; Gitea, Forgejo and Gogs. */
-const SIGNATURES = ['x-hub-signature-256', 'x-gitea-signature', 'x-forgejo-signature', 'x-gogs-signature'];
+const SIGNATURE_HEADERS = [
+  'x-hub-signature-256',
+  'x-gitea-signature',
+  'x-forgejo-signature',
+  'x-gogs-signature',
+];
 /** The header in which GitLab sends the secret itself. */
-const TOKEN = 'x-gitlab-token';
-const EVENTS = ['x-github-event', 'x-gitea-event', 'x-forgejo-event', 'x-gogs-event', 'x-gitlab-event'];
+const TOKEN_HEADER = 'x-gitlab-token';
+const EVENT_HEADERS = [
+  'x-github-event',
+  'x-gitea-event',
+  'x-forgejo-event',
+  'x-gogs-event',
+  'x-gitlab-event',
+];
 
 /** Makes a new secret for a project's push webhook; the former one is no longer valid. @returns what is shown once */
 export async function makePushWebhook(
@@ -37,11 +48,11 @@ export async function makePushWebhook(
 ): Promise<z.infer<typeof PushWebhook>> {
   const secret = randomSecret();
   const made_at = deps.now();
-  const push_secret = seal(deps.config.signingKey, secret, contextOf(project.id));
+  const push_secret = seal(deps.config.signingKey, secret, sealingContext(project.id));
   const change = { push_secret, push_secret_at: made_at };
-  const by = byOf(caller);
+  const by = auditByCaller(caller);
   if ((await updateProject(deps.db, { id: project.id, change, now: made_at, by })) === null)
-    throw notFound('project', project.id);
+    throw notFoundError('project', project.id);
   const path = `/api/runtime/projects/${project.id}/push`;
   const { publicUrl } = deps.config;
   return { path, url: publicUrl === null ? null : `${publicUrl}${path}`, secret, made_at };
@@ -50,7 +61,7 @@ export async function makePushWebhook(
 /** Removes a project's push webhook: later calls of forges are refused. */
 export async function removePushWebhook(deps: Deps, project: ManagedProject, caller: Caller): Promise<void> {
   const change = { push_secret: null, push_secret_at: null };
-  await updateProject(deps.db, { id: project.id, change, now: deps.now(), by: byOf(caller) });
+  await updateProject(deps.db, { id: project.id, change, now: deps.now(), by: auditByCaller(caller) });
 }
 
 /**
@@ -66,30 +77,30 @@ export async function takePush(
   const sealed = await getPushSecret(deps.db, { id: projectId });
   if (sealed === null)
     throw new MembridgeError('not_found', 'There is no project with a push webhook at this address.');
-  const secret = unseal(deps.config.signingKey, sealed, contextOf(projectId));
-  const why = await whyUnknown(req, secret);
+  const secret = unseal(deps.config.signingKey, sealed, sealingContext(projectId));
+  const why = await explainUnknownCall(req, secret);
   if (why !== null) throw new MembridgeError('unauthorized', why);
-  const event = EVENTS.map((name) => headerOf(req.headers, name)).find((given) => given !== null);
+  const event = EVENT_HEADERS.map((name) => headerOf(req.headers, name)).find((given) => given !== null);
   if (event !== undefined && event !== null && !/push/i.test(event)) return { status: 'ignored' };
-  const project = await needManagedProject(deps, projectId);
+  const project = await requireManagedProject(deps, projectId);
   const asked = await acceptPropagation(deps, project, {
     action: 'update',
     nodes: null,
-    concurrency: CONCURRENCY,
+    concurrency: MAX_CONCURRENT_UPDATES,
   });
   return { status: asked === null ? 'ignored' : 'updating' };
 }
 
 /** Returns why a call does not come from the forge; null when it does. The body is read once, and not kept. */
-async function whyUnknown(req: Request, secret: string): Promise<string | null> {
-  const given = SIGNATURES.map((name) => headerOf(req.headers, name)).filter((each) => each !== null);
-  const token = headerOf(req.headers, TOKEN);
+async function explainUnknownCall(req: Request, secret: string): Promise<string | null> {
+  const given = SIGNATURE_HEADERS.map((name) => headerOf(req.headers, name)).filter((each) => each !== null);
+  const token = headerOf(req.headers, TOKEN_HEADER);
   if (given.length === 0 && token === null)
     return 'The call has no signature: set the secret of the push webhook at GitHub, GitLab, Gitea or Forgejo (X-Hub-Signature-256, X-Gitlab-Token, X-Gitea-Signature or X-Forgejo-Signature).';
   const hmac = await readBody(req, createHmac('sha256', secret));
-  if (token !== null && sameSecret(token, secret)) return null;
+  if (token !== null && isSameSecret(token, secret)) return null;
   const expected = hmac.digest('hex');
-  const isOurs = given.map((each) => sameSecret(each.replace(/^sha256=/, '').toLowerCase(), expected));
+  const isOurs = given.map((each) => isSameSecret(each.replace(/^sha256=/, '').toLowerCase(), expected));
   return isOurs.includes(true)
     ? null
     : "The call is not signed with this project's secret. Make a new one in the project's settings, and enter it at the forge.";

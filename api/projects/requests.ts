@@ -19,12 +19,12 @@ import {
 } from '../../engine/project-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine, translateEngineError } from '../engine/engine-calls.ts';
-import { needNode, notFound } from '../http/not-found.ts';
+import { requireNode, notFoundError } from '../http/not-found.ts';
 
 /** Returns a managed project by its id. @throws MembridgeError not_found */
-export async function needManagedProject(deps: Deps, id: string): Promise<ManagedProject> {
+export async function requireManagedProject(deps: Deps, id: string): Promise<ManagedProject> {
   const project = await getProject(deps.db, { id });
-  if (project === null) throw notFound('project', id);
+  if (project === null) throw notFoundError('project', id);
   return project;
 }
 
@@ -32,13 +32,13 @@ export async function needManagedProject(deps: Deps, id: string): Promise<Manage
  * Returns the node that must do something with a project: the named one, or its primary.
  * @throws MembridgeError bad_request when none is named and there is no primary; not_found
  */
-export async function needTargetNode(
+export async function requireTargetNode(
   deps: Deps,
   project: ManagedProject,
   nodeId: string | undefined,
 ): Promise<string> {
   const wanted = nodeId ?? project.primary_node_id;
-  if (wanted !== null) return (await needNode(deps, wanted)).id;
+  if (wanted !== null) return (await requireNode(deps, wanted)).id;
   throw new MembridgeError('bad_request', `${project.name} has no primary node: name one as node_id.`, {
     fields: [{ field: 'node_id', problem: 'is needed, since the project has no primary node' }],
   });
@@ -66,7 +66,7 @@ export async function acceptClone(
   nodeId: string | undefined,
 ): Promise<WorkflowRef & { node: string }> {
   refuseForbiddenHost(deps, project);
-  const node = await needTargetNode(deps, project, nodeId);
+  const node = await requireTargetNode(deps, project, nodeId);
   const request = { action: 'clone' as const, spec: toCloneSpec(project, deps.config.gitHosts) };
   const ref = await callEngine(deps.engine, (client) =>
     requestClone(client, { projectId: project.id, node }, request),
@@ -87,7 +87,7 @@ export async function acceptReset(
   refuseForbiddenHost(deps, project);
   const { node, commit } = input;
   if (!project.nodes.some(({ node_id }) => node_id === node))
-    throw notFound(`clone of ${project.name} on`, node);
+    throw notFoundError(`clone of ${project.name} on`, node);
   const spec = toCloneSpec(project, deps.config.gitHosts);
   const request = { action: 'reset' as const, spec, expected: commit };
   const ref = await callEngine(deps.engine, (client) =>
@@ -106,10 +106,10 @@ export async function waitForClone(
   ref: WorkflowRef & { node: string },
   waitMs: number,
 ): Promise<ProjectNodeStatus | null> {
-  if ((await resultOf(deps, ref, waitMs)) === 'not yet') return null;
-  const project = await needManagedProject(deps, projectId);
+  if ((await readResult(deps, ref, waitMs)) === 'not yet') return null;
+  const project = await requireManagedProject(deps, projectId);
   const status = project.nodes.find(({ node_id }) => node_id === ref.node);
-  if (status === undefined) throw notFound(`clone of ${project.name} on`, ref.node);
+  if (status === undefined) throw notFoundError(`clone of ${project.name} on`, ref.node);
   return status;
 }
 
@@ -123,7 +123,7 @@ export async function acceptPropagation(
   input: { action: CloneAction; nodes: string[] | null; concurrency: number },
 ): Promise<WorkflowRef | null> {
   refuseForbiddenHost(deps, project);
-  for (const node of input.nodes ?? []) await needNode(deps, node);
+  for (const node of input.nodes ?? []) await requireNode(deps, node);
   const targets = await listCloneTargets(deps.db, { ...input, projectId: project.id, liveSince: 0 });
   if (targets.length === 0) return null;
   const request = { ...input, projectId: project.id, name: project.name };
@@ -136,7 +136,7 @@ export async function waitForPropagation(
   ref: WorkflowRef,
   waitMs: number,
 ): Promise<NodeSettled[] | null> {
-  const result = await resultOf(deps, ref, waitMs);
+  const result = await readResult(deps, ref, waitMs);
   return result === 'not yet' ? null : ((result as PropagateResult | null)?.results ?? []);
 }
 
@@ -144,7 +144,7 @@ export async function waitForPropagation(
  * Returns a workflow's result; null when it was cancelled or failed, on which PostgreSQL has more details.
  * @throws MembridgeError engine_unavailable when Temporal goes away during the wait: then nobody knows how it ended
  */
-async function resultOf(deps: Deps, ref: WorkflowRef, waitMs: number): Promise<unknown> {
+async function readResult(deps: Deps, ref: WorkflowRef, waitMs: number): Promise<unknown> {
   const stop = new AbortController();
   const { client, address } = deps.engine;
   const result = client
@@ -175,7 +175,7 @@ export async function cancelProject(
 
 /** Asks a newly enrolled node to clone a project that wants new nodes. */
 export async function joinNode(deps: Deps, input: { projectId: string; node: string }): Promise<void> {
-  const project = await needManagedProject(deps, input.projectId);
+  const project = await requireManagedProject(deps, input.projectId);
   refuseForbiddenHost(deps, project);
   const workflowId = cloneProjectId(input.projectId, input.node);
   // Recorded first, so that the node is not asked twice. If asking fails, the row shows that soon, and the page

@@ -18,15 +18,15 @@ import {
   acceptClone,
   acceptReset,
   acceptPropagation,
-  needManagedProject,
+  requireManagedProject,
   waitForClone,
   waitForPropagation,
 } from './requests.ts';
-import { leadFirst } from './change.ts';
+import { selectFirstPrimary } from './change.ts';
 import { showClone } from './show.ts';
 
 /** The status of an answer which says that the work continues. */
-const ACCEPTED = 202;
+const ACCEPTED_STATUS = 202;
 
 /**
  * Clones on one node, and waits for the end as the original did.
@@ -40,7 +40,7 @@ export async function clone(
   res: Response,
 ): Promise<z.input<typeof CloneProjectResponse>> {
   const ref = await acceptClone(deps, project, body.node_id);
-  await leadFirst(deps, project, ref.node, body.caller);
+  await selectFirstPrimary(deps, project, ref.node, body.caller);
   return await answer(deps, { project, ref, wait: body.wait }, res);
 }
 
@@ -86,8 +86,8 @@ async function answer(
     );
   }
   if (status === null) {
-    res.status(ACCEPTED);
-    const now = (await needManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
+    res.status(ACCEPTED_STATUS);
+    const now = (await requireManagedProject(deps, project.id)).nodes.find((each) => each.node_id === node);
     const result = now === undefined ? null : answerOf(deps, project, now, action);
     return { status: 'cloning', node, workflow_id: workflowId, result };
   }
@@ -139,13 +139,13 @@ export async function propagate(
   if (ref === null) return { status: 'nothing_to_propagate', workflow_id: null, results: [] };
   const { workflowId } = ref;
   if (!body.wait) {
-    res.status(ACCEPTED);
+    res.status(ACCEPTED_STATUS);
     return { status: 'propagating', workflow_id: workflowId, results: [] };
   }
   const ended = await waitForPropagation(deps, ref, deps.syncWaitMs);
-  const { nodes, propagation } = await needManagedProject(deps, project.id);
+  const { nodes, propagation } = await requireManagedProject(deps, project.id);
   if (ended === null) {
-    res.status(ACCEPTED);
+    res.status(ACCEPTED_STATUS);
     const waiting = action === 'clone' && propagation?.state === 'waiting';
     const results = nodes.map((each) => resultOf(each.node_id, each.clone_status, each.error_message));
     return { status: waiting ? 'waiting' : 'propagating', workflow_id: workflowId, results };

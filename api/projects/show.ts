@@ -15,7 +15,7 @@ import { callEngine } from '../engine/engine-calls.ts';
  */
 const SCHEDULE_DEADLINE_MS = 2_000;
 
-const urlOf = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): string | null =>
+const workflowUrl = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): string | null =>
   ref.run_id === ''
     ? null
     : historyUrl(config.temporalUi, config.engine.namespace, {
@@ -25,14 +25,14 @@ const urlOf = ({ config }: Deps, ref: { workflow_id: string; run_id: string }): 
 
 /** Adds the address of a clone's history in the Temporal UI. */
 export function showClone(deps: Deps, status: ProjectNodeStatus): ProjectNodeStatus {
-  return { ...status, history_url: urlOf(deps, status) };
+  return { ...status, history_url: workflowUrl(deps, status) };
 }
 
 /** Adds the address of its propagation's history to a project's summary. */
 export function showSummary(deps: Deps, project: ProjectSummary): ProjectSummary {
   const { propagation } = project;
   if (propagation === null) return project;
-  return { ...project, propagation: { ...propagation, history_url: urlOf(deps, propagation) } };
+  return { ...project, propagation: { ...propagation, history_url: workflowUrl(deps, propagation) } };
 }
 
 /** Adds the addresses of its histories to a project. */
@@ -40,7 +40,8 @@ export function showProject(deps: Deps, project: ManagedProject): ManagedProject
   const { propagation } = project;
   return {
     ...project,
-    propagation: propagation === null ? null : { ...propagation, history_url: urlOf(deps, propagation) },
+    propagation:
+      propagation === null ? null : { ...propagation, history_url: workflowUrl(deps, propagation) },
     nodes: project.nodes.map((status) => showClone(deps, status)),
   };
 }

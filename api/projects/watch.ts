@@ -18,13 +18,13 @@ import { describePending, nodeActivity } from '../engine/pending-activity.ts';
 import { joinNode } from './requests.ts';
 
 /** How often running clones are checked, in milliseconds: as often as an agent's heartbeat reports them. */
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 /** How often a clone that waits for an absent node is checked. */
 const AWAY_MS = 10_000;
 /** How often propagations, and nodes that should join, are checked. */
 const SLOW_MS = 5_000;
 /** How many workflows are described at the same time. */
-const AT_ONCE = 8;
+const MAX_CONCURRENT_DESCRIBES = 8;
 /** How long Temporal may take to describe one. */
 const DESCRIBE_MS = 3_000;
 /** A workflow that ends records that itself within this time. After it, the workflow was terminated and never will. */
@@ -50,14 +50,14 @@ export function watchProjects(deps: Deps): () => void {
         open.length === 0 ? [] : await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now }),
       );
       const due = open.filter(({ id, node_id }) => {
-        const every = live.has(node_id) ? LOOK_MS : AWAY_MS;
-        return now - (lookedAt.get(id) ?? 0) >= every - LOOK_MS / 2;
+        const every = live.has(node_id) ? CHECK_MS : AWAY_MS;
+        return now - (lookedAt.get(id) ?? 0) >= every - CHECK_MS / 2;
       });
       const known = new Set(open.map(({ id }) => id));
       for (const id of lookedAt.keys()) if (!known.has(id)) lookedAt.delete(id);
-      for (let at = 0; at < due.length && !stopped; at += AT_ONCE) {
+      for (let at = 0; at < due.length && !stopped; at += MAX_CONCURRENT_DESCRIBES) {
         await Promise.all(
-          due.slice(at, at + AT_ONCE).map(async (status) => {
+          due.slice(at, at + MAX_CONCURRENT_DESCRIBES).map(async (status) => {
             lookedAt.set(status.id, now);
             // A failure for one clone must not keep the others from being shown.
             await lookAtClone(deps, status, live.has(status.node_id)).catch((error: unknown) => {
@@ -78,10 +78,10 @@ export function watchProjects(deps: Deps): () => void {
     } catch (error) {
       deps.logger.warn({ reason: errorMessage(error) }, 'clones could not be checked');
     } finally {
-      if (!stopped) timer = setTimeout(() => void look(), LOOK_MS);
+      if (!stopped) timer = setTimeout(() => void look(), CHECK_MS);
     }
   };
-  timer = setTimeout(() => void look(), LOOK_MS);
+  timer = setTimeout(() => void look(), CHECK_MS);
   return () => {
     stopped = true;
     clearTimeout(timer);

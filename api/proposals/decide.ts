@@ -8,8 +8,8 @@ import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { approveProposal } from '../../engine/proposal-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { nameOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { actorName } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
@@ -30,7 +30,7 @@ export async function approve(
   },
 ): Promise<Proposal> {
   const { id, expectedVersion, treeHash, caller } = input;
-  const proposal = await need(deps, id);
+  const proposal = await requireProposal(deps, id);
   const project = await getProject(deps.db, { id: proposal.project_id });
   const answer = await callEngine(deps.engine, (client) =>
     approveProposal(client, {
@@ -39,15 +39,15 @@ export async function approve(
       title: proposal.title,
       approval: {
         requestId: `approve_${randomBytes(8).toString('hex')}`,
-        by: nameOf(caller),
+        by: actorName(caller),
         ...(expectedVersion === undefined ? {} : { expectedVersion }),
         ...(treeHash === undefined ? {} : { treeHash }),
       },
     }),
   );
-  if (answer.outcome === 'missing') throw notFound('proposal', id);
+  if (answer.outcome === 'missing') throw notFoundError('proposal', id);
   if (answer.outcome === 'refused') throw new MembridgeError('conflict', answer.detail);
-  return await need(deps, id);
+  return await requireProposal(deps, id);
 }
 
 /**
@@ -59,7 +59,7 @@ export async function reject(
   input: { id: string; reason: string; caller: Caller },
 ): Promise<Proposal> {
   const { id, reason, caller } = input;
-  const by = nameOf(caller);
+  const by = actorName(caller);
   const recorded = await recordProposal(deps.db, {
     id,
     change: { step: 'reject', by, reason },
@@ -67,15 +67,15 @@ export async function reject(
     cause: `${by} rejected it`,
     now: deps.now(),
   });
-  if (recorded.outcome === 'missing') throw notFound('proposal', id);
+  if (recorded.outcome === 'missing') throw notFoundError('proposal', id);
   if (recorded.outcome === 'refused') {
     throw new MembridgeError('conflict', whyRefused(recorded.proposal, 'rejected'));
   }
   return recorded.proposal;
 }
 
-async function need(deps: Deps, id: string): Promise<Proposal> {
+async function requireProposal(deps: Deps, id: string): Promise<Proposal> {
   const found = await getProposal(deps.db, { id });
-  if (found === null) throw notFound('proposal', id);
+  if (found === null) throw notFoundError('proposal', id);
   return found.proposal;
 }

@@ -7,7 +7,7 @@ import { getPreview } from '../../db/queries/proposal-previews.ts';
 import { requestPreview } from '../../engine/proposal-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 
 /** How long a failed preview stays before somebody's look makes it again, in milliseconds. */
 const RETRY_MS = 30_000;
@@ -46,10 +46,15 @@ export async function showPreview(
   } catch (error) {
     return {
       diff: null,
-      preview: { ...NONE, state: 'failed', error_code: 'engine_unavailable', detail: errorMessage(error) },
+      preview: {
+        ...NO_PREVIEW,
+        state: 'failed',
+        error_code: 'engine_unavailable',
+        detail: errorMessage(error),
+      },
     };
   }
-  return { diff: null, preview: { ...NONE, state: 'making' } };
+  return { diff: null, preview: { ...NO_PREVIEW, state: 'making' } };
 }
 
 /**
@@ -58,15 +63,15 @@ export async function showPreview(
  */
 export async function remakePreview(deps: Deps, id: string): Promise<ProposalPreview> {
   const found = await getProposal(deps.db, { id });
-  if (found === null) throw notFound('proposal', id);
+  if (found === null) throw notFoundError('proposal', id);
   const { preview } = await showPreview(deps, found.proposal, {
     canBeMade: found.blob !== null,
     isAsked: true,
   });
-  return preview ?? { ...NONE, state: 'failed', detail: 'The store no longer has its content.' };
+  return preview ?? { ...NO_PREVIEW, state: 'failed', detail: 'The store no longer has its content.' };
 }
 
-const NONE = {
+const NO_PREVIEW = {
   error_code: null,
   detail: '',
   branch: null,

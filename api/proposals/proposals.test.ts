@@ -5,7 +5,7 @@ import { expireProposals } from '../../db/queries/expire-proposals.ts';
 import { recordProposal } from '../../db/queries/record-proposal.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import { ADMIN_KEY, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
-import { fileOutput, propose } from '../../test/git/proposals.ts';
+import { fileOutput, insertTestProposal } from '../../test/git/proposals.ts';
 
 const DIFF = 'diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n';
 
@@ -39,7 +39,7 @@ const audit = async (id: string): Promise<Record<string, unknown>[]> => {
 describe('proposals', () => {
   it('wait for a person, with the worker’s patch or text', async () => {
     const id = await project();
-    const patch = await propose(test.plane.deps, id, `As asked:\n\`\`\`diff\n${DIFF}\`\`\`\n`);
+    const patch = await insertTestProposal(test.plane.deps, id, `As asked:\n\`\`\`diff\n${DIFF}\`\`\`\n`);
     const shown = await get(patch);
     expect(shown).toMatchObject({
       project_id: id,
@@ -53,7 +53,11 @@ describe('proposals', () => {
       history_url: null,
     });
     expect(shown.expires_at - shown.created_at).toBe(72 * 3_600_000);
-    const file = await propose(test.plane.deps, id, fileOutput('notes/a.md', 'one\ntwo', { title: 'Notes' }));
+    const file = await insertTestProposal(
+      test.plane.deps,
+      id,
+      fileOutput('notes/a.md', 'one\ntwo', { title: 'Notes' }),
+    );
     expect(await get(file)).toMatchObject({
       title: 'Notes',
       path: 'notes/a.md',
@@ -65,7 +69,7 @@ describe('proposals', () => {
   });
 
   it('are still shown when their content was removed', async () => {
-    const id = await propose(test.plane.deps, await project(), DIFF);
+    const id = await insertTestProposal(test.plane.deps, await project(), DIFF);
     const { rows } = await test.plane.deps.db.pool.query<{ sha256: string }>(
       'select sha256 from runtime_artifacts a join proposals p on p.artifact_id = a.id where p.id = $1',
       [id],
@@ -79,7 +83,7 @@ describe('proposals', () => {
 
   it('are made once, with an entry in the audit log and an event', async () => {
     const projectId = await project();
-    const id = await propose(test.plane.deps, projectId, DIFF, { title: 'a\nb\0c' });
+    const id = await insertTestProposal(test.plane.deps, projectId, DIFF, { title: 'a\nb\0c' });
     const again = {
       id,
       taskId: 'task_other',
@@ -118,9 +122,9 @@ describe('proposals', () => {
     const all: string[] = [];
     const base = test.plane.deps.now();
     for (const later of [5, 5, 5, 7, 9]) {
-      all.push(await propose(test.plane.deps, id, DIFF, { now: base + later }));
+      all.push(await insertTestProposal(test.plane.deps, id, DIFF, { now: base + later }));
     }
-    await propose(test.plane.deps, other, DIFF);
+    await insertTestProposal(test.plane.deps, other, DIFF);
     const seen: string[] = [];
     let cursor: string | null = '';
     let pages = 0;
@@ -142,7 +146,7 @@ describe('proposals', () => {
   });
 
   it('stay rejected, and refuse every other step', async () => {
-    const id = await propose(test.plane.deps, await project(), DIFF);
+    const id = await insertTestProposal(test.plane.deps, await project(), DIFF);
     const { status, body } = await test.call('POST', path(id, '/reject'), {
       headers: { 'X-MEMBRIDGE-ADMIN': ADMIN_KEY },
       body: { reason: 'not now' },
@@ -169,8 +173,10 @@ describe('proposals', () => {
   it('expire after 72 h, and refuse an approval even before the sweep', async () => {
     const { db, now } = test.plane.deps;
     const projectId = await project();
-    const old = await propose(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS });
-    const young = await propose(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS + 60_000 });
+    const old = await insertTestProposal(test.plane.deps, projectId, DIFF, { now: now() - PROPOSAL_WAIT_MS });
+    const young = await insertTestProposal(test.plane.deps, projectId, DIFF, {
+      now: now() - PROPOSAL_WAIT_MS + 60_000,
+    });
     for (const what of ['/approve', '/reject']) {
       const late = await test.call('POST', path(old, what), { body: {} });
       expect([late.status, late.body['error']]).toEqual([
@@ -193,7 +199,7 @@ describe('proposals', () => {
   });
 
   it('accept only one of several simultaneous rejections', async () => {
-    const id = await propose(test.plane.deps, await project(), DIFF);
+    const id = await insertTestProposal(test.plane.deps, await project(), DIFF);
     const decide = (what: string) => test.call('POST', path(id, what), { body: {} });
     const answers = await Promise.all(['/reject', '/reject', '/reject', '/reject'].map(decide));
     expect(answers.map(({ status }) => status).filter((status) => status === 409)).toHaveLength(3);
@@ -205,7 +211,7 @@ describe('proposals', () => {
 
   it('record a step only once, and ignore a forbidden one', async () => {
     const { db } = test.plane.deps;
-    const id = await propose(test.plane.deps, await project(), DIFF);
+    const id = await insertTestProposal(test.plane.deps, await project(), DIFF);
     const approve = { step: 'approve', by: 'api', runId: 'run' } as const;
     const input = { id, change: approve, cause: 'a test', now: 1, key: 'first' };
     expect((await recordProposal(db, input)).outcome).toBe('recorded');

@@ -6,7 +6,7 @@ import { historyUrl } from '../../engine/memory-workflows.ts';
 import { getBlob } from '../../storage/blobs.ts';
 import type { Blob } from '../../contract/tasks/runs.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { showPreview } from './preview.ts';
 
 /** Adds the address of a proposal's history in the Temporal UI, once somebody approved it. */
@@ -26,7 +26,7 @@ export function showProposal({ config }: Pick<Deps, 'config'>, proposal: Proposa
  */
 export async function showProposalWhole(deps: Deps, id: string): Promise<ShownProposal> {
   const found = await getProposal(deps.db, { id });
-  if (found === null) throw notFound('proposal', id);
+  if (found === null) throw notFoundError('proposal', id);
   const proposal = showProposal(deps, found.proposal);
   const [content, shown] = await Promise.all([
     readContent(deps, found.blob),

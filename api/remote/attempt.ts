@@ -53,7 +53,7 @@ export async function attempt(
       signal: caller === undefined ? deadline : AbortSignal.any([deadline, caller]),
       ...(body === null ? {} : { body }),
     });
-    return await understand(response);
+    return await readAnswer(response);
   } catch (error) {
     if (caller?.aborted === true) return { kind: 'aborted' };
     if (deadline.aborted) {
@@ -63,7 +63,7 @@ export async function attempt(
   }
 }
 
-async function understand(response: Response): Promise<Attempt> {
+async function readAnswer(response: Response): Promise<Attempt> {
   const { status, headers } = response;
   if (status >= 300 && status < 400) {
     await response.body?.cancel();

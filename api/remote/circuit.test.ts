@@ -1,12 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CLOSED, admit, afterAbandoned, afterFailure, afterSuccess, type Circuit } from './circuit.ts';
+import {
+  CLOSED_CIRCUIT,
+  admit,
+  afterAbandoned,
+  afterFailure,
+  afterSuccess,
+  type Circuit,
+} from './circuit.ts';
 
 const rules = { threshold: 3, cooldownMs: 1_000 };
 
 /** Returns the circuit after a number of consecutive failures, all at one moment. */
 function failing(times: number, now: number): Circuit {
-  let circuit = CLOSED;
+  let circuit = CLOSED_CIRCUIT;
   for (let n = 0; n < times; n += 1) circuit = afterFailure(circuit, false, now, rules);
   return circuit;
 }
@@ -19,7 +26,7 @@ test('opens after exactly as many consecutive failures as the rules say', () => 
 });
 
 test('restarts the count after a success', () => {
-  expect(afterSuccess()).toEqual(CLOSED);
+  expect(afterSuccess()).toEqual(CLOSED_CIRCUIT);
 });
 
 describe('after its time', () => {
@@ -46,7 +53,7 @@ describe('after its time', () => {
   test('lets the next call probe immediately when the probe was abandoned', () => {
     const left = afterAbandoned(probing.circuit, true, 1_300);
     expect(admit(left, 1_300)).toMatchObject({ allowed: true, probe: true });
-    expect(afterAbandoned(CLOSED, false, 0)).toEqual(CLOSED);
+    expect(afterAbandoned(CLOSED_CIRCUIT, false, 0)).toEqual(CLOSED_CIRCUIT);
   });
 });
 
@@ -57,7 +64,7 @@ test('allows at most one probe, none while open, and closes after one success, f
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      let circuit = CLOSED;
+      let circuit = CLOSED_CIRCUIT;
       let now = 0;
       // Running calls, each with whether it is the probe.
       const calls: boolean[] = [];

@@ -18,7 +18,7 @@ export interface CircuitRules {
 }
 
 /** A circuit about which nothing is known yet. */
-export const CLOSED: Circuit = { kind: 'closed', failures: 0 };
+export const CLOSED_CIRCUIT: Circuit = { kind: 'closed', failures: 0 };
 
 /** Whether a call may be sent, and whether it is the probe. */
 export interface Admission {
@@ -45,7 +45,7 @@ export function admit(circuit: Circuit, now: number): Admission {
 
 /** Records an answered call: the server is available. */
 export function afterSuccess(): Circuit {
-  return CLOSED;
+  return CLOSED_CIRCUIT;
 }
 
 /**

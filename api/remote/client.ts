@@ -1,7 +1,7 @@
 import { attempt, type Attempt, type Outgoing, type RemoteAnswer } from './attempt.ts';
 import { joinSegments } from './base-url.ts';
 import { openConnection, type Connection, type RemoteState } from './connection.ts';
-import { circuitIsOpen, refused, unreachable } from './errors.ts';
+import { circuitOpenError, refusedError, unreachableError } from './errors.ts';
 import { pause } from './pause.ts';
 import { delayBeforeRetry } from './retry.ts';
 
@@ -50,7 +50,7 @@ interface RemoteRules {
   readonly random: () => number;
 }
 
-const RULES: RemoteRules = {
+const DEFAULT_RULES: RemoteRules = {
   attemptMs: 10_000,
   totalMs: 30_000,
   threshold: 5,
@@ -63,7 +63,7 @@ export const VIA = 'membridge-runtime';
 
 /** Makes a client. It forgets what it learned when another address or key is set. */
 export function createRemoteClient(given: Partial<RemoteRules> = {}): RemoteClient {
-  const rules = { ...RULES, ...given };
+  const rules = { ...DEFAULT_RULES, ...given };
   let asked: RemoteTarget = { url: '', adminKey: null };
   let connection = openConnection('', rules);
 
@@ -76,7 +76,7 @@ export function createRemoteClient(given: Partial<RemoteRules> = {}): RemoteClie
     const { allowed, probe, circuit } = known.admit(Date.now());
     if (!allowed && call.byHand !== true) {
       const until = circuit.kind === 'open' ? circuit.until : 0;
-      throw circuitIsOpen(known.url, until - Date.now(), known.state().lastError);
+      throw circuitOpenError(known.url, until - Date.now(), known.state().lastError);
     }
     const result = await attempt(outgoing, ms, call.signal);
     known.learn(result, probe, Date.now());
@@ -108,7 +108,7 @@ export function createRemoteClient(given: Partial<RemoteRules> = {}): RemoteClie
         connection = openConnection(target.url, rules);
       }
       const known = connection;
-      return usable(known, target, await withRetries(known, outgoingOf(target, call), call), call.signal);
+      return toAnswer(known, target, await withRetries(known, outgoingOf(target, call), call), call.signal);
     },
     state: () => connection.state(),
   };
@@ -132,17 +132,17 @@ function outgoingOf(target: RemoteTarget, call: RemoteCall): Outgoing {
 }
 
 /** Returns the answer that a call ended with. @throws as RemoteClient.call does */
-function usable(
+function toAnswer(
   known: Connection,
   target: RemoteTarget,
   result: Attempt,
   signal: AbortSignal | undefined,
 ): RemoteAnswer {
   if (result.kind === 'aborted') throw signal?.reason;
-  if (result.kind === 'unreachable') throw unreachable(target.url, result.reason);
+  if (result.kind === 'unreachable') throw unreachableError(target.url, result.reason);
   if (result.kind === 'refused') {
     known.note(result.reason);
-    throw refused(target.url, result.reason);
+    throw refusedError(target.url, result.reason);
   }
   const { answer } = result;
   // Returned unchanged, a browser would read it as the end of its own session here.
@@ -150,5 +150,5 @@ function usable(
   const reason =
     target.adminKey === null ? 'it requires an admin key, and none is set' : 'it does not take the admin key';
   known.note(reason);
-  throw refused(target.url, `${reason}; set its MEMBRIDGE_ADMIN_KEY under Runtime, Settings`);
+  throw refusedError(target.url, `${reason}; set its MEMBRIDGE_ADMIN_KEY under Runtime, Settings`);
 }

@@ -1,6 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import {
-  CLOSED,
+  CLOSED_CIRCUIT,
   admit,
   afterAbandoned,
   afterFailure,
@@ -37,7 +37,7 @@ export interface Connection {
 
 /** Starts with an address about which nothing is known. */
 export function openConnection(url: string, rules: CircuitRules): Connection {
-  let circuit = CLOSED;
+  let circuit = CLOSED_CIRCUIT;
   let lastSuccess: number | null = null;
   let lastError: string | null = null;
 
@@ -46,7 +46,7 @@ export function openConnection(url: string, rules: CircuitRules): Connection {
       circuit = afterAbandoned(circuit, probe, now);
       return;
     }
-    const reason = whyAway(result);
+    const reason = explainAway(result);
     if (reason === null) {
       circuit = afterSuccess();
       lastSuccess = now;
@@ -79,7 +79,7 @@ export function openConnection(url: string, rules: CircuitRules): Connection {
 }
 
 /** Returns why a try shows that the server is away; null when it is available: 429 asks for time, but is an answer. */
-function whyAway(result: Exclude<Attempt, { kind: 'aborted' }>): string | null {
+function explainAway(result: Exclude<Attempt, { kind: 'aborted' }>): string | null {
   if (result.kind === 'unreachable') return result.reason;
   if (result.kind === 'busy' && result.answer.status !== 429) return `it answers ${result.answer.status}`;
   return null;

@@ -6,13 +6,13 @@ import type { Call, Route } from '../http/route.ts';
 import type { RemoteAnswer } from './attempt.ts';
 import { abortOnDisconnect } from './abort-on-disconnect.ts';
 import { VIA } from './client.ts';
-import { needTarget, readTarget } from './kept-target.ts';
+import { requireTarget, readTarget } from './kept-target.ts';
 
 /** Paths that the original's control plane serves too, without the prefix /api/membridge. */
-const ORIGINAL = /^\/api\/membridge(\/(health|projects)\b.*)$/;
+const ORIGINAL_PATH = /^\/api\/membridge(\/(health|projects)\b.*)$/;
 
 /** Wraps a route that authenticates and validates here, and whose answer comes from the remote control plane. */
-export function forwarded(route: Route): Route {
+export function forwardRoute(route: Route): Route {
   return {
     ...route,
     content: 'application/json',
@@ -28,7 +28,7 @@ async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps
       'This process is a runtime that asks a control plane itself; set the address of the control plane, not of a runtime.',
     );
   }
-  const target = needTarget(await readTarget(deps));
+  const target = requireTarget(await readTarget(deps));
   const signal = abortOnDisconnect(res);
   try {
     const ask = async (path: string): Promise<RemoteAnswer> =>
@@ -41,7 +41,7 @@ async function forward(route: Route, call: Call<unknown, unknown, unknown>, deps
         signal,
       });
     const answer = await ask(route.path);
-    const original = ORIGINAL.exec(route.path)?.[1];
+    const original = ORIGINAL_PATH.exec(route.path)?.[1];
     if (original !== undefined && isUnknownThere(answer)) send(call, await ask(original));
     else send(call, answer);
   } catch (error) {

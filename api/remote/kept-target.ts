@@ -8,9 +8,9 @@ import { parseBaseUrl } from './base-url.ts';
 import type { RemoteTarget } from './client.ts';
 
 /** The names of the settings, which are the original's. `admin_key` is sealed. */
-const KEYS = ['membridge_server_url', 'admin_key', 'last_test', 'last_test_error'] as const;
+const SETTING_KEYS = ['membridge_server_url', 'admin_key', 'last_test', 'last_test_error'] as const;
 /** The context for which the key is sealed. */
-const CONTEXT = 'setting:admin_key';
+const SEALING_CONTEXT = 'setting:admin_key';
 
 type KeepDeps = Pick<Deps, 'config' | 'db'>;
 
@@ -26,7 +26,7 @@ export interface KeptTarget {
 
 /** Reads the settings. Another process may have changed them, so nothing is cached. */
 export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> {
-  const kept = await readSettings(db, { keys: KEYS });
+  const kept = await readSettings(db, { keys: SETTING_KEYS });
   const lastTest = testOf(kept.last_test, kept.last_test_error);
   const common = { url: kept.membridge_server_url ?? config.controlPlaneUrl, lastTest };
   // MEMBRIDGE_ADMIN_KEY names the remote control plane's key only in a runtime-only process, and only for the address
@@ -36,7 +36,11 @@ export async function readTarget({ config, db }: KeepDeps): Promise<KeptTarget> 
   if (kept.admin_key === undefined || kept.admin_key === '')
     return { ...common, adminKey: fromEnvironment, adminKeyProblem: null };
   try {
-    return { ...common, adminKey: unseal(config.signingKey, kept.admin_key, CONTEXT), adminKeyProblem: null };
+    return {
+      ...common,
+      adminKey: unseal(config.signingKey, kept.admin_key, SEALING_CONTEXT),
+      adminKeyProblem: null,
+    };
   } catch (error) {
     return { ...common, adminKey: null, adminKeyProblem: errorMessage(error) };
   }
@@ -80,7 +84,7 @@ export async function saveTarget(
       ...(url === undefined ? {} : { membridge_server_url: url }),
       ...(input.adminKey === undefined
         ? {}
-        : { admin_key: seal(config.signingKey, input.adminKey, CONTEXT) }),
+        : { admin_key: seal(config.signingKey, input.adminKey, SEALING_CONTEXT) }),
     },
   });
 }
@@ -101,7 +105,7 @@ export async function saveTest(
  * Returns the control plane to call.
  * @throws MembridgeError control_plane_refused when no address is set, or the key cannot be opened
  */
-export function needTarget(kept: KeptTarget): RemoteTarget {
+export function requireTarget(kept: KeptTarget): RemoteTarget {
   if (kept.url === null) {
     throw new MembridgeError(
       'control_plane_refused',

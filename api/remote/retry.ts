@@ -1,15 +1,15 @@
 /** How many tries follow the first one. */
-const RETRIES = 3;
+const MAX_RETRIES = 3;
 const FIRST_DELAY_MS = 500;
 /** The largest random part of a delay, so that many callers do not return at the same moment. */
 const JITTER = 0.3;
 
 /** Temporary statuses: the same request may succeed a moment later. */
-const BUSY = new Set([429, 502, 503, 504]);
+const BUSY_STATUSES = new Set([429, 502, 503, 504]);
 
 /** Returns whether a status is worth another try. */
 export function isBusy(status: number): boolean {
-  return BUSY.has(status);
+  return BUSY_STATUSES.has(status);
 }
 
 /**
@@ -27,7 +27,7 @@ export function delayBeforeRetry(input: {
   random: number;
 }): number | null {
   const { method, attempt, retryAfterMs, random } = input;
-  if ((method !== 'GET' && method !== 'HEAD') || attempt > RETRIES) return null;
+  if ((method !== 'GET' && method !== 'HEAD') || attempt > MAX_RETRIES) return null;
   const backoff = FIRST_DELAY_MS * 2 ** (attempt - 1) * (1 + JITTER * random);
   return Math.max(backoff, retryAfterMs ?? 0);
 }

@@ -4,8 +4,8 @@ import type { AuditBy } from '../../db/queries/record-audit.ts';
 import type { Deps } from '../deps.ts';
 import { ownHealth } from '../health/own-health.ts';
 import type { RemoteClient, RemoteTarget } from './client.ts';
-import { refused } from './errors.ts';
-import { needTarget, readTarget, saveTest } from './kept-target.ts';
+import { refusedError } from './errors.ts';
+import { requireTarget, readTarget, saveTest } from './kept-target.ts';
 
 /**
  * Asks the configured control plane for its health, checks that it accepts the key, and stores the result. Only the
@@ -31,7 +31,7 @@ async function look(
     return { connected: true, health: ControlPlaneHealth.parse(await ownHealth(deps)) };
   }
   try {
-    const target = needTarget(kept);
+    const target = requireTarget(kept);
     return { connected: true, health: await askHealth(deps.remote, target, signal) };
   } catch (error) {
     if (!(error instanceof MembridgeError)) throw error;
@@ -52,10 +52,10 @@ export async function askHealth(
   const { status, body } = await remote.call(target, { ...call, segments: ['health'] });
   const health = ControlPlaneHealth.safeParse(body);
   if (!health.success) {
-    throw refused(target.url, `it is not a control plane of Membridge (GET /health answers ${status})`);
+    throw refusedError(target.url, `it is not a control plane of Membridge (GET /health answers ${status})`);
   }
   // The health needs no key; this second call checks the key.
   const projects = await remote.call(target, { ...call, segments: ['projects'] });
-  if (projects.status !== 200) throw refused(target.url, `GET /projects answers ${projects.status}`);
+  if (projects.status !== 200) throw refusedError(target.url, `GET /projects answers ${projects.status}`);
   return health.data;
 }

@@ -1,6 +1,6 @@
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Deps } from '../deps.ts';
-import { needTarget, readTarget } from './kept-target.ts';
+import { requireTarget, readTarget } from './kept-target.ts';
 import { askHealth } from './test-connection.ts';
 
 /** How often a runtime-only process checks its control plane, in milliseconds, so that its page is right without visitors. */
@@ -15,7 +15,7 @@ export function watchRemote(deps: Deps): () => void {
     if (target === null) return;
     let reason = null;
     try {
-      await askHealth(remote, needTarget(target));
+      await askHealth(remote, requireTarget(target));
     } catch (error) {
       reason = error instanceof MembridgeError ? error.message : 'unexpected';
       if (!(error instanceof MembridgeError))

@@ -3,9 +3,9 @@ import { Node } from '../../contract/nodes/nodes.ts';
 import { OutputChunk } from '../../contract/tasks/runs.ts';
 import { drainNode } from '../../db/queries/drain-node.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
-import { nameOf } from '../auth/actor.ts';
+import { actorName } from '../auth/actor.ts';
 
 const Id = z.strictObject({ id: z.string() });
 
@@ -44,9 +44,9 @@ export const agentTaskRoutes = [
     response: Node,
     errors: { 404: 'There is no such node' },
     handle: async ({ params, body, caller }, deps) => {
-      const change = { id: params.id, drained: body.drained, by: nameOf(caller), now: deps.now() };
+      const change = { id: params.id, drained: body.drained, by: actorName(caller), now: deps.now() };
       const node = await drainNode(deps.db, change);
-      if (node === null) throw notFound('node', params.id);
+      if (node === null) throw notFoundError('node', params.id);
       return node;
     },
   }),

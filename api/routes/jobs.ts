@@ -7,7 +7,7 @@ import { listJobs } from '../../db/queries/list-jobs.ts';
 import type { Deps } from '../deps.ts';
 import { withHistoryUrl } from '../spaces/history-url.ts';
 import { withLiveDetail } from '../spaces/live-detail.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
 
 const originalTag = 'Sync (original paths)';
@@ -20,12 +20,12 @@ async function list(deps: Deps, query: Parameters<typeof listJobs>[1]): Promise<
 
 async function show(deps: Deps, id: string): Promise<Job> {
   const job = await getJob(deps.db, { id });
-  if (job === null) throw notFound('job', id);
+  if (job === null) throw notFoundError('job', id);
   return withHistoryUrl(await withLiveDetail(job, deps), deps.config);
 }
 
 /** Returns a job in the original's form. The original knew a script's output; here the detail replaces it. */
-function asOriginal(job: Job): z.input<typeof OriginalJob> {
+function toOriginalJob(job: Job): z.input<typeof OriginalJob> {
   const { status, detail } = job;
   const returncode = { completed: 0, failed: 1, pending: null, running: null }[status];
   const failed = status === 'failed';
@@ -77,7 +77,7 @@ export const jobRoutes = [
     query: OriginalListJobs,
     status: 200,
     response: z.array(OriginalJob),
-    handle: async ({ query }, deps) => (await list(deps, query)).map(asOriginal),
+    handle: async ({ query }, deps) => (await list(deps, query)).map(toOriginalJob),
   }),
   defineRoute({
     method: 'get',
@@ -90,6 +90,6 @@ export const jobRoutes = [
     status: 200,
     response: OriginalJob,
     errors,
-    handle: async ({ params }, deps) => asOriginal(await show(deps, params.id)),
+    handle: async ({ params }, deps) => toOriginalJob(await show(deps, params.id)),
   }),
 ];

@@ -3,7 +3,7 @@ import { OriginalProjectNode } from '../../contract/http/api.ts';
 import { Leadership, SelectPrimary } from '../../contract/memory/leadership.ts';
 import { LedId, ReportedId } from '../../contract/http/primitives.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
-import { leadershipOf, needLed, promote } from '../spaces/leadership.ts';
+import { readLeadership, requireLedId, promote } from '../spaces/leadership.ts';
 import { defineRoute } from '../http/route.ts';
 
 const Cid = z.strictObject({ cid: LedId });
@@ -42,8 +42,8 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     status: 200,
     response: Shown,
     handle: async ({ params }, deps) => {
-      const cid = await needLed(deps, params.cid);
-      const leadership = await leadershipOf(deps, cid);
+      const cid = await requireLedId(deps, params.cid);
+      const leadership = await readLeadership(deps, cid);
       const nodes = await listOriginalNodes(deps.db, { cid });
       return {
         ...leadership,
@@ -69,7 +69,7 @@ export const leadershipRoutes = families.flatMap(({ path, auth, tag, original })
     response: Selected,
     errors: { 503: 'The lease in the object store cannot be read, and no leadership epoch is known yet' },
     handle: async ({ params, body, caller }, deps) => {
-      const cid = await needLed(deps, params.cid);
+      const cid = await requireLedId(deps, params.cid);
       const leadership = await promote(deps, { cid, select: body, caller });
       const detail = `${body.primary_node_id} is primary in leadership epoch ${leadership.epoch}`;
       const needsSelection = leadership.status === 'needs_selection';

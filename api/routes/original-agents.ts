@@ -24,10 +24,10 @@ import {
 import { recordOriginalHeartbeat } from '../../db/queries/record-original-heartbeat.ts';
 import type { Deps } from '../deps.ts';
 import type { AuditBy } from '../../db/queries/record-audit.ts';
-import { byOf, nameOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller, actorName } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
-import { roleOf } from '../original/original-role.ts';
+import { findOriginalRole } from '../original/original-role.ts';
 import { defineRoute } from '../http/route.ts';
 import { addOriginalSpace } from '../spaces/spaces.ts';
 import { giveBackTasks } from '../tasks/give-back.ts';
@@ -35,7 +35,7 @@ import { giveBackTasks } from '../tasks/give-back.ts';
 const tag = 'Agents (original paths)';
 
 /** Stands for every claude-mem project; no project can have this name. */
-const EVERYTHING = '*';
+const EVERY_PROJECT = '*';
 
 /**
  * Makes the project of a heartbeat that came with the admin key, unless it exists. Without a name nothing could be
@@ -43,7 +43,7 @@ const EVERYTHING = '*';
  * stored.
  */
 async function ensureProject(deps: Deps, cid: string, name: string | null, by: AuditBy): Promise<void> {
-  if (name === null || name === EVERYTHING || canonicalId(name) !== cid) return;
+  if (name === null || name === EVERY_PROJECT || canonicalId(name) !== cid) return;
   if (!ProjectName.safeParse(name).success) return;
   if ((await getSpace(deps.db, { cid })) !== null) return;
   await addOriginalSpace(deps, { name, source: 'heartbeat', by }).catch((error: unknown) => {
@@ -95,7 +95,7 @@ export const originalAgentRoutes = [
       if (known !== null && known.install_method !== NEVER_REGISTERED)
         throw new MembridgeError('conflict', `An agent named ${name} is registered already.`);
       const given = OriginalRegisterWorker.parse({ name, url: url.replace(/\/+$/, ''), status: 'unknown' });
-      const { node } = await registerOriginalAgent(db, { ...given, now: now(), by: byOf(caller) });
+      const { node } = await registerOriginalAgent(db, { ...given, now: now(), by: auditByCaller(caller) });
       return { name, url: node.url, status: node.status, registered_at: node.registered_at, last_seen: null };
     },
   }),
@@ -110,11 +110,11 @@ export const originalAgentRoutes = [
     errors: { 404: 'There is no such node' },
     handle: async ({ params, caller }, deps) => {
       const { name } = params;
-      if (await deleteOriginalAgent(deps.db, { name, now: deps.now(), by: byOf(caller) })) return;
+      if (await deleteOriginalAgent(deps.db, { name, now: deps.now(), by: auditByCaller(caller) })) return;
       await cancelNodeClones(deps, params.name);
-      const gone = await deleteNode(deps.db, { id: params.name, now: deps.now(), by: byOf(caller) });
-      if (!gone) throw notFound('node', params.name);
-      await giveBackTasks(deps, params.name, nameOf(caller));
+      const gone = await deleteNode(deps.db, { id: params.name, now: deps.now(), by: auditByCaller(caller) });
+      if (!gone) throw notFoundError('node', params.name);
+      await giveBackTasks(deps, params.name, actorName(caller));
     },
   }),
   defineRoute({
@@ -140,7 +140,7 @@ export const originalAgentRoutes = [
       }
       // A space makes every machine send its memories, so an agent alone must not cause one.
       if (caller.kind === 'admin') {
-        const by = { actor: nameOf(caller), cause: `${body.node_id} reported it with the admin key` };
+        const by = { actor: actorName(caller), cause: `${body.node_id} reported it with the admin key` };
         await ensureProject(deps, body.canonical_id, body.project_id ?? null, by);
       }
       // A project that was renamed here is reported under its former name.
@@ -164,7 +164,7 @@ export const originalAgentRoutes = [
           now: deps.now(),
         });
       }
-      const role = await roleOf(deps, { cid, node: body.node_id });
+      const role = await findOriginalRole(deps, { cid, node: body.node_id });
       return { ok: true as const, role, canonical_id: body.canonical_id };
     },
   }),

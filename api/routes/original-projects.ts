@@ -5,8 +5,8 @@ import { claimSpace } from '../../db/queries/claim-space.ts';
 import { getSpace } from '../../db/queries/get-space.ts';
 import { listOriginalNodes } from '../../db/queries/list-original-nodes.ts';
 import { listOriginalProjects } from '../../db/queries/list-original-projects.ts';
-import { needProject, notFound } from '../http/not-found.ts';
-import { byOf } from '../auth/actor.ts';
+import { requireProject, notFoundError } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
 import { defineRoute } from '../http/route.ts';
 import { addOriginalSpace, removeSpace } from '../spaces/spaces.ts';
 
@@ -49,9 +49,10 @@ export const originalProjectRoutes = [
     handle: async ({ body, caller }, deps) => {
       const cid = canonicalId(body.name);
       const claimed = await claimSpace(deps.db, { cid });
-      if (!claimed) await addOriginalSpace(deps, { name: body.name, source: 'manual', by: byOf(caller) });
+      if (!claimed)
+        await addOriginalSpace(deps, { name: body.name, source: 'manual', by: auditByCaller(caller) });
       const known = (await listOriginalProjects(deps.db)).find(({ canonical_id: id }) => id === cid);
-      if (known === undefined) throw notFound('project', body.name);
+      if (known === undefined) throw notFoundError('project', body.name);
       return known;
     },
   }),
@@ -66,8 +67,8 @@ export const originalProjectRoutes = [
     status: 204,
     errors: { 404: 'There is no such project' },
     handle: async ({ params, caller }, deps) => {
-      const space = await needProject(deps, params.name);
-      await removeSpace(deps, space.canonical_id, byOf(caller));
+      const space = await requireProject(deps, params.name);
+      await removeSpace(deps, space.canonical_id, auditByCaller(caller));
     },
   }),
   ...(

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { OriginalSync, OriginalSyncResponse } from '../../contract/http/api.ts';
 import type { Deps } from '../deps.ts';
-import { needNode, needProject } from '../http/not-found.ts';
+import { requireNode, requireProject } from '../http/not-found.ts';
 import { ProblemError } from '../http/problems.ts';
 import { defineRoute, type Caller } from '../http/route.ts';
 import { acceptSync, waitForJob } from '../spaces/sync-requests.ts';
@@ -12,8 +12,8 @@ async function sync(
   body: z.infer<typeof OriginalSync>,
   caller: Caller,
 ): Promise<z.infer<typeof OriginalSyncResponse>> {
-  const space = await needProject(deps, body.project);
-  const node = await needNode(deps, body.agent);
+  const space = await requireProject(deps, body.project);
+  const node = await requireNode(deps, body.agent);
   const { jobId } = await acceptSync(deps, { space, node: node.id, action, caller });
   const job = await waitForJob(deps, jobId, deps.syncWaitMs);
   if (job === null) {

@@ -4,8 +4,8 @@ import { Node } from '../../contract/nodes/nodes.ts';
 import { OriginalRegisterWorker } from '../../contract/http/original.ts';
 import { getNode } from '../../db/queries/get-node.ts';
 import { getOriginalAgent, registerOriginalAgent } from '../../db/queries/original-agents.ts';
-import { byOf } from '../auth/actor.ts';
-import { needNode } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { requireNode } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
 
 const tag = "Nodes (original's agents)";
@@ -36,7 +36,11 @@ export const originalWorkerRoutes = [
           `${body.name} is enrolled, and reports by its own agent. Stop the original's agent on that machine, or give it another MEMBRIDGE_NODE_ID.`,
         );
       }
-      const { node, isNew } = await registerOriginalAgent(db, { ...body, now: now(), by: byOf(caller) });
+      const { node, isNew } = await registerOriginalAgent(db, {
+        ...body,
+        now: now(),
+        by: auditByCaller(caller),
+      });
       if (isNew) res.status(201);
       return node;
     },
@@ -60,7 +64,7 @@ export const originalWorkerRoutes = [
     errors: { 404: 'There is no such node' },
     handle: async ({ params }, deps) => {
       const asked = { name: params.id, now: deps.now() };
-      const node = (await getOriginalAgent(deps.db, asked)) ?? (await needNode(deps, params.id));
+      const node = (await getOriginalAgent(deps.db, asked)) ?? (await requireNode(deps, params.id));
       const { status, agent_version: version, os_info, last_heartbeat } = node;
       return { reachable: status === 'online', status, version, os_info, last_heartbeat };
     },
@@ -76,7 +80,7 @@ export const originalWorkerRoutes = [
       status: 200,
       errors: { 404: 'There is no such node', 409: 'Always' },
       handle: async ({ params }, deps) => {
-        const { id } = await needNode(deps, params.id);
+        const { id } = await requireNode(deps, params.id);
         throw new MembridgeError(
           'conflict',
           `The control plane calls no agent by URL. To ${operation} ${id}, run install.sh on that machine (docs/install.md).`,

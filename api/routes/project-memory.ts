@@ -9,7 +9,7 @@ import { listLiveNodes } from '../../db/queries/list-live-nodes.ts';
 import type { Deps } from '../deps.ts';
 import { withHistoryUrl } from '../spaces/history-url.ts';
 import { ProblemError } from '../http/problems.ts';
-import { needManagedProject, needTargetNode } from '../projects/requests.ts';
+import { requireManagedProject, requireTargetNode } from '../projects/requests.ts';
 import { defineRoute } from '../http/route.ts';
 import { acceptSync, waitForJob } from '../spaces/sync-requests.ts';
 
@@ -34,12 +34,12 @@ async function spaceOf(deps: Deps, project: ManagedProject): Promise<Space> {
   );
 }
 
-async function targetsOf(
+async function listTargets(
   deps: Deps,
   project: ManagedProject,
   body: z.infer<typeof SyncProjectMemory>,
 ): Promise<string[]> {
-  if (!body.all) return [await needTargetNode(deps, project, body.node_id)];
+  if (!body.all) return [await requireTargetNode(deps, project, body.node_id)];
   const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
   if (live.length === 0) throw new MembridgeError('conflict', 'No node is online.');
   return live;
@@ -66,11 +66,11 @@ export const projectMemoryRoutes = [
       504: 'The sync has not ended after 60 s and continues; job_id names its job',
     },
     handle: async ({ params, body, caller, res }, deps) => {
-      const project = await needManagedProject(deps, params.id);
+      const project = await requireManagedProject(deps, params.id);
       const space = await spaceOf(deps, project);
       const { direction } = body;
       const accepted = [];
-      for (const node of await targetsOf(deps, project, body)) {
+      for (const node of await listTargets(deps, project, body)) {
         accepted.push(await acceptSync(deps, { space, node, action: direction, caller }));
       }
       const jobs = accepted.map(({ jobId, node }) => ({ job_id: jobId, node_id: node }));

@@ -18,10 +18,10 @@ import {
   UpdateManagedProject,
 } from '../../contract/projects/projects.ts';
 import { getCloneSpec, listClones, listProjects } from '../../db/queries/list-projects.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { addProject, changeProject, removeProject } from '../projects/change.ts';
-import { credentialForNode, putCredential, removeCredential } from '../projects/credentials.ts';
-import { cancelProject, needManagedProject } from '../projects/requests.ts';
+import { issueCredential, putCredential, removeCredential } from '../projects/credentials.ts';
+import { cancelProject, requireManagedProject } from '../projects/requests.ts';
 import { clone, propagate, reset } from '../projects/run.ts';
 import { showClone, showProject, showProjectWhole, showSchedules, showSummary } from '../projects/show.ts';
 import { defineRoute } from '../http/route.ts';
@@ -72,7 +72,7 @@ export const projectRoutes = [
     response: ManagedProject,
     errors: missing,
     handle: async ({ params }, deps) =>
-      await showProjectWhole(deps, await needManagedProject(deps, params.id)),
+      await showProjectWhole(deps, await requireManagedProject(deps, params.id)),
   }),
   defineRoute({
     method: 'patch',
@@ -88,7 +88,7 @@ export const projectRoutes = [
     response: ManagedProject,
     errors: { 404: 'There is no such project, node or space', 409: 'A project of this name exists' },
     handle: async ({ params, body, caller }, deps) => {
-      const project = await needManagedProject(deps, params.id);
+      const project = await requireManagedProject(deps, params.id);
       return await showProjectWhole(deps, await changeProject(deps, project, body, caller));
     },
   }),
@@ -103,7 +103,7 @@ export const projectRoutes = [
     response: z.strictObject({ removed: z.literal(true), id: z.string() }),
     errors: missing,
     handle: async ({ params, caller }, deps) => {
-      await removeProject(deps, await needManagedProject(deps, params.id), caller);
+      await removeProject(deps, await requireManagedProject(deps, params.id), caller);
       return { removed: true as const, id: params.id };
     },
   }),
@@ -119,7 +119,10 @@ export const projectRoutes = [
     response: ManagedProject,
     errors: missing,
     handle: async ({ params, body, caller }, deps) =>
-      showProject(deps, await putCredential(deps, await needManagedProject(deps, params.id), body, caller)),
+      showProject(
+        deps,
+        await putCredential(deps, await requireManagedProject(deps, params.id), body, caller),
+      ),
   }),
   defineRoute({
     method: 'delete',
@@ -132,7 +135,7 @@ export const projectRoutes = [
     response: ManagedProject,
     errors: missing,
     handle: async ({ params, caller }, deps) =>
-      showProject(deps, await removeCredential(deps, await needManagedProject(deps, params.id), caller)),
+      showProject(deps, await removeCredential(deps, await requireManagedProject(deps, params.id), caller)),
   }),
   defineRoute({
     method: 'get',
@@ -149,7 +152,7 @@ export const projectRoutes = [
       409: 'The project now has another address',
     },
     handle: async ({ params, query, caller }, deps) =>
-      await credentialForNode(deps, {
+      await issueCredential(deps, {
         projectId: params.id,
         node: caller.node ?? '',
         repoUrl: query.repo_url,
@@ -165,7 +168,8 @@ export const projectRoutes = [
     status: 200,
     response: ProjectSchedules,
     errors: missing,
-    handle: async ({ params }, deps) => await showSchedules(deps, await needManagedProject(deps, params.id)),
+    handle: async ({ params }, deps) =>
+      await showSchedules(deps, await requireManagedProject(deps, params.id)),
   }),
   defineRoute({
     method: 'get',
@@ -182,7 +186,7 @@ export const projectRoutes = [
     errors: missing,
     handle: async ({ params, query, res }, deps) => {
       if ((await getCloneSpec(deps.db, { id: params.id, hosts: [] })) === null)
-        throw notFound('project', params.id);
+        throw notFoundError('project', params.id);
       const rows = await listClones(deps.db, { ...query, projectId: params.id });
       const page = rows.slice(0, query.limit);
       const last = page.at(-1);
@@ -201,7 +205,7 @@ export const projectRoutes = [
     response: z.array(ProjectNodeStatus),
     errors: missing,
     handle: async ({ params }, deps) =>
-      (await needManagedProject(deps, params.id)).nodes.map((status) => showClone(deps, status)),
+      (await requireManagedProject(deps, params.id)).nodes.map((status) => showClone(deps, status)),
   }),
   defineRoute({
     method: 'post',
@@ -218,7 +222,7 @@ export const projectRoutes = [
     response: CloneProjectResponse,
     errors: waits,
     handle: async ({ params, body, caller, res }, deps) =>
-      await clone(deps, await needManagedProject(deps, params.id), { ...body, caller }, res),
+      await clone(deps, await requireManagedProject(deps, params.id), { ...body, caller }, res),
   }),
   defineRoute({
     method: 'post',
@@ -235,7 +239,7 @@ export const projectRoutes = [
     response: CloneProjectResponse,
     errors: { ...waits, 409: 'The clone is at another commit, or its state cannot be saved' },
     handle: async ({ params, body, res }, deps) =>
-      await reset(deps, await needManagedProject(deps, params.id), body, res),
+      await reset(deps, await requireManagedProject(deps, params.id), body, res),
   }),
   ...(
     [
@@ -258,7 +262,7 @@ export const projectRoutes = [
       response: PropagateProjectResponse,
       errors: { 404: 'There is no such project or node' },
       handle: async ({ params, body, res }, deps) =>
-        await propagate(deps, await needManagedProject(deps, params.id), { ...body, action }, res),
+        await propagate(deps, await requireManagedProject(deps, params.id), { ...body, action }, res),
     }),
   ),
   defineRoute({
@@ -273,7 +277,7 @@ export const projectRoutes = [
     response: z.strictObject({ cancelling: z.literal(true), id: z.string() }),
     errors: missing,
     handle: async ({ params, body }, deps) => {
-      await cancelProject(deps, await needManagedProject(deps, params.id), body.node_id);
+      await cancelProject(deps, await requireManagedProject(deps, params.id), body.node_id);
       return { cancelling: true as const, id: params.id };
     },
   }),

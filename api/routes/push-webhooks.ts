@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PushAnswer, PushWebhook } from '../../contract/projects/projects.ts';
 import { makePushWebhook, removePushWebhook, takePush } from '../projects/push-webhook.ts';
-import { needManagedProject } from '../projects/requests.ts';
+import { requireManagedProject } from '../projects/requests.ts';
 import { defineRoute } from '../http/route.ts';
 
 const tag = 'Projects';
@@ -21,7 +21,7 @@ export const pushWebhookRoutes = [
     response: PushWebhook,
     errors: missing,
     handle: async ({ params, caller }, deps) =>
-      await makePushWebhook(deps, await needManagedProject(deps, params.id), caller),
+      await makePushWebhook(deps, await requireManagedProject(deps, params.id), caller),
   }),
   defineRoute({
     method: 'delete',
@@ -33,7 +33,7 @@ export const pushWebhookRoutes = [
     status: 204,
     errors: missing,
     handle: async ({ params, caller }, deps) => {
-      await removePushWebhook(deps, await needManagedProject(deps, params.id), caller);
+      await removePushWebhook(deps, await requireManagedProject(deps, params.id), caller);
     },
   }),
   defineRoute({

@@ -1,8 +1,8 @@
 import { RuntimeConfig, SaveRuntimeConfig, TestConnectionResponse } from '../../contract/runtime-config.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../auth/actor.ts';
+import { auditByCaller } from '../auth/actor.ts';
 import { abortOnDisconnect } from '../remote/abort-on-disconnect.ts';
-import { connectionOf } from '../remote/connection-of.ts';
+import { describeConnection } from '../remote/describe-connection.ts';
 import { maskKey, readTarget, saveTarget } from '../remote/kept-target.ts';
 import { testConnection } from '../remote/test-connection.ts';
 import { defineRoute } from '../http/route.ts';
@@ -14,7 +14,7 @@ const TESTS_PER_MINUTE = 20;
 
 async function show(deps: Deps): Promise<RuntimeConfig> {
   const { url, adminKey, adminKeyProblem, lastTest } = await readTarget(deps);
-  const connection = connectionOf(deps);
+  const connection = describeConnection(deps);
   return {
     membridge_server_url: url ?? '',
     admin_key_masked: maskKey(adminKey),
@@ -51,7 +51,7 @@ export const runtimeConfigRoutes = [
     response: RuntimeConfig,
     handle: async ({ body, caller }, deps) => {
       const { membridge_server_url: url, admin_key: key } = body;
-      await saveTarget(deps, { url, adminKey: key === '' ? undefined : key, by: byOf(caller) });
+      await saveTarget(deps, { url, adminKey: key === '' ? undefined : key, by: auditByCaller(caller) });
       return await show(deps);
     },
   }),
@@ -65,6 +65,7 @@ export const runtimeConfigRoutes = [
     response: TestConnectionResponse,
     errors: { 429: 'More than 20 tests in a minute' },
     perMinute: TESTS_PER_MINUTE,
-    handle: async ({ res, caller }, deps) => await testConnection(deps, abortOnDisconnect(res), byOf(caller)),
+    handle: async ({ res, caller }, deps) =>
+      await testConnection(deps, abortOnDisconnect(res), auditByCaller(caller)),
   }),
 ];

@@ -6,20 +6,26 @@ import { deleteSessions } from '../../db/queries/delete-session.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import { listSessions, sessionId } from '../../db/queries/list-sessions.ts';
 import type { Config } from '../config.ts';
-import { countFailures, keysHash, needOwnOrigin, sessionHash, sessionHashOf } from '../auth/auth.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import {
+  countFailures,
+  hashSignInKeys,
+  requireOwnOrigin,
+  hashSession,
+  readSessionHash,
+} from '../auth/auth.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
-import { randomSecret, sameSecret } from '../auth/secrets.ts';
+import { randomSecret, isSameSecret } from '../auth/secrets.ts';
 import { sessionCookie } from '../auth/session-cookie.ts';
 
 /** How long a browser stays signed in: 7 days in seconds. */
 const SESSION_SECONDS = 7 * 86_400;
 
 /** Checks that a person's key is right. @throws MembridgeError unauthorized */
-function needPersonsKey(given: string, { runtimeKey, adminKey }: Config): void {
+function requirePersonsKey(given: string, { runtimeKey, adminKey }: Config): void {
   // Always compares both, so that the time reveals nothing.
-  const known = [runtimeKey, adminKey ?? runtimeKey].map((key) => sameSecret(given, key));
+  const known = [runtimeKey, adminKey ?? runtimeKey].map((key) => isSameSecret(given, key));
   if (known.includes(true)) return;
   throw new MembridgeError(
     'unauthorized',
@@ -44,14 +50,14 @@ export const sessionRoutes = [
     },
     handle: async ({ body, req, res }, deps) => {
       const { config, db } = deps;
-      if (req.get('Origin') !== undefined) needOwnOrigin(req, { config });
-      await countFailures(req, [body.key], deps, () => Promise.resolve(needPersonsKey(body.key, config)));
+      if (req.get('Origin') !== undefined) requireOwnOrigin(req, { config });
+      await countFailures(req, [body.key], deps, () => Promise.resolve(requirePersonsKey(body.key, config)));
       const now = deps.now();
       const secret = randomSecret();
       const expiresAt = now + SESSION_SECONDS * 1_000;
       await createSession(db, {
-        idHash: sessionHash(secret, deps),
-        keysHash: keysHash(deps),
+        idHash: hashSession(secret, deps),
+        keysHash: hashSignInKeys(deps),
         address: req.ip ?? 'an unknown address',
         userAgent: req.get('User-Agent') ?? '',
         now,
@@ -70,7 +76,7 @@ export const sessionRoutes = [
     status: 200,
     response: Session,
     handle: async ({ req }, deps) => {
-      const idHash = sessionHashOf(req, deps);
+      const idHash = readSessionHash(req, deps);
       const session = idHash === null ? null : await findSession(deps.db, { idHash, now: deps.now() });
       return { signed_in: session !== null, expires_at: session?.expiresAt ?? null };
     },
@@ -85,10 +91,10 @@ export const sessionRoutes = [
     response: Session,
     errors: { 403: 'The request came from another site’s page' },
     handle: async ({ req, res }, deps) => {
-      const idHash = sessionHashOf(req, deps);
+      const idHash = readSessionHash(req, deps);
       if (idHash !== null) {
-        needOwnOrigin(req, deps);
-        const by = byOf({ kind: 'browser' });
+        requireOwnOrigin(req, deps);
+        const by = auditByCaller({ kind: 'browser' });
         await deleteSessions(deps.db, { which: { idHash }, by, now: deps.now() });
       }
       res.append('Set-Cookie', sessionCookie(req, deps.config, '', 0));
@@ -104,7 +110,7 @@ export const sessionRoutes = [
     status: 200,
     response: z.array(SignedInBrowser),
     handle: async ({ caller }, deps) => {
-      const rows = await listSessions(deps.db, { keysHash: keysHash(deps), now: deps.now() });
+      const rows = await listSessions(deps.db, { keysHash: hashSignInKeys(deps), now: deps.now() });
       return rows.map(({ id_hash, keys_hash: _keys, ...row }) => ({
         id: sessionId(id_hash),
         ...row,
@@ -122,7 +128,7 @@ export const sessionRoutes = [
     response: z.strictObject({ ended: z.number().int() }),
     handle: async ({ caller }, deps) => {
       const which = { allBut: caller.sessionHash ?? null };
-      return { ended: await deleteSessions(deps.db, { which, by: byOf(caller), now: deps.now() }) };
+      return { ended: await deleteSessions(deps.db, { which, by: auditByCaller(caller), now: deps.now() }) };
     },
   }),
   defineRoute({
@@ -136,8 +142,12 @@ export const sessionRoutes = [
     response: z.strictObject({ ended: z.number().int() }),
     errors: { 404: 'There is no such session' },
     handle: async ({ params, caller }, deps) => {
-      const ended = await deleteSessions(deps.db, { which: params, by: byOf(caller), now: deps.now() });
-      if (ended === 0) throw notFound('session', params.id);
+      const ended = await deleteSessions(deps.db, {
+        which: params,
+        by: auditByCaller(caller),
+        now: deps.now(),
+      });
+      if (ended === 0) throw notFoundError('session', params.id);
       return { ended };
     },
   }),

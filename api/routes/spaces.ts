@@ -19,8 +19,8 @@ import { listNodes } from '../../db/queries/list-nodes.ts';
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { publishMirror } from '../spaces/mirror.ts';
-import { byOf } from '../auth/actor.ts';
-import { needNode, needSpace, notFound } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { requireNode, requireSpace, notFoundError } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
 import { changeNodeSettings, changeSpace } from '../spaces/space-settings.ts';
 import { membersPage, spaceSummaries, withStates } from '../spaces/space-states.ts';
@@ -31,8 +31,8 @@ const tag = 'Spaces';
 const Cid = z.strictObject({ cid: CanonicalId });
 
 /** Returns the nodes that a sync request is for. */
-async function targets(deps: Deps, space: Space, nodeId: string | undefined): Promise<string[]> {
-  if (nodeId !== undefined) return [(await needNode(deps, nodeId)).id];
+async function listTargets(deps: Deps, space: Space, nodeId: string | undefined): Promise<string[]> {
+  if (nodeId !== undefined) return [(await requireNode(deps, nodeId)).id];
   const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
   if (live.length > 0) return live;
   throw new MembridgeError(
@@ -70,7 +70,7 @@ export const spaceRoutes = [
         name: body.name,
         projects: body.projects ?? [body.name],
         source: 'manual',
-        by: byOf(caller),
+        by: auditByCaller(caller),
       }),
   }),
   defineRoute({
@@ -84,7 +84,7 @@ export const spaceRoutes = [
     response: Space,
     errors: { 404: 'There is no such space' },
     handle: async ({ params }, deps) => {
-      const [space] = await withStates(deps, [await needSpace(deps, params.cid)]);
+      const [space] = await withStates(deps, [await requireSpace(deps, params.cid)]);
       if (space === undefined) throw new Error('withStates lost a space');
       return space;
     },
@@ -103,7 +103,7 @@ export const spaceRoutes = [
     errors: { 404: 'There is no such space' },
     handle: async ({ params, query }, deps) => {
       const now = deps.now();
-      const space = await needSpace(deps, params.cid);
+      const space = await requireSpace(deps, params.cid);
       return membersPage(space, await listNodes(deps.db, { now }), query, now);
     },
   }),
@@ -124,7 +124,7 @@ export const spaceRoutes = [
       409: 'The name, or an alias, belongs to another space',
     },
     handle: async ({ params, body, caller }, deps) =>
-      await changeSpace(deps, await needSpace(deps, params.cid), body, byOf(caller)),
+      await changeSpace(deps, await requireSpace(deps, params.cid), body, auditByCaller(caller)),
   }),
   defineRoute({
     method: 'put',
@@ -140,9 +140,9 @@ export const spaceRoutes = [
     response: Space,
     errors: { 404: 'There is no such space or node' },
     handle: async ({ params, body, caller }, deps) => {
-      const space = await needSpace(deps, params.cid);
-      const { id } = await needNode(deps, params.node);
-      return await changeNodeSettings(deps, { space, node: id, settings: body, by: byOf(caller) });
+      const space = await requireSpace(deps, params.cid);
+      const { id } = await requireNode(deps, params.node);
+      return await changeNodeSettings(deps, { space, node: id, settings: body, by: auditByCaller(caller) });
     },
   }),
   defineRoute({
@@ -157,8 +157,8 @@ export const spaceRoutes = [
     status: 204,
     errors: { 404: 'There is no such space' },
     handle: async ({ params, caller }, deps) => {
-      const { canonical_id: cid } = await needSpace(deps, params.cid);
-      await allowDeletions(deps.db, { cid, node: params.node, by: byOf(caller), now: deps.now() });
+      const { canonical_id: cid } = await requireSpace(deps, params.cid);
+      await allowDeletions(deps.db, { cid, node: params.node, by: auditByCaller(caller), now: deps.now() });
     },
   }),
   defineRoute({
@@ -186,9 +186,9 @@ export const spaceRoutes = [
     errors: { 404: 'There is no such retired key' },
     handle: async ({ params, body, caller }, deps) => {
       const keyId = params.key_id;
-      const moved = { keyId, until: body.until, by: byOf(caller), now: deps.now() };
+      const moved = { keyId, until: body.until, by: auditByCaller(caller), now: deps.now() };
       const node = await moveRetirement(deps.db, moved);
-      if (node === null) throw notFound('retired key', keyId);
+      if (node === null) throw notFoundError('retired key', keyId);
       return { key_id: keyId, node_id: node, until: body.until };
     },
   }),
@@ -203,8 +203,8 @@ export const spaceRoutes = [
     status: 204,
     errors: { 404: 'There is no such space' },
     handle: async ({ params, caller }, deps) => {
-      const { canonical_id } = await needSpace(deps, params.cid);
-      await removeSpace(deps, canonical_id, byOf(caller));
+      const { canonical_id } = await requireSpace(deps, params.cid);
+      await removeSpace(deps, canonical_id, auditByCaller(caller));
     },
   }),
   defineRoute({
@@ -219,8 +219,8 @@ export const spaceRoutes = [
     response: RequestSyncResponse,
     errors: { 404: 'There is no such space or node', 409: 'No node was named and none is online' },
     handle: async ({ params, body, caller }, deps) => {
-      const space = await needSpace(deps, params.cid);
-      const nodes = await targets(deps, space, body.node_id);
+      const space = await requireSpace(deps, params.cid);
+      const nodes = await listTargets(deps, space, body.node_id);
       const accepted = await Promise.all(
         nodes.map((node) => acceptSync(deps, { space, node, action: body.action, caller })),
       );
@@ -249,6 +249,6 @@ export const spaceRoutes = [
     response: PublishMirrorResponse,
     errors: { 404: 'There is no such space', 409: 'The mirror is off, or the space has no primary' },
     handle: async ({ params, body, caller }, deps) =>
-      await publishMirror(deps, { space: await needSpace(deps, params.cid), agreed: body, caller }),
+      await publishMirror(deps, { space: await requireSpace(deps, params.cid), agreed: body, caller }),
   }),
 ];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { stillAllowed } from '../auth/auth.ts';
+import { makeSessionCheck } from '../auth/auth.ts';
 import { defineRoute } from '../http/route.ts';
 import { streamEvents } from '../http/sse.ts';
 
@@ -17,7 +17,7 @@ export const streamRoutes = [
     content: 'text/event-stream',
     unlimited: true,
     handle: async ({ req, res, caller }, deps) =>
-      await streamEvents(req, res, deps, stillAllowed(caller, deps)),
+      await streamEvents(req, res, deps, makeSessionCheck(caller, deps)),
   }),
   defineRoute({
     method: 'get',

@@ -11,11 +11,11 @@ import { readOutput } from '../../db/queries/task-output.ts';
 import { readTaskSettings, writeTaskSettings } from '../../db/queries/task-settings.ts';
 import { getBlob } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
-import { stillAllowed } from '../auth/auth.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
+import { makeSessionCheck } from '../auth/auth.ts';
 import { defineRoute } from '../http/route.ts';
-import { outputOf } from '../tasks/lease.ts';
+import { readOutputText } from '../tasks/lease.ts';
 import { streamOutput } from '../tasks/output-stream.ts';
 import { requireTask, showArtifact, withTaskUrl } from '../tasks/show.ts';
 
@@ -25,13 +25,13 @@ const Id = z.strictObject({ id: z.string() });
 const task = '/api/runtime/llm-tasks/:id';
 
 /** How many characters of a text artifact are shown with it; all of it is under `/content`. */
-const SHOWN = 65_536;
+const MAX_SHOWN_CHARS = 65_536;
 
 const isText = (mediaType: string): boolean => /^(text\/|application\/json)/.test(mediaType);
 
-async function needArtifact(deps: Deps, id: string) {
+async function requireArtifact(deps: Deps, id: string) {
   const row = await getArtifact(deps.db, { id });
-  if (row === null) throw notFound('artifact', id);
+  if (row === null) throw notFoundError('artifact', id);
   return row;
 }
 
@@ -66,7 +66,10 @@ export const taskRecordRoutes = [
       await requireTask(deps, params.id);
       const results = await listResults(deps.db, { task: params.id });
       return await Promise.all(
-        results.map(async (result) => ({ ...result, output: await outputOf(deps, result.artifact_id) })),
+        results.map(async (result) => ({
+          ...result,
+          output: await readOutputText(deps, result.artifact_id),
+        })),
       );
     },
   }),
@@ -114,7 +117,7 @@ export const taskRecordRoutes = [
     handle: async ({ params, query, req, res, caller }, deps) => {
       const row = await requireTask(deps, params.id);
       const of = { taskId: row.id, epoch: query.epoch ?? null, tail: query.tail ?? null };
-      await streamOutput(req, res, deps, of, stillAllowed(caller, deps));
+      await streamOutput(req, res, deps, of, makeSessionCheck(caller, deps));
     },
   }),
   defineRoute({
@@ -178,11 +181,11 @@ export const taskRecordRoutes = [
     response: Artifact,
     errors: { 404: 'There is no such artifact' },
     handle: async ({ params }, deps) => {
-      const row = await needArtifact(deps, params.id);
+      const row = await requireArtifact(deps, params.id);
       const shown = showArtifact(deps, row);
       if (row.expired_at !== null || !isText(row.media_type)) return shown;
       const bytes = await getBlob(deps.store, row);
-      return { ...shown, content: bytes.subarray(0, SHOWN).toString() };
+      return { ...shown, content: bytes.subarray(0, MAX_SHOWN_CHARS).toString() };
     },
   }),
   defineRoute({
@@ -196,7 +199,7 @@ export const taskRecordRoutes = [
     content: 'application/octet-stream',
     errors: { 404: 'There is no such artifact, or retention removed its bytes' },
     handle: async ({ params, res }, deps) => {
-      const row = await needArtifact(deps, params.id);
+      const row = await requireArtifact(deps, params.id);
       if (row.expired_at !== null) {
         throw new MembridgeError('not_found', `The bytes of artifact ${row.id} were removed by retention.`);
       }
@@ -233,7 +236,9 @@ export const taskRecordRoutes = [
       await deps.db.transaction(async (tx) => {
         await writeTaskSettings(tx, body);
         const detail = `tasks: ${said.join(', ')}`;
-        await recordAudit(tx, [configAuditEntry('config_updated', detail, byOf(caller), deps.now())]);
+        await recordAudit(tx, [
+          configAuditEntry('config_updated', detail, auditByCaller(caller), deps.now()),
+        ]);
       });
       return body;
     },

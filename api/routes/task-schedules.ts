@@ -6,7 +6,7 @@ import {
   addTaskSchedule,
   changeTaskSchedule,
   dropTaskSchedule,
-  needTaskSchedule,
+  requireTaskSchedule,
   showTaskSchedule,
 } from '../tasks/schedules.ts';
 
@@ -53,7 +53,8 @@ export const taskScheduleRoutes = [
     status: 200,
     response: TaskSchedule,
     errors: { 404: none },
-    handle: async ({ params }, deps) => await showTaskSchedule(deps, await needTaskSchedule(deps, params.id)),
+    handle: async ({ params }, deps) =>
+      await showTaskSchedule(deps, await requireTaskSchedule(deps, params.id)),
   }),
   defineRoute({
     method: 'patch',

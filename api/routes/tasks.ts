@@ -16,11 +16,11 @@ import { CancelTask, CreateBatch, CreateTask, ListTasks, Task } from '../../cont
 import { listTasks } from '../../db/queries/find-tasks.ts';
 import { requeueTask, updateTask } from '../../engine/task-workflows.ts';
 import { makeBatch } from '../tasks/batch.ts';
-import { nameOf } from '../auth/actor.ts';
+import { actorName } from '../auth/actor.ts';
 import { askTask, fenceOf } from '../tasks/calls.ts';
 import { makeTask } from '../tasks/create.ts';
 import { resumedWorkflowInput } from '../../activities/control/make-task.ts';
-import { idempotencyKey } from '../tasks/idempotency-key.ts';
+import { readIdempotencyKey } from '../tasks/idempotency-key.ts';
 import { complete, dispatch, heartbeat, lease } from '../tasks/lease.ts';
 import { requireTask, showTaskWhole, withTaskUrl } from '../tasks/show.ts';
 import { defineRoute } from '../http/route.ts';
@@ -46,7 +46,7 @@ export const taskRoutes = [
     response: Task,
     errors: { 409: 'The Idempotency-Key was used for another task' },
     handle: async ({ body, caller, req }, deps) => {
-      const making = { by: nameOf(caller), key: idempotencyKey(req), scheduleId: null };
+      const making = { by: actorName(caller), key: readIdempotencyKey(req), scheduleId: null };
       return (await makeTask(deps, body, making)).task;
     },
   }),
@@ -63,7 +63,7 @@ export const taskRoutes = [
     response: z.strictObject({ tasks: z.array(Task) }),
     errors: { 409: 'The Idempotency-Key was used for another batch' },
     handle: async ({ body, caller, req }, deps) => ({
-      tasks: await makeBatch(deps, body, { by: nameOf(caller), key: idempotencyKey(req) }),
+      tasks: await makeBatch(deps, body, { by: actorName(caller), key: readIdempotencyKey(req) }),
     }),
   }),
   defineRoute({
@@ -156,7 +156,7 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: lost },
     handle: async ({ params, body, caller }, deps) => {
-      const args = { ...fenceOf(body), by: body.worker_id ?? nameOf(caller), reason: body.reason };
+      const args = { ...fenceOf(body), by: body.worker_id ?? actorName(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'releaseLease', args),
       );
@@ -202,7 +202,7 @@ export const taskRoutes = [
     handle: async ({ params, body, caller, res }, deps) => {
       const left = new AbortController();
       res.once('close', () => left.abort());
-      const answer = await dispatch(deps, params.id, { ...body, by: nameOf(caller), left: left.signal });
+      const answer = await dispatch(deps, params.id, { ...body, by: actorName(caller), left: left.signal });
       if (answer.execution === null) res.status(202);
       return answer;
     },
@@ -221,7 +221,7 @@ export const taskRoutes = [
     response: Task,
     errors: { 404: none, 409: 'The task has ended, or is being cancelled' },
     handle: async ({ params, body, caller }, deps) => {
-      const args = { by: nameOf(caller), reason: body.reason };
+      const args = { by: actorName(caller), reason: body.reason };
       const { row } = await askTask(deps, params.id, (client) =>
         updateTask(client, params.id, 'cancelTask', args),
       );
@@ -248,7 +248,9 @@ export const taskRoutes = [
         );
       }
       const input = await resumedWorkflowInput(deps, before);
-      const { row } = await askTask(deps, params.id, (client) => requeueTask(client, input, nameOf(caller)));
+      const { row } = await askTask(deps, params.id, (client) =>
+        requeueTask(client, input, actorName(caller)),
+      );
       return await showTaskWhole(deps, row);
     },
   }),

@@ -1,5 +1,5 @@
 import { WebhookSecret } from '../../contract/tasks/webhooks.ts';
-import { byOf } from '../auth/actor.ts';
+import { auditByCaller } from '../auth/actor.ts';
 import { defineRoute } from '../http/route.ts';
 import { readWebhookSecret, rotateWebhookSecret } from '../tasks/webhook-secret.ts';
 
@@ -29,6 +29,6 @@ export const webhookRoutes = [
     summary: 'Make a new secret; it signs everything sent from now on, repeated tries included',
     status: 200,
     response: WebhookSecret,
-    handle: async ({ caller }, deps) => await rotateWebhookSecret(deps, byOf(caller)),
+    handle: async ({ caller }, deps) => await rotateWebhookSecret(deps, auditByCaller(caller)),
   }),
 ];

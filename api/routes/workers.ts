@@ -12,8 +12,8 @@ import {
   listOriginalAgents,
 } from '../../db/queries/original-agents.ts';
 import { readStats } from '../../db/queries/read-stats.ts';
-import { byOf, nameOf } from '../auth/actor.ts';
-import { needNode, notFound } from '../http/not-found.ts';
+import { auditByCaller, actorName } from '../auth/actor.ts';
+import { requireNode, notFoundError } from '../http/not-found.ts';
 import { cancelNodeClones } from '../projects/requests.ts';
 import { keptAnswer } from '../http/kept-answer.ts';
 import { defineRoute } from '../http/route.ts';
@@ -53,7 +53,7 @@ export const workerRoutes = [
     handle: async ({ params }, deps) => {
       const original = await getOriginalAgent(deps.db, { name: params.id, now: deps.now() });
       if (original !== null) return { ...original, leases: [] };
-      const node = await needNode(deps, params.id);
+      const node = await requireNode(deps, params.id);
       return { ...node, leases: await listLeases(deps.db, { status: 'active', worker: node.id }) };
     },
   }),
@@ -71,12 +71,12 @@ export const workerRoutes = [
     errors: { 404: 'There is no such node' },
     handle: async ({ params, caller }, deps) => {
       const removed = { removed: true as const, id: params.id };
-      if (await deleteOriginalAgent(deps.db, { name: params.id, now: deps.now(), by: byOf(caller) }))
+      if (await deleteOriginalAgent(deps.db, { name: params.id, now: deps.now(), by: auditByCaller(caller) }))
         return removed;
       await cancelNodeClones(deps, params.id);
-      const gone = await deleteNode(deps.db, { id: params.id, now: deps.now(), by: byOf(caller) });
-      if (!gone) throw notFound('node', params.id);
-      await giveBackTasks(deps, params.id, nameOf(caller));
+      const gone = await deleteNode(deps.db, { id: params.id, now: deps.now(), by: auditByCaller(caller) });
+      if (!gone) throw notFoundError('node', params.id);
+      await giveBackTasks(deps, params.id, actorName(caller));
       return removed;
     },
   }),
@@ -101,7 +101,7 @@ export const workerRoutes = [
         nodeId,
         now,
         expiresAt,
-        by: byOf(caller),
+        by: auditByCaller(caller),
       });
       return { token, node_id: nodeId, expires_at: expiresAt };
     },

@@ -12,22 +12,22 @@ import { getLeadership } from '../../db/queries/record-leadership.ts';
 import { selectPrimary } from '../../engine/leadership-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { nameOf } from '../auth/actor.ts';
+import { actorName } from '../auth/actor.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
  * Returns the canonical id under which leadership is kept: of a space or project, also when the given id is a former
  * one. As in the original, an unknown project may be led, under the given id.
  */
-export async function needLed(deps: Deps, cid: string): Promise<string> {
+export async function requireLedId(deps: Deps, cid: string): Promise<string> {
   const space = await getSpace(deps.db, { cid });
   if (space !== null) return space.canonical_id;
   const [project] = await listProjectsOf(deps.db, { cid });
   return project?.canonical_id ?? cid;
 }
 
-/** Returns the primary, for a canonical id that `needLed` returned. */
-export async function leadershipOf(deps: Deps, cid: string): Promise<Leadership> {
+/** Returns the primary, for a canonical id that `requireLedId` returned. */
+export async function readLeadership(deps: Deps, cid: string): Promise<Leadership> {
   const known = await getLeadership(deps.db, { cid, now: deps.now() });
   return (
     known ?? {
@@ -60,9 +60,9 @@ export async function promote(
   input: { cid: string; select: SelectPrimary; caller: Caller },
 ): Promise<Leadership> {
   const { cid, select, caller } = input;
-  const request = { node: select.primary_node_id, leaseSeconds: select.lease_seconds, by: nameOf(caller) };
-  await ask(deps, cid, { ...request, above: await epochInStore(deps, cid) });
-  return await leadershipOf(deps, cid);
+  const request = { node: select.primary_node_id, leaseSeconds: select.lease_seconds, by: actorName(caller) };
+  await ask(deps, cid, { ...request, above: await readStoredEpoch(deps, cid) });
+  return await readLeadership(deps, cid);
 }
 
 /**
@@ -76,7 +76,7 @@ export async function release(deps: Deps, cid: string, by: string): Promise<void
 }
 
 /** Returns the epoch of the lease in the object store; 0 where there is none, or none that can be read. */
-async function epochInStore(deps: Deps, cid: string): Promise<number> {
+async function readStoredEpoch(deps: Deps, cid: string): Promise<number> {
   const isKnown = (await getLeadership(deps.db, { cid, now: deps.now() })) !== null;
   let bytes: Buffer | null;
   try {

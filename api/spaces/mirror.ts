@@ -7,7 +7,7 @@ import { requestMirror } from '../../engine/leadership-workflows.ts';
 import { newJobId } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { byOf } from '../auth/actor.ts';
+import { auditByCaller } from '../auth/actor.ts';
 import type { Caller } from '../http/route.ts';
 
 /**
@@ -48,7 +48,7 @@ export async function publishMirror(
     trigger: caller.kind === 'browser' ? 'button' : 'api',
     ...ref,
     agreed,
-    by: byOf(caller),
+    by: auditByCaller(caller),
     now: deps.now(),
   });
   return { job_id: jobId, node_id: node };

@@ -41,7 +41,7 @@ const put = async (node: string, body: unknown): Promise<Answer> =>
   await api.call('PUT', `${path}/nodes/${node}/settings`, { body });
 
 /** Returns the space as a node receives it. */
-async function toldTo(node: EnrolResponse, of = cid): Promise<SpaceConfig | undefined> {
+async function configSentTo(node: EnrolResponse, of = cid): Promise<SpaceConfig | undefined> {
   const { body } = await api.call('POST', '/api/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': node.agent_key },
     body: heartbeat(node.node_id),
@@ -81,7 +81,7 @@ describe('settings of a space', () => {
       encrypted: false,
       settings: [],
     });
-    expect(await toldTo(a)).toEqual({ cid, projectId: name, projects: ['*'] });
+    expect(await configSentTo(a)).toEqual({ cid, projectId: name, projects: ['*'] });
   });
 
   test('are stored, sent to pages and nodes, and cause a sync of every live node with its own settings', async () => {
@@ -107,8 +107,8 @@ describe('settings of a space', () => {
       encrypted: true,
       members: ['a', 'b'],
     };
-    expect(await toldTo(a)).toEqual(config);
-    expect(await toldTo(b)).toEqual({ ...config, trust: { a: 'hold' } });
+    expect(await configSentTo(a)).toEqual(config);
+    expect(await configSentTo(b)).toEqual({ ...config, trust: { a: 'hold' } });
     await expect.poll(() => askedWith('a'), { timeout: 20_000 }).toEqual(config);
     await expect.poll(() => askedWith('b'), { timeout: 20_000 }).toEqual({ ...config, trust: { a: 'hold' } });
     // An absent field does not change.
@@ -171,8 +171,8 @@ describe('a rename', () => {
       settings: [{ node_id: 'b', names: { yard: 'garden' } }],
     });
     await gone;
-    expect(await toldTo(b)).toBeUndefined();
-    expect(await toldTo(b, fresh)).toEqual({
+    expect(await configSentTo(b)).toBeUndefined();
+    expect(await configSentTo(b, fresh)).toEqual({
       cid: fresh,
       projectId: renamed,
       projects: ['*'],
@@ -228,11 +228,11 @@ describe('settings of a node', () => {
     expect(await told).toMatchObject({ space: { canonical_id: cid } });
     const { body: members } = await api.call('GET', `${path}/members?node=a`);
     expect(members).toMatchObject({ total: 1, rows: [{ settings: { node_id: 'a', ...settings } }] });
-    expect(await toldTo(a)).toMatchObject(settings);
-    expect(await toldTo(b)).toEqual({ cid, projectId: name, projects: ['*'] });
+    expect(await configSentTo(a)).toMatchObject(settings);
+    expect(await configSentTo(b)).toEqual({ cid, projectId: name, projects: ['*'] });
     await expect.poll(() => askedWith('a'), { timeout: 20_000 }).toMatchObject(settings);
     await put('a', { names: {}, trust: {} });
-    expect(await toldTo(a)).toEqual({ cid, projectId: name, projects: ['*'] });
+    expect(await configSentTo(a)).toEqual({ cid, projectId: name, projects: ['*'] });
   });
 
   test.each([

@@ -16,7 +16,7 @@ import { closeMemorySpace, ensureMemorySpace, newJobId, requestSync } from '../.
 import { headPrefix } from '../../memory/format/layout.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { describeSpace } from './spaces.ts';
 
 /**
@@ -35,7 +35,7 @@ export async function changeSpace(
   const change = changeOf(space, update);
   await describeSpace(deps, { ...change, canonical_id: change.cid, created_at: space.created_at });
   const changed = await updateSpace(deps.db, { cid: space.canonical_id, change, now: deps.now(), by });
-  if (changed === null) throw notFound('space', space.canonical_id);
+  if (changed === null) throw notFoundError('space', space.canonical_id);
   const led = await getLeadership(deps.db, { cid: changed.canonical_id, now: deps.now() });
   await callEngine(deps.engine, async (client) => {
     if (led !== null) await ensureLeadership(client, led);
@@ -62,10 +62,10 @@ function changeOf(space: Space, update: UpdateSpace): SpaceChange {
   return {
     name,
     cid,
-    projects: unique(update.projects ?? space.projects),
-    excluded: unique(update.excluded ?? space.excluded),
+    projects: withoutDuplicates(update.projects ?? space.projects),
+    excluded: withoutDuplicates(update.excluded ?? space.excluded),
     // A space that takes its former name again must not be its own alias.
-    aliases: unique(aliases).filter((alias) => alias !== cid),
+    aliases: withoutDuplicates(aliases).filter((alias) => alias !== cid),
     redact: update.redact ?? space.redact,
     encrypted: update.encrypted ?? space.encrypted,
     mirror: update.mirror ?? space.mirror,
@@ -91,7 +91,7 @@ export async function changeNodeSettings(
     now: deps.now(),
     by: input.by,
   });
-  if (changed === null) throw notFound('space', cid);
+  if (changed === null) throw notFoundError('space', cid);
   const config = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);
   // An absent node syncs when it returns.
   const live = await listLiveNodes(deps.db, { withinMs: ONLINE_WITHIN_MS, now: deps.now() });
@@ -124,4 +124,4 @@ async function checkTrusted(deps: Deps, space: Space, node: string, named: strin
   }
 }
 
-const unique = (values: readonly string[]): string[] => [...new Set(values)];
+const withoutDuplicates = (values: readonly string[]): string[] => [...new Set(values)];

@@ -36,7 +36,7 @@ export async function addSpace(
   const { name, projects } = input;
   const space: SpaceConfig = { cid: canonicalId(name), projectId: name, projects };
   const known = await getSpace(db, { cid: space.cid });
-  if (known !== null) throw nameIsTaken(name, known);
+  if (known !== null) throw nameTakenError(name, known);
   const createdAt = deps.now();
   const defaults = { excluded: [], aliases: [], redact: true, encrypted: false, mirror: false };
   await describeSpace(deps, {
@@ -47,7 +47,7 @@ export async function addSpace(
     created_at: createdAt,
   });
   const created = await createSpace(db, { space, source: input.source, createdAt, by: input.by });
-  if (created === null) throw nameIsTaken(name, null);
+  if (created === null) throw nameTakenError(name, null);
   try {
     await callEngine(engine, (client) => ensureMemorySpace(client, space));
   } catch (error) {
@@ -71,7 +71,7 @@ export async function addOriginalSpace(
   return await addSpace(deps, { ...input, projects: ['*'] });
 }
 
-function nameIsTaken(name: string, by: Space | null): MembridgeError {
+function nameTakenError(name: string, by: Space | null): MembridgeError {
   return new MembridgeError(
     'conflict',
     by === null || by.name === name

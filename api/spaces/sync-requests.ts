@@ -10,12 +10,12 @@ import { recordJobRequested } from '../../db/queries/record-job-requested.ts';
 import { newJobId, requestSync, type WorkflowRef } from '../../engine/memory-workflows.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
 
 /** How many syncs of one node in one space may wait: each is a signal to its workflow, which accepts 10,000 in all. */
-const MOST_OPEN = 500;
+const MAX_OPEN_JOBS = 500;
 
 /** A sync that Temporal has accepted, so that it survives a crash. */
 export interface AcceptedSync extends WorkflowRef {
@@ -36,16 +36,16 @@ export async function acceptSync(
   const { canonical_id: cid, name } = input.space;
   const space = (await getNodeSpaceConfigs(deps.db, { cid, nodes: [node] })).get(node);
   if (space === undefined) {
-    if ((await getSpace(deps.db, { cid })) === null) throw notFound('space', `${name} (${cid})`);
+    if ((await getSpace(deps.db, { cid })) === null) throw notFoundError('space', `${name} (${cid})`);
     throw new MembridgeError(
       'conflict',
       `Node ${node} does not take part in ${name}: its owner named other spaces in MEMBRIDGE_SPACES on that machine.`,
     );
   }
-  if ((await countOpenJobs(deps.db, { cid, node })) >= MOST_OPEN) {
+  if ((await countOpenJobs(deps.db, { cid, node })) >= MAX_OPEN_JOBS) {
     throw new MembridgeError(
       'too_many_requests',
-      `${MOST_OPEN} syncs of ${name} already wait for node ${node}. It does them together once it returns; try again then.`,
+      `${MAX_OPEN_JOBS} syncs of ${name} already wait for node ${node}. It does them together once it returns; try again then.`,
     );
   }
   const request: SyncRequest = {
@@ -54,7 +54,7 @@ export async function acceptSync(
     trigger: input.caller.kind === 'browser' ? 'button' : 'api',
   };
   const ref = await callEngine(deps.engine, (client) => requestSync(client, { space, node }, request));
-  const by = byOf(input.caller);
+  const by = auditByCaller(input.caller);
   await recordJobRequested(deps.db, { space, node, ...ref, request, by, now: deps.now() });
   return { ...ref, jobId: request.jobId, node };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leadershipId, memorySpaceId, syncMemoryId } from '../../contract/workflows.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import { describeOutcome } from '../../engine/describe-outcome.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { watchMemory } from './watch-memory.ts';
@@ -43,7 +43,7 @@ async function askSyncAfterEnd(cid: string, node: string): Promise<string> {
 const ageJobs = () =>
   test.plane.deps.db.run((sql) => sql.execute('update jobs set created_at = created_at - 60000'));
 const untilFailed = (job: string) =>
-  until('the job has failed', 20, async () => {
+  waitUntil('the job has failed', 20, async () => {
     const { body: shown } = await test.call('GET', `/api/membridge/jobs/${job}`);
     return shown['status'] === 'failed' && String(shown['detail']).includes('ended as terminated');
   });
@@ -51,8 +51,8 @@ const untilFailed = (job: string) =>
 it('restarts the terminated workflow of a space, and records that in the audit log', async () => {
   const cid = await makeSpace('terminated');
   await handle(memorySpaceId(cid)).terminate();
-  await until('it runs again', 20, () => isRunning(memorySpaceId(cid)));
-  await until('the audit log tells of it', 20, async () =>
+  await waitUntil('it runs again', 20, () => isRunning(memorySpaceId(cid)));
+  await waitUntil('the audit log tells of it', 20, async () =>
     (await audited('space_workflow_restarted')).includes(
       'The workflow of terminated ended as terminated; it was started again.',
     ),
@@ -68,8 +68,8 @@ it('restarts the terminated workflow of a primary', async () => {
   });
   expect(selected.status).toBe(200);
   await handle(leadershipId(cid)).terminate();
-  await until('it runs again', 20, () => isRunning(leadershipId(cid)));
-  await until('the audit log tells of it', 20, async () =>
+  await waitUntil('it runs again', 20, () => isRunning(leadershipId(cid)));
+  await waitUntil('the audit log tells of it', 20, async () =>
     (await audited('leadership_workflow_restarted')).includes('ended as terminated'),
   );
 });
@@ -77,11 +77,11 @@ it('restarts the terminated workflow of a primary', async () => {
 it('does not restart the workflow of a deleted space', async () => {
   const cid = await makeSpace('deleted');
   await test.call('DELETE', `/api/membridge/spaces/${cid}`);
-  await until('it has ended', 20, async () => !(await isRunning(memorySpaceId(cid))));
+  await waitUntil('it has ended', 20, async () => !(await isRunning(memorySpaceId(cid))));
   const before = await audited('space_workflow_restarted');
   await makeSpace('looked-at');
   await handle(memorySpaceId(await makeSpace('another'))).terminate();
-  await until('another one is mended', 20, async () =>
+  await waitUntil('another one is mended', 20, async () =>
     (await audited('space_workflow_restarted')).includes('another'),
   );
   expect(before).not.toContain('deleted');
@@ -103,7 +103,7 @@ it('shows a sync as waiting when somebody reset its run in Temporal', async () =
   const cid = await makeSpace('reset-space');
   const job = await askSync(cid, 'reset');
   const workflow = handle(syncMemoryId(cid, 'reset'));
-  await until('the round has begun', 20, async () => {
+  await waitUntil('the round has begun', 20, async () => {
     const { body: shown } = await test.call('GET', `/api/membridge/jobs/${job}`);
     return shown['status'] === 'running';
   });
@@ -135,7 +135,7 @@ it('shows a publication as failed when its workflow was terminated and restarted
   });
   expect([status, asked]).toMatchObject([202, { node_id: 'publisher' }]);
   await handle(leadershipId(cid)).terminate();
-  await until('it runs again', 20, () => isRunning(leadershipId(cid)));
+  await waitUntil('it runs again', 20, () => isRunning(leadershipId(cid)));
   await ageJobs();
   await untilFailed(String(asked['job_id']));
 });

@@ -19,13 +19,13 @@ import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
 
 /** How often the workflows are checked, in milliseconds. */
-const LOOK_MS = 15_000;
+const CHECK_MS = 15_000;
 /** How long Temporal may take to describe one workflow. */
 const DESCRIBE_MS = 3_000;
 /** A workflow that ends records its result within this time, in milliseconds. */
 const SILENT_MS = 30_000;
 /** How many syncs are checked each time. */
-const JOBS = 200;
+const MAX_JOBS_PER_CHECK = 200;
 
 /**
  * Checks that the workflows behind memories and leaderships run: those of every space, of every primary, and of every
@@ -33,7 +33,7 @@ const JOBS = 200;
  * log records. Such a sync has failed.
  * @returns a function that stops it and resolves when running rounds have ended
  */
-export function watchMemory(deps: Deps, lookMs = LOOK_MS): () => Promise<void> {
+export function watchMemory(deps: Deps, lookMs = CHECK_MS): () => Promise<void> {
   const stop = new AbortController();
   const watching = (async () => {
     let after = '';
@@ -64,7 +64,7 @@ async function mendSpaces(deps: Deps): Promise<void> {
       return spaceAuditEntry(
         'space_workflow_restarted',
         space.cid,
-        startedAgain(space.projectId, how),
+        restartEntry(space.projectId, how),
         deps.now(),
       );
     });
@@ -78,13 +78,13 @@ async function mendLeaderships(deps: Deps): Promise<void> {
     const id = known.canonical_id;
     await mend(deps, running, leadershipId(id), async (client, how) => {
       await ensureLeadership(client, known);
-      const told = startedAgain(`the leadership of ${id}`, how);
+      const told = restartEntry(`the leadership of ${id}`, how);
       return auditEntry({ type: 'leadership', id }, 'leadership_workflow_restarted', told, deps.now());
     });
   }
 }
 
-const startedAgain = (what: string, how: string) => ({
+const restartEntry = (what: string, how: string) => ({
   ...byEngine('it should be running'),
   detail: `The workflow of ${what} ${how}; it was started again.`,
 });
@@ -121,7 +121,11 @@ async function listRunning(deps: Deps, type: string): Promise<Set<string>> {
 
 /** Checks some syncs that have not ended. @returns where the next round begins */
 async function endLostJobs(deps: Deps, after: string): Promise<string> {
-  const open = await listOpenJobs(deps.db, { after, before: deps.now() - SILENT_MS, limit: JOBS });
+  const open = await listOpenJobs(deps.db, {
+    after,
+    before: deps.now() - SILENT_MS,
+    limit: MAX_JOBS_PER_CHECK,
+  });
   const byRun = Map.groupBy(open, ({ workflow_id, run_id }) => `${workflow_id} ${run_id}`);
   for (const jobs of byRun.values()) {
     const [{ workflow_id: workflowId, run_id: runId }] = jobs as [OpenJob, ...OpenJob[]];
@@ -138,5 +142,5 @@ async function endLostJobs(deps: Deps, after: string): Promise<string> {
       }
     }
   }
-  return open.length < JOBS ? '' : (open.at(-1)?.id ?? '');
+  return open.length < MAX_JOBS_PER_CHECK ? '' : (open.at(-1)?.id ?? '');
 }

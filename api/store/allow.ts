@@ -24,7 +24,7 @@ export async function allowObject(
   const kind = parseObjectKey(request.key);
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   const facts = await readFacts(node, kind, isRead, deps);
-  return { kind: needAllowed(mayTouch(facts, request)), facts };
+  return { kind: requireAllowed(mayTouch(facts, request)), facts };
 }
 
 /**
@@ -38,10 +38,10 @@ export async function allowList(
 ): Promise<void> {
   const cid = spaceOfKey(prefix);
   const facts = await readFacts(node, cid === null ? null : { kind: 'space', cid }, true, deps);
-  needAllowed(mayList(facts, prefix, startAfter));
+  requireAllowed(mayList(facts, prefix, startAfter));
 }
 
-function needAllowed(verdict: StoreVerdict): ObjectKind {
+function requireAllowed(verdict: StoreVerdict): ObjectKind {
   if (verdict.allowed) return verdict.kind;
   throw new MembridgeError(verdict.code, verdict.reason);
 }

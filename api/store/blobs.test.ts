@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leases, projectNodeStatus } from '../../db/schema.ts';
 import { blobKey, putBlob } from '../../storage/blobs.ts';
 import { heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
-import { fileOutput, propose } from '../../test/git/proposals.ts';
+import { fileOutput, insertTestProposal } from '../../test/git/proposals.ts';
 import { enrolStoreNode, sha256, type StoreNode } from '../../test/store/node.ts';
 import { taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
@@ -101,7 +101,7 @@ describe('a proposed change', () => {
       body: { name: 'garden', repo_url: 'https://git.example.org/garden' },
     });
     const output = fileOutput('a.md', 'proposed');
-    await propose(test.plane.deps, String(project['id']), output);
+    await insertTestProposal(test.plane.deps, String(project['id']), output);
     const { sha256: digest } = await putBlob(test.plane.deps.store, Buffer.from(output));
     expect(await statuses(blobKey(digest))).toEqual([403, 403]);
     await test.plane.deps.db.run((sql) =>

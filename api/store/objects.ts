@@ -12,7 +12,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import { findNodeByKey } from '../../db/queries/find-node-by-key.ts';
 import { nameHash } from '../../memory/format/layout.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 import { sha256Hex } from '../auth/secrets.ts';
 import { allowObject, type AllowedRequest } from './allow.ts';
 import { CheckedBody, type PromisedBody } from './checked-body.ts';
@@ -33,14 +33,14 @@ interface Exchange {
 
 /** Streams an object to a node; answers HEAD with only its size and ETag. @throws MembridgeError */
 export async function sendObject({ node, req, res }: Exchange, deps: Deps): Promise<void> {
-  const key = keyOf(req);
+  const key = readKey(req);
   const { kind } = await allowObject(node, { method: 'GET', key }, deps);
   const { objects, transfers } = deps.agentStore;
   await transfers.run(transferOf(node, key, kind, { req, deps }), async ({ ending, moved }) => {
     const found = req.method === 'HEAD' ? await objects.stat(key) : await objects.read(key);
     if (found === null) {
       res.set(NO_OBJECT_HEADER, '1');
-      throw notFound('object', key);
+      throw notFoundError('object', key);
     }
     const { body, size, etag } = found;
     const stop = (): void => void body?.destroy(ending.signal.reason as Error);
@@ -74,16 +74,16 @@ export async function receiveObject(exchange: Exchange, deps: Deps): Promise<str
 
 /** Deletes an object of a node. @throws MembridgeError bad_request, forbidden, store_* */
 export async function removeObject({ node, req }: Exchange, deps: Deps): Promise<void> {
-  const key = keyOf(req);
-  await allowObject(node, { method: 'DELETE', key, epoch: epochOf(req) }, deps);
+  const key = readKey(req);
+  await allowObject(node, { method: 'DELETE', key, epoch: readLeadershipEpoch(req) }, deps);
   await deps.agentStore.objects.remove(key);
 }
 
 async function receive({ node, req, res }: Exchange, deps: Deps): Promise<string> {
-  const key = keyOf(req);
-  const allowed = await allowObject(node, { method: 'PUT', key, epoch: epochOf(req) }, deps);
-  const promised = promiseOf(req);
-  needFitting(key, promised, allowed);
+  const key = readKey(req);
+  const allowed = await allowObject(node, { method: 'PUT', key, epoch: readLeadershipEpoch(req) }, deps);
+  const promised = readPromisedBody(req);
+  requireFittingBody(key, promised, allowed);
   const { objects, transfers } = deps.agentStore;
   return await transfers.run(
     transferOf(node, key, allowed.kind, { req, deps }),
@@ -110,7 +110,11 @@ async function receive({ node, req, res }: Exchange, deps: Deps): Promise<string
 }
 
 /** Refuses a body that is too large for its kind, or whose digest differs from the one in its key. */
-function needFitting(key: string, { size, sha256 }: PromisedBody, { kind, facts }: AllowedRequest): void {
+function requireFittingBody(
+  key: string,
+  { size, sha256 }: PromisedBody,
+  { kind, facts }: AllowedRequest,
+): void {
   const max = maxBytes(kind, facts);
   if (size > max) {
     throw new MembridgeError('too_large', `${key} may have ${max} bytes at most; the body has ${size}.`);
@@ -122,13 +126,13 @@ function needFitting(key: string, { size, sha256 }: PromisedBody, { kind, facts 
 }
 
 /** Returns the key of a request, from the path as it was sent: a decoded one could hide a slash. */
-function keyOf({ url }: Request): string {
+function readKey({ url }: Request): string {
   const path = url.split('?', 1)[0] ?? '';
   return path.startsWith(STORE_OBJECTS_PATH) ? path.slice(STORE_OBJECTS_PATH.length) : '';
 }
 
 /** Returns what a request announces about its body. @throws MembridgeError bad_request when something is missing */
-function promiseOf(req: Request): PromisedBody {
+function readPromisedBody(req: Request): PromisedBody {
   const length = req.get('Content-Length') ?? '';
   if (!/^\d{1,15}$/.test(length)) {
     throw new MembridgeError(
@@ -146,7 +150,7 @@ function promiseOf(req: Request): PromisedBody {
   return { size: Number(length), sha256 };
 }
 
-function epochOf(req: Request): number | null {
+function readLeadershipEpoch(req: Request): number | null {
   const given = req.get(LEADERSHIP_EPOCH_HEADER);
   return given !== undefined && /^\d{1,15}$/.test(given) ? Number(given) : null;
 }

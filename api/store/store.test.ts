@@ -12,7 +12,7 @@ import {
 } from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { heartbeat, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, type StoreNode } from '../../test/store/node.ts';
+import { refusalCode, enrolStoreNode, segmentKeyOf, type StoreNode } from '../../test/store/node.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
 const CID = canonicalId('shared');
@@ -34,7 +34,7 @@ test('stores a segment as it was sent, shows it to the space, and deletes it onl
   const bytes = randomBytes(3_000_000);
   const key = segmentKeyOf(CID, 'me', 1, bytes);
   const stored = await me.put(key, bytes);
-  expect([stored.status, codeOf(stored)]).toEqual([200, 'undefined']);
+  expect([stored.status, refusalCode(stored)]).toEqual([200, 'undefined']);
   expect((await store.get(key))?.equals(bytes)).toBe(true);
 
   const read = await other.ask('GET', key);
@@ -50,7 +50,7 @@ test('stores a segment as it was sent, shows it to the space, and deletes it onl
   expect((await other.ask('DELETE', key)).status).toBe(403);
   expect((await me.ask('DELETE', key)).status).toBe(204);
   const gone = await other.ask('GET', key);
-  expect([gone.status, codeOf(gone)]).toEqual([404, 'not_found']);
+  expect([gone.status, refusalCode(gone)]).toEqual([404, 'not_found']);
   expect((await other.ask('HEAD', key)).status).toBe(404);
 });
 
@@ -111,7 +111,7 @@ test('stores keys of a node only with its own certificate inside', async () => {
     keys({ ...own, signature: other.enrolled.certificate.signature }),
   ]) {
     const refused = await me.put(key, wrong);
-    expect([refused.status, codeOf(refused)], wrong.toString()).toEqual([400, 'bad_request']);
+    expect([refused.status, refusalCode(refused)], wrong.toString()).toEqual([400, 'bad_request']);
   }
   expect(await store.get(key)).toBeNull();
   expect((await me.put(key, keys(own))).status).toBe(200);

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { CreateTask, type CreateBatch, type Task } from '../../contract/tasks/tasks.ts';
 import { findExistingTasks } from '../../db/queries/find-tasks.ts';
 import type { Deps } from '../deps.ts';
-import { invalidInput } from '../http/problems.ts';
-import { makeTask, makingDeps } from './create.ts';
+import { invalidInputError } from '../http/problems.ts';
+import { makeTask, makeTaskDeps } from './create.ts';
 
 /**
  * Makes tasks that may depend on each other. Everything is checked first. If Temporal fails half-way, the tasks made
@@ -36,7 +36,7 @@ export async function makeBatch(
         'must name the ref of an earlier task of the batch, or the id of a task',
       );
     }
-    throw invalidInput(at, parsed.error);
+    throw invalidInputError(at, parsed.error);
   });
   // Tasks of an earlier request with this key stay valid, even if what they depend on has changed since.
   const before = new Set(
@@ -45,7 +45,7 @@ export async function makeBatch(
   const ids = new Set(idOfRef.values());
   for (const [index, body] of bodies.entries()) {
     if (before.has(taskIdForKey(keyOf(index)))) continue;
-    await checkReferences(makingDeps(deps), body, { at: `tasks.${index}.`, made: ids });
+    await checkReferences(makeTaskDeps(deps), body, { at: `tasks.${index}.`, made: ids });
   }
   const made: Task[] = [];
   for (const [index, body] of bodies.entries()) {

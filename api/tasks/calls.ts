@@ -14,22 +14,22 @@ import { callEngine } from '../engine/engine-calls.ts';
 import { requireTask } from './show.ts';
 
 /** gRPC's RESOURCE_EXHAUSTED: a workflow accepts ten updates at a time. */
-const NO_ROOM = 8;
+const RESOURCE_EXHAUSTED = 8;
 
 /**
  * The most concurrent updates of one task from this process, so that agents have room too. Temporal refuses more than
  * ten. It then also drops updates that it had not persisted yet, and the workflow handles them again.
  */
-const AT_ONCE = 6;
+const MAX_CONCURRENT_UPDATES = 6;
 
 /** Running calls and waiting callers, by task. */
 const turns = new Map<string, { taken: number; readonly waiting: (() => void)[] }>();
 
 /** Runs work when it is its turn at a task. */
-async function inTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
+async function runInTurn<T>(taskId: string, work: () => Promise<T>): Promise<T> {
   const turn = turns.get(taskId) ?? { taken: 0, waiting: [] };
   turns.set(taskId, turn);
-  if (turn.taken < AT_ONCE) turn.taken += 1;
+  if (turn.taken < MAX_CONCURRENT_UPDATES) turn.taken += 1;
   else await new Promise<void>((resolve) => turn.waiting.push(resolve));
   try {
     return await work();
@@ -61,24 +61,24 @@ export async function askTask<T>(
   const deadline = Date.now() + ROOM_MS;
   for (;;) {
     try {
-      const answer = await inTurn(id, () => callEngine(deps.engine, ask));
+      const answer = await runInTurn(id, () => callEngine(deps.engine, ask));
       return { answer, row: await requireTask(deps, id) };
     } catch (error) {
       if (isFull(error) && Date.now() < deadline) {
         await sleep(20 + Math.random() * 180);
         continue;
       }
-      throw await asConflict(deps, id, error);
+      throw await toConflict(deps, id, error);
     }
   }
 }
 
 function isFull(error: unknown): boolean {
   const cause = error instanceof ServiceError ? error.cause : error;
-  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === NO_ROOM;
+  return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === RESOURCE_EXHAUSTED;
 }
 
-async function asConflict(deps: Deps, id: string, error: unknown): Promise<unknown> {
+async function toConflict(deps: Deps, id: string, error: unknown): Promise<unknown> {
   if (error instanceof WorkflowNotFoundError) {
     const row = await requireTask(deps, id);
     return new MembridgeError('conflict', `The task is ${row.status}; that is no longer possible.`);

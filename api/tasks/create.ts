@@ -6,7 +6,7 @@ import { callEngine } from '../engine/engine-calls.ts';
 import { showTask } from './show.ts';
 
 /** Returns what making a task needs. */
-export const makingDeps = (deps: Deps): MakeTaskDeps => ({
+export const makeTaskDeps = (deps: Deps): MakeTaskDeps => ({
   db: deps.db,
   store: deps.store,
   webhookHosts: deps.config.webhookHosts,
@@ -25,6 +25,6 @@ export async function makeTask(
   body: CreateTask,
   making: TaskOrigin,
 ): Promise<{ task: Task; repeated: boolean }> {
-  const { row, repeated } = await makeTaskRow(makingDeps(deps), body, making);
+  const { row, repeated } = await makeTaskRow(makeTaskDeps(deps), body, making);
   return { task: showTask(deps, row), repeated };
 }

@@ -5,7 +5,7 @@ import { MembridgeError } from '../../contract/errors.ts';
  * Returns a request's `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); null when it has none.
  * @throws MembridgeError bad_request when it is not 1 to 255 visible ASCII characters
  */
-export function idempotencyKey(req: Request): string | null {
+export function readIdempotencyKey(req: Request): string | null {
   const key = req.get('Idempotency-Key');
   if (key === undefined) return null;
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;

@@ -18,7 +18,7 @@ import { llmTaskId } from '../../contract/names.ts';
 import { updateTask } from '../../engine/task-workflows.ts';
 import type { TaskRow } from '../../db/task-rows.ts';
 import type { Deps } from '../deps.ts';
-import { needNode } from '../http/not-found.ts';
+import { requireNode } from '../http/not-found.ts';
 import { askTask, fenceOf } from './calls.ts';
 import { requireTask, showArtifact, showTaskWhole } from './show.ts';
 
@@ -32,7 +32,7 @@ const MIN_AGENT_TTL_SECONDS = 5;
 const BEYOND_MS = 30_000;
 
 /** Returns a lease as the API shows it right after it was granted. */
-function leaseOf(row: TaskRow, lease: LeaseState) {
+function toLeaseAnswer(row: TaskRow, lease: LeaseState) {
   return {
     id: lease.id,
     task_id: row.id,
@@ -60,12 +60,12 @@ export async function lease(deps: Deps, id: string, body: z.infer<typeof LeaseTa
   const waiting = await findWaiting(deps.db, { task: { ...before, dispatched: true }, now: deps.now() });
   refuseTooEarly(waiting);
   const worker =
-    body.worker_id ?? before.requested_worker_id ?? (await needFreeWorker(deps, before, waiting));
+    body.worker_id ?? before.requested_worker_id ?? (await requireFreeWorker(deps, before, waiting));
   const { answer, row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'leaseTask', { worker, ttlMs: body.ttl_seconds * 1_000 }),
   );
   const node: Node | null = await getNode(deps.db, { id: worker, now: deps.now() });
-  return { lease: leaseOf(row, answer), worker: node };
+  return { lease: toLeaseAnswer(row, answer), worker: node };
 }
 
 /** Refuses a task that still waits for a time or for other tasks; workers over HTTP must wait for these too. */
@@ -74,7 +74,7 @@ function refuseTooEarly(waiting: WaitingFor | null): void {
   throw new MembridgeError('conflict', `The task cannot be leased yet: it ${waiting.reason}.`);
 }
 
-async function needFreeWorker(deps: Deps, row: TaskRow, waiting: WaitingFor | null): Promise<string> {
+async function requireFreeWorker(deps: Deps, row: TaskRow, waiting: WaitingFor | null): Promise<string> {
   if (row.status !== 'queued') {
     throw new MembridgeError('conflict', `The task is ${row.status}. Only a queued task can be leased.`);
   }
@@ -91,7 +91,7 @@ export async function heartbeat(deps: Deps, id: string, body: Parameters<typeof 
   const { answer, row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'renewLease', fenceOf(body)),
   );
-  return { lease: leaseOf(row, answer), expires_at: answer.expiresAt };
+  return { lease: toLeaseAnswer(row, answer), expires_at: answer.expiresAt };
 }
 
 /**
@@ -169,8 +169,8 @@ export async function dispatch(
   body: z.infer<typeof DispatchTask> & { by: string; left: AbortSignal },
 ) {
   const before = await requireTask(deps, id);
-  if (body.worker_id !== undefined) await needNode(deps, body.worker_id);
-  if (body.wait) await refuseWithoutNode(deps, { ...before, ...asked(body) });
+  if (body.worker_id !== undefined) await requireNode(deps, body.worker_id);
+  if (body.wait) await refuseWithoutNode(deps, { ...before, ...dispatchFields(body) });
   const { row } = await askTask(deps, id, (client) =>
     updateTask(client, id, 'dispatchTask', {
       by: body.by,
@@ -192,7 +192,7 @@ export async function dispatch(
   };
 }
 
-const asked = (body: z.infer<typeof DispatchTask>) => ({
+const dispatchFields = (body: z.infer<typeof DispatchTask>) => ({
   dispatched: true,
   ...(body.worker_id === undefined ? {} : { requested_worker_id: body.worker_id }),
 });
@@ -231,7 +231,7 @@ async function executionOf(deps: Deps, row: TaskRow) {
   return {
     ok,
     task_id: row.id,
-    output: result === undefined ? null : await outputOf(deps, result.artifact_id),
+    output: result === undefined ? null : await readOutputText(deps, result.artifact_id),
     duration_ms: result?.metrics.duration_ms ?? 0,
     returncode: result?.exit_code ?? (ok ? 0 : 1),
     context_id: row.context_id,
@@ -241,12 +241,12 @@ async function executionOf(deps: Deps, row: TaskRow) {
     }),
     worker_id: last?.worker_id ?? null,
     detail: row.detail,
-    ...(ok ? {} : { error: row.error_message ?? row.detail, ...(await failedOutput(deps, row)) }),
+    ...(ok ? {} : { error: row.error_message ?? row.detail, ...(await readFailedOutput(deps, row)) }),
   };
 }
 
 /** Returns the last lines of a failed program's output, by stream; null where it wrote nothing. */
-async function failedOutput(
+async function readFailedOutput(
   deps: Deps,
   row: TaskRow,
 ): Promise<{ stdout: string | null; stderr: string | null }> {
@@ -264,7 +264,7 @@ async function failedOutput(
 }
 
 /** Returns the first 64 KiB of text in a result's artifact; null when there is none. */
-export async function outputOf(deps: Deps, artifactId: string | null): Promise<string | null> {
+export async function readOutputText(deps: Deps, artifactId: string | null): Promise<string | null> {
   if (artifactId === null) return null;
   const row = await getArtifact(deps.db, { id: artifactId });
   if (row === null || row.expired_at !== null) return null;

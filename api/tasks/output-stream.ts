@@ -4,15 +4,15 @@ import { isTerminal } from '../../contract/tasks/tasks.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';
-import { CHECK_MS, drained, openStream, trackStream } from '../http/sse.ts';
+import { CHECK_MS, waitUntilDrained, openStream, trackStream } from '../http/sse.ts';
 
 /** How often new output is read while somebody watches, in milliseconds. */
-const LOOK_MS = 300;
+const POLL_MS = 300;
 /** How long after the end of an attempt its last chunks may arrive, in milliseconds. */
 const TAIL_MS = 1_500;
 /** How often an idle stream sends a comment, in milliseconds. */
 const PING_MS = 15_000;
-const BATCH = 500;
+const BATCH_CHUNKS = 500;
 
 /**
  * Streams an attempt's output as it arrives. It reads from PostgreSQL, so that any process of the control plane can
@@ -50,13 +50,13 @@ export async function streamOutput(
         after = await seqBeforeTail(deps.db, { taskId: of.taskId, epoch, lines: of.tail });
       if (after >= 0) res.write(`event: skipped\ndata: ${JSON.stringify({ after })}\n\n`);
     }
-    const chunks = await readOutput(deps.db, { taskId: of.taskId, epoch, after, limit: BATCH });
+    const chunks = await readOutput(deps.db, { taskId: of.taskId, epoch, after, limit: BATCH_CHUNKS });
     for (const chunk of chunks) {
       res.write(`id: ${epoch}.${chunk.seq}\ndata: ${JSON.stringify(chunk)}\n\n`);
       after = chunk.seq;
-      if (res.writableNeedDrain && !(await drained(res))) return;
+      if (res.writableNeedDrain && !(await waitUntilDrained(res))) return;
     }
-    if (chunks.length === BATCH) continue;
+    if (chunks.length === BATCH_CHUNKS) continue;
     const isOver = isTerminal(row.status) || row.epoch > epoch;
     if (isOver) endedAt ??= Date.now();
     else endedAt = null;
@@ -65,7 +65,7 @@ export async function streamOutput(
       res.write(': ping\n\n');
       pingAt = Date.now() + PING_MS;
     }
-    await sleep(LOOK_MS);
+    await sleep(POLL_MS);
   }
   if (!res.destroyed) res.end('event: end\ndata: {}\n\n');
 }

@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /** How many artifacts expire in one transaction, and how many contents are checked at a time. */
-const AT_ONCE = 200;
+const BATCH_ARTIFACTS = 200;
 
 /**
  * How long set-aside bytes are kept, in milliseconds: far longer than a worker's report takes from storing a result
@@ -35,7 +35,7 @@ interface Retained {
  * the bytes are removed for good.
  * @throws MembridgeError when PostgreSQL or the object store is away
  */
-export async function retain(deps: Pick<Deps, 'db' | 'store' | 'now'>): Promise<Retained> {
+export async function applyRetention(deps: Pick<Deps, 'db' | 'store' | 'now'>): Promise<Retained> {
   const { db, store, now } = deps;
   const { output_hours: hours, artifact_days: days } = await db.run(readTaskSettings);
   const output = await pruneOutput(db, { before: now() - hours * HOUR_MS });
@@ -43,18 +43,18 @@ export async function retain(deps: Pick<Deps, 'db' | 'store' | 'now'>): Promise<
   for (let more = days !== null; more;) {
     const kept = days ?? 0;
     const before = now() - kept * DAY_MS;
-    const ended = await expireArtifacts(db, { before, days: kept, limit: AT_ONCE, now: now() });
+    const ended = await expireArtifacts(db, { before, days: kept, limit: BATCH_ARTIFACTS, now: now() });
     expired += ended;
-    more = ended === AT_ONCE;
+    more = ended === BATCH_ARTIFACTS;
   }
   let removed = 0;
   for (let after = ''; ;) {
-    const contents = await listRemovableBlobs(db, { after, limit: AT_ONCE });
+    const contents = await listRemovableBlobs(db, { after, limit: BATCH_ARTIFACTS });
     for (const sha256 of contents) {
       if (await removeBlobOnce(db, { sha256, now: now() }, () => setBlobAside(store, sha256))) removed += 1;
     }
     const last = contents.at(-1);
-    if (last === undefined || contents.length < AT_ONCE) break;
+    if (last === undefined || contents.length < BATCH_ARTIFACTS) break;
     after = last;
   }
   await purgeAside(store, now() - ASIDE_MS);

@@ -14,18 +14,18 @@ import {
 import { describeNextTaskRun, removeTaskSchedule, setTaskSchedule } from '../../engine/task-schedules.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { byOf } from '../auth/actor.ts';
-import { notFound } from '../http/not-found.ts';
+import { auditByCaller } from '../auth/actor.ts';
+import { notFoundError } from '../http/not-found.ts';
 import type { Caller } from '../http/route.ts';
-import { makingDeps } from './create.ts';
+import { makeTaskDeps } from './create.ts';
 
 /** How long Temporal may take to describe a schedule. */
 const DESCRIBE_MS = 3_000;
 
 /** Returns a schedule's row. @throws MembridgeError not_found */
-export async function needTaskSchedule(deps: Deps, id: string): Promise<TaskScheduleRow> {
+export async function requireTaskSchedule(deps: Deps, id: string): Promise<TaskScheduleRow> {
   const row = await getTaskSchedule(deps.db, { id });
-  if (row === null) throw notFound('task schedule', id);
+  if (row === null) throw notFoundError('task schedule', id);
   return row;
 }
 
@@ -45,11 +45,11 @@ export async function addTaskSchedule(
   given: z.infer<typeof CreateTaskSchedule>,
   caller: Caller,
 ): Promise<TaskScheduleRow> {
-  await checkReferences(makingDeps(deps), given.task, { at: 'task.', made: new Set() });
+  await checkReferences(makeTaskDeps(deps), given.task, { at: 'task.', made: new Set() });
   const now = deps.now();
   const id = `sched_${randomBytes(8).toString('hex')}`;
   const row = { ...given, id, last_task_id: null, created_at: now, updated_at: now };
-  await createTaskSchedule(deps.db, row, byOf(caller));
+  await createTaskSchedule(deps.db, row, auditByCaller(caller));
   try {
     await applyTaskSchedule(deps, row);
   } catch (error) {
@@ -66,16 +66,16 @@ export async function changeTaskSchedule(
   given: z.infer<typeof UpdateTaskSchedule>,
   caller: Caller,
 ): Promise<TaskScheduleRow> {
-  const before = await needTaskSchedule(deps, id);
+  const before = await requireTaskSchedule(deps, id);
   if (given.task !== undefined) {
-    await checkReferences(makingDeps(deps), given.task, { at: 'task.', made: new Set() });
+    await checkReferences(makeTaskDeps(deps), given.task, { at: 'task.', made: new Set() });
   }
   const change = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   // Applied first, because Temporal may refuse it.
   await applyTaskSchedule(deps, { ...before, ...change });
   let row: TaskScheduleRow | null;
   try {
-    row = await updateTaskSchedule(deps.db, { id, change, by: byOf(caller), now: deps.now() });
+    row = await updateTaskSchedule(deps.db, { id, change, by: auditByCaller(caller), now: deps.now() });
   } catch (error) {
     await applyTaskSchedule(deps, before).catch((problem: unknown) => {
       deps.logger.warn(
@@ -87,16 +87,16 @@ export async function changeTaskSchedule(
   }
   if (row === null) {
     await callEngine(deps.engine, (client) => removeTaskSchedule(client, id));
-    throw notFound('task schedule', id);
+    throw notFoundError('task schedule', id);
   }
   return row;
 }
 
 /** Removes a schedule; its tasks stay. @throws MembridgeError not_found; engine_unavailable, and then it still exists */
 export async function dropTaskSchedule(deps: Deps, id: string, caller: Caller): Promise<void> {
-  await needTaskSchedule(deps, id);
+  await requireTaskSchedule(deps, id);
   await callEngine(deps.engine, (client) => removeTaskSchedule(client, id));
-  await deleteTaskSchedule(deps.db, { id, by: byOf(caller), now: deps.now() });
+  await deleteTaskSchedule(deps.db, { id, by: auditByCaller(caller), now: deps.now() });
 }
 
 /** Sets Temporal's schedule to its row. @throws MembridgeError bad_request for an invalid cron expression */

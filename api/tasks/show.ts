@@ -6,7 +6,7 @@ import { toArtifact, toTask, type ArtifactRow, type TaskRow } from '../../db/tas
 import { historyUrl } from '../../engine/memory-workflows.ts';
 import { blobKey } from '../../storage/blobs.ts';
 import type { Deps } from '../deps.ts';
-import { notFound } from '../http/not-found.ts';
+import { notFoundError } from '../http/not-found.ts';
 
 /** Adds the address of a task's history in the Temporal UI. */
 export function withTaskUrl({ config }: Pick<Deps, 'config'>, task: Task): Task {
@@ -28,7 +28,7 @@ export async function showTaskWhole(deps: Deps, row: TaskRow): Promise<Task> {
 /** Returns a task's row. @throws MembridgeError not_found */
 export async function requireTask(deps: Pick<Deps, 'db'>, id: string): Promise<TaskRow> {
   const row = await getTaskRow(deps.db, { id });
-  if (row === null) throw notFound('task', id);
+  if (row === null) throw notFoundError('task', id);
   return row;
 }
 

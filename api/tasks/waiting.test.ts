@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import type { TaskSpec } from '../../contract/tasks/task-workflow.ts';
 import { findRoute } from '../../db/queries/find-route.ts';
-import { beat, taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
+import { sendTaskHeartbeat, taskCalls, type TaskCalls } from '../../test/tasks/calls.ts';
 
 const HOUR = 3_600_000;
 
@@ -62,11 +62,11 @@ describe('a waiting task says that', () => {
     });
     const { agent_key: key } = await enrolNode(test, 'g', false);
     const says = { labels: ['gpu'], max_concurrency: 2 };
-    await beat(test, key, says);
+    await sendTaskHeartbeat(test, key, says);
     await silence('g');
     expect(await reasonOf(id)).toEqual({ reason: 'no node of pool gpu is online', position: null });
     expect(await reasonOf(plain)).toEqual({ reason: 'no node of the fleet is online', position: null });
-    await beat(test, key, says);
+    await sendTaskHeartbeat(test, key, says);
     expect(await reasonOf(id)).toEqual({ reason: 'about to begin', position: 1 });
     await test.call('POST', '/api/runtime/workers/g/drain', { body: { drained: true } });
     expect(await reasonOf(id)).toEqual({
@@ -87,7 +87,7 @@ describe('a waiting task says that', () => {
 
   it('its only node is offline, is drained, or has no program', async () => {
     const { agent_key: key } = await enrolNode(test, 'n', false);
-    await beat(test, key, {});
+    await sendTaskHeartbeat(test, key, {});
     const id = await waits({ worker_id: 'n', pool: 'lonely' });
     expect(await reasonOf(id)).toEqual({ reason: 'about to begin', position: 1 });
     await test.call('POST', '/api/runtime/workers/n/drain', { body: { drained: true } });
@@ -95,7 +95,7 @@ describe('a waiting task says that', () => {
     await silence('n');
     expect(await reasonOf(id)).toMatchObject({ reason: 'node n is offline' });
     await test.call('POST', '/api/runtime/workers/n/drain', { body: { drained: false } });
-    await beat(test, key, { claude_cli: false });
+    await sendTaskHeartbeat(test, key, { claude_cli: false });
     expect(await reasonOf(id)).toMatchObject({ reason: 'node n has no program to run it with' });
     const refused = await tasks.post(id, 'lease', { worker_id: 'another' });
     expect([refused.status, refused.body['detail']]).toEqual([409, expect.stringContaining('for n alone')]);
@@ -121,7 +121,7 @@ describe('a waiting task says that', () => {
     const projectId = String(project['id']);
     const join = async (node: string, labels: string[], hasClone: boolean): Promise<void> => {
       const { agent_key: key } = await enrolNode(test, node, false);
-      await beat(test, key, { labels });
+      await sendTaskHeartbeat(test, key, { labels });
       const cloned = `insert into project_node_status (id, project_id, node_id, clone_status, updated_at, workflow_id, run_id)
         values ($2, $1, $2, 'cloned', 1, 'w', 'r')
         on conflict (project_id, node_id) do update set clone_status = 'cloned'`;

@@ -8,14 +8,14 @@ import { describeOutcome } from '../../engine/describe-outcome.ts';
 import { signalWorkflow } from '../../engine/signal-workflow.ts';
 import type { Deps } from '../deps.ts';
 import { callEngine } from '../engine/engine-calls.ts';
-import { retain } from './retention.ts';
+import { applyRetention } from './retention.ts';
 
 /** How often some tasks are checked, in milliseconds. */
-const LOOK_MS = 5_000;
+const CHECK_MS = 5_000;
 /** How many tasks are checked each time: with ten thousand open ones, each is checked every quarter of an hour. */
-const LOOKED_AT = 50;
+const TASKS_PER_CHECK = 50;
 /** How many workflows are described at the same time. */
-const AT_ONCE = 8;
+const MAX_CONCURRENT_DESCRIBES = 8;
 /** How long Temporal may take to describe one. */
 const DESCRIBE_MS = 3_000;
 /** A workflow that ends records that within this time. After it, the workflow was terminated and never will. */
@@ -40,14 +40,14 @@ export function watchTasks(deps: Deps): () => Promise<void> {
     after = await lookAtTasks(deps, after);
     if (!stopped && deps.now() >= retainAt) {
       retainAt = deps.now() + RETAIN_MS;
-      await removeWhatIsOld(deps);
+      await removeExpired(deps);
     }
     if (!stopped) schedule();
   };
   const schedule = (): void => {
     timer = setTimeout(() => {
       looking = look();
-    }, LOOK_MS);
+    }, CHECK_MS);
   };
   schedule();
   return async () => {
@@ -64,11 +64,11 @@ export function watchTasks(deps: Deps): () => Promise<void> {
  */
 async function lookAtTasks(deps: Deps, after: OpenTask | null): Promise<OpenTask | null> {
   try {
-    const open = await listOpenTasks(deps.db, { after, limit: LOOKED_AT });
-    for (let at = 0; at < open.length; at += AT_ONCE) {
-      await Promise.all(open.slice(at, at + AT_ONCE).map((task) => lookAt(deps, task)));
+    const open = await listOpenTasks(deps.db, { after, limit: TASKS_PER_CHECK });
+    for (let at = 0; at < open.length; at += MAX_CONCURRENT_DESCRIBES) {
+      await Promise.all(open.slice(at, at + MAX_CONCURRENT_DESCRIBES).map((task) => lookAt(deps, task)));
     }
-    return open.length < LOOKED_AT ? null : (open.at(-1) ?? null);
+    return open.length < TASKS_PER_CHECK ? null : (open.at(-1) ?? null);
   } catch (error) {
     deps.logger.warn({ reason: errorMessage(error) }, 'tasks could not be checked');
     return after;
@@ -113,9 +113,9 @@ const endOf = (row: TaskRow): TaskEnd => ({
   at: row.updated_at,
 });
 
-async function removeWhatIsOld(deps: Deps): Promise<void> {
+async function removeExpired(deps: Deps): Promise<void> {
   try {
-    const done = await retain(deps);
+    const done = await applyRetention(deps);
     if (done.output + done.expired + done.removed > 0)
       deps.logger.info(done, 'retention removed old records');
   } catch (error) {

@@ -9,9 +9,9 @@ import type { Config } from '../config.ts';
 import type { Deps } from '../deps.ts';
 import { seal, unseal } from '../auth/sealed.ts';
 
-const KEY = 'webhook_secret';
+const SETTING_KEY = 'webhook_secret';
 /** The context for which it is sealed. */
-const CONTEXT = 'setting:webhook_secret';
+const SEALING_CONTEXT = 'setting:webhook_secret';
 
 type SecretDeps = Pick<Deps, 'db' | 'now'> & { readonly config: Pick<Config, 'signingKey'> };
 
@@ -20,9 +20,9 @@ type SecretDeps = Pick<Deps, 'db' | 'now'> & { readonly config: Pick<Config, 'si
  * @throws MembridgeError conflict when it cannot be opened, because it was sealed under another signing key
  */
 export async function readWebhookSecret(deps: SecretDeps): Promise<WebhookSecret> {
-  const sealed = (await kept(deps)) ?? (await makeFirst(deps));
+  const sealed = (await readStored(deps)) ?? (await makeFirst(deps));
   try {
-    return WebhookSecret.parse(JSON.parse(unseal(deps.config.signingKey, sealed, CONTEXT)));
+    return WebhookSecret.parse(JSON.parse(unseal(deps.config.signingKey, sealed, SEALING_CONTEXT)));
   } catch (error) {
     throw new MembridgeError('conflict', errorMessage(error), { cause: error });
   }
@@ -31,9 +31,9 @@ export async function readWebhookSecret(deps: SecretDeps): Promise<WebhookSecret
 /** Makes a new secret, which signs everything sent from now on. */
 export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promise<WebhookSecret> {
   const { db, now, config } = deps;
-  const made = newSecret(now());
+  const made = makeSecret(now());
   await writeSettings(db, {
-    values: { [KEY]: seal(config.signingKey, JSON.stringify(made), CONTEXT) },
+    values: { [SETTING_KEY]: seal(config.signingKey, JSON.stringify(made), SEALING_CONTEXT) },
     audit: configAuditEntry('webhook_secret_rotated', 'webhooks are signed with a new secret', by, now()),
   });
   return made;
@@ -42,8 +42,8 @@ export async function rotateWebhookSecret(deps: SecretDeps, by: AuditBy): Promis
 async function makeFirst(deps: SecretDeps): Promise<string> {
   const { db, now, config } = deps;
   await addSetting(db, {
-    key: KEY,
-    value: seal(config.signingKey, JSON.stringify(newSecret(now())), CONTEXT),
+    key: SETTING_KEY,
+    value: seal(config.signingKey, JSON.stringify(makeSecret(now())), SEALING_CONTEXT),
     audit: configAuditEntry(
       'webhook_secret_made',
       'webhooks are signed with it',
@@ -52,15 +52,15 @@ async function makeFirst(deps: SecretDeps): Promise<string> {
     ),
   });
   // When two processes need it at the same moment, one of them has made it for both.
-  const sealed = await kept(deps);
+  const sealed = await readStored(deps);
   if (sealed === undefined) throw new Error('the secret of webhooks was not stored');
   return sealed;
 }
 
-const kept = async ({ db }: SecretDeps): Promise<string | undefined> =>
-  (await readSettings(db, { keys: [KEY] }))[KEY];
+const readStored = async ({ db }: SecretDeps): Promise<string | undefined> =>
+  (await readSettings(db, { keys: [SETTING_KEY] }))[SETTING_KEY];
 
-const newSecret = (now: number): WebhookSecret => ({
+const makeSecret = (now: number): WebhookSecret => ({
   secret: `whsec_${randomBytes(32).toString('base64url')}`,
   made_at: now,
 });

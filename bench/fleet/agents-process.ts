@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { pino } from 'pino';
 import { enrol } from '../../agent/control-plane/control-plane.ts';
-import { readFacts } from '../../agent/facts.ts';
+import { readFacts } from '../../agent/node-facts.ts';
 import { Heartbeat } from '../../agent/control-plane/heartbeat.ts';
 import { DirectRequests } from '../../agent/engine-requests.ts';
 import { SyncRequests } from '../../agent/memory/sync-requests.ts';
@@ -16,7 +16,7 @@ import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
 
 /** Agents that join at the same time. */
-const AT_ONCE = 10;
+const MAX_CONCURRENT_JOINS = 10;
 /** Pause between two checks whether all workers poll, and between two reports, in milliseconds. */
 const LOOK_MS = 100;
 
@@ -32,7 +32,7 @@ const TASKS = {
 let written = 0;
 let pulls = 0;
 const agents = new Map<string, { worker: KeptWorker; write(): void }>();
-const tell = (message: FromAgents): void => void process.send?.(message);
+const sendToBench = (message: FromAgents): void => void process.send?.(message);
 
 /** Returns what a real agent reports about a healthy database. */
 function status(id: string): MemoryStatus {
@@ -93,17 +93,17 @@ async function addAgent(
   });
   const memory = {
     push: (space: SpaceConfig): Promise<PushResult> => {
-      requests.pushes(space.cid);
+      requests.notePush(space.cid);
       const rows = unsent;
       unsent = 0;
-      heartbeat.soon();
+      heartbeat.bringForward();
       return Promise.resolve({ rows, segments: Math.min(rows, 1), head: null, traffic: NO_TRAFFIC, ms: 1 });
     },
     pull: (): Promise<PullResult> => {
       const inserted = written - seen;
       seen = written;
       pulls += Math.min(inserted, 1);
-      heartbeat.soon();
+      heartbeat.bringForward();
       const rows = { operations: inserted, inserted, updated: 0, waiting: 0, segments: inserted };
       return Promise.resolve({ ...rows, problems: [], traffic: NO_TRAFFIC, ms: 1 });
     },
@@ -131,7 +131,7 @@ async function addAgent(
     write: () => {
       unsent += 1;
       seen += 1;
-      for (const space of spaces) void requests.noticed(space);
+      for (const space of spaces) void requests.requestForNotice(space);
     },
   });
 }
@@ -141,9 +141,9 @@ async function start(input: Extract<ToAgents, { kind: 'start' }>): Promise<void>
   const join = async (): Promise<void> => {
     for (let node = waiting.shift(); node !== undefined; node = waiting.shift()) await addAgent(input, node);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, join));
+  await Promise.all(Array.from({ length: MAX_CONCURRENT_JOINS }, join));
   while ([...agents.values()].some(({ worker }) => !worker.isPolling())) await sleep(LOOK_MS);
-  tell({ kind: 'polling', nodes: agents.size });
+  sendToBench({ kind: 'polling', nodes: agents.size });
 }
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -162,5 +162,5 @@ process.on('message', (message: ToAgents) => {
 process.on('disconnect', () => process.exit(0));
 let told = 0;
 setInterval(() => {
-  if (pulls !== told) tell({ kind: 'pulled', pulls: (told = pulls) });
+  if (pulls !== told) sendToBench({ kind: 'pulled', pulls: (told = pulls) });
 }, LOOK_MS);

@@ -51,7 +51,7 @@ export const GOALS = {
 } satisfies Record<string, Goal>;
 
 /** Adds its goal to a result. */
-export function judged(result: Result, goal: Goal): Result {
+export function compareWithGoal(result: Result, goal: Goal): Result {
   return { ...result, goal: goal.text, met: goal.isMet(result) };
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { distribution, quantile, single, type Result } from '../results.ts';
 import type { BenchNode } from './fleet.ts';
-import { GOALS, judged, notMeasured } from './goals.ts';
+import { GOALS, compareWithGoal, notMeasured } from './goals.ts';
 import type { LockCalls } from './lock-process.ts';
 import { startProgram } from './program.ts';
 import type { WriterCalls } from './writer-process.ts';
@@ -37,7 +37,7 @@ export async function measureNeighbour<T>(
       locks === null
         ? [notMeasured(label, 'write lock held by the merge', 'the kernel lists locks on Linux only')]
         : [
-            judged(distribution(label, 'write lock held by the merge', 'ms', holds), GOALS.lock),
+            compareWithGoal(distribution(label, 'write lock held by the merge', 'ms', holds), GOALS.lock),
             single(label, 'write lock held by the merge: longest', 'ms', Math.max(0, ...holds), holds.length),
           ];
     return {
@@ -52,11 +52,11 @@ export async function measureNeighbour<T>(
           Math.max(0, ...meanwhile.latencies),
           meanwhile.latencies.length,
         ),
-        judged(
+        compareWithGoal(
           single(label, "added to the worker's write p99", 'ms', added, meanwhile.latencies.length),
           GOALS.added,
         ),
-        judged(
+        compareWithGoal(
           single(
             label,
             'SQLITE_BUSY seen by the worker',

@@ -1,7 +1,7 @@
 import { BulkWriter } from '../../fixtures/claude-mem/bulk.ts';
 import { distribution, single, type Result } from '../results.ts';
 import { openAsWorker, type BenchNode } from './fleet.ts';
-import { GOALS, judged } from './goals.ts';
+import { GOALS, compareWithGoal } from './goals.ts';
 
 /** New rows per round. The design's figure is for 100 rows. With 30 rounds, the 99th percentile is the slowest one. */
 const NEW_ROWS = 100;
@@ -56,12 +56,12 @@ export async function measureRounds(label: string, from: BenchNode, to: BenchNod
   return {
     push,
     results: [
-      judged(distribution(label, `push of ${of}: bytes up`, 'bytes', bytes), GOALS.bytesUp),
-      judged(distribution(label, `push of ${of}: requests`, 'requests', requests), GOALS.requestsUp),
-      judged(distribution(label, `push of ${of}`, 'ms', push), GOALS.push),
-      judged(distribution(label, `pull of ${of} on another node`, 'ms', pull), GOALS.pull),
-      judged(distribution(label, 'push and pull with nothing to do', 'ms', noop), GOALS.noop),
-      judged(
+      compareWithGoal(distribution(label, `push of ${of}: bytes up`, 'bytes', bytes), GOALS.bytesUp),
+      compareWithGoal(distribution(label, `push of ${of}: requests`, 'requests', requests), GOALS.requestsUp),
+      compareWithGoal(distribution(label, `push of ${of}`, 'ms', push), GOALS.push),
+      compareWithGoal(distribution(label, `pull of ${of} on another node`, 'ms', pull), GOALS.pull),
+      compareWithGoal(distribution(label, 'push and pull with nothing to do', 'ms', noop), GOALS.noop),
+      compareWithGoal(
         distribution(label, 'push and pull with nothing to do: requests', 'requests', noopRequests),
         GOALS.noopRequests,
       ),
@@ -96,7 +96,7 @@ export async function measureVisible(label: string, from: BenchNode, to: BenchNo
     there.close();
   }
   return [
-    judged(
+    compareWithGoal(
       distribution(
         label,
         'one memory, commit to visible on another node (engines, no workflow)',
@@ -123,5 +123,5 @@ export function growth(sizes: readonly { rows: number; push: readonly number[] }
     median(largest.push) / median(smallest.push),
     ROUNDS,
   );
-  return [judged(result, GOALS.growth)];
+  return [compareWithGoal(result, GOALS.growth)];
 }

@@ -7,11 +7,11 @@
  * - every blank but U+0020, line and paragraph separators, and the braille blank.
  * Tab and line feed are left out.
  */
-const HIDDEN =
+const HIDDEN_CHARACTER =
   /[\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\u{1D159}]|[^\P{Cc}\t\n]|[^\P{Zs} ]/gu;
 
 /** The parts of an emoji besides its pictograph. They are hidden characters too, but no reason to warn. */
-const EMOJI = /\p{Extended_Pictographic}\uFE0F?(?:\u200D\p{Extended_Pictographic}\uFE0F?)*/gu;
+const EMOJI_SEQUENCE = /\p{Extended_Pictographic}\uFE0F?(?:\u200D\p{Extended_Pictographic}\uFE0F?)*/gu;
 
 /** A part of a text: readable as it is, or the name of a character that cannot be seen. */
 export interface TextPart {
@@ -26,7 +26,7 @@ export interface TextPart {
 export function visibleParts(text: string): TextPart[] {
   const parts: TextPart[] = [];
   let from = 0;
-  for (const match of text.matchAll(HIDDEN)) {
+  for (const match of text.matchAll(HIDDEN_CHARACTER)) {
     if (match.index > from) parts.push({ text: text.slice(from, match.index), isHidden: false });
     parts.push({ text: codePointName(match[0]), isHidden: true });
     from = match.index + match[0].length;
@@ -47,8 +47,8 @@ export function hasHiddenCharacters(text: string): boolean {
   return (
     text
       .replaceAll(/\r(?=\n|$)/g, '')
-      .replaceAll(EMOJI, '')
-      .search(HIDDEN) !== -1
+      .replaceAll(EMOJI_SEQUENCE, '')
+      .search(HIDDEN_CHARACTER) !== -1
   );
 }
 

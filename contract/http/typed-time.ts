@@ -15,7 +15,7 @@ export interface TypedAt {
 /** The accepted forms, for help and for messages. */
 export const TIME_FORMS = `"2026-11-22 18:00", "2026-11-22 18:00:30", "2026-11-22T18:00:00Z", "2026-11-22 18:00 +01:00", "90m ago", "2h ago" or "3d ago"`;
 
-const AGO = /^(\d{1,6}) ?([smhdw]) ago$/;
+const AGO_FORM = /^(\d{1,6}) ?([smhdw]) ago$/;
 const AGO_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
 const DATE_TIME =
   /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?(?: ?(Z|[+-]\d{2}:\d{2}))?$/;
@@ -33,7 +33,7 @@ const MAX_OFFSET_MINUTES = 14 * 60;
  */
 export function parseTypedTime(text: string, { zone, now }: TypedAt): number {
   const typed = text.trim();
-  const ago = AGO.exec(typed);
+  const ago = AGO_FORM.exec(typed);
   if (ago !== null) {
     const time = now - Number(ago[1]) * AGO_MS[ago[2] as keyof typeof AGO_MS];
     if (time < 0) throw new TypedTimeError(`"${text}" is before 1970.`);

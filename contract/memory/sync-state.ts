@@ -53,13 +53,13 @@ export function syncState(facts: SyncFacts): Explained<SpaceState> {
   const failure = sync === undefined ? null : newestFailure(sync);
   if (failure !== null) {
     const { work, problem } = failure;
-    const detail = `${FAILED[work]} ${ago(ageOf(facts, problem.at))}: ${problem.message}`;
+    const detail = `${FAILED_SENTENCE[work]} ${ago(ageOf(facts, problem.at))}: ${problem.message}`;
     return { state: problem.code === 'memory_guarded' ? 'held' : 'failed', detail };
   }
   if (round?.status === 'failed') return { state: 'failed', detail: round.detail || 'The last sync failed.' };
   const held = sync === undefined ? null : heldBack(facts, sync);
   if (held !== null) return { state: 'held', detail: held };
-  const away = heartbeatAt === undefined ? null : silence(heartbeatAt, now);
+  const away = heartbeatAt === undefined ? null : describeSilence(heartbeatAt, now);
   if (away !== null) {
     // A node that never synced, or is syncing, is not in sync anyway: its own state is more precise.
     if (round?.status === 'new' || round?.status === 'syncing') return { state: round.status, detail: away };
@@ -80,7 +80,7 @@ export function withState(
   now: number,
 ): SpaceNode {
   const { last_push_at, last_pull_at } = record;
-  const round = record.round ?? recorded(record);
+  const round = record.round ?? stateFromRecord(record);
   if (node === undefined) return record;
   const { memory, last_heartbeat: heartbeatAt } = node;
   const ids = [space.canonical_id, ...space.aliases];
@@ -96,7 +96,7 @@ export function withState(
 }
 
 /** Returns the result of the last round from a record whose state nobody has decided yet. */
-function recorded({ status, detail }: SpaceNode): NonNullable<SpaceNode['round']> {
+function stateFromRecord({ status, detail }: SpaceNode): NonNullable<SpaceNode['round']> {
   return { status: status === 'held' || status === 'stale' ? 'failed' : status, detail };
 }
 
@@ -112,7 +112,7 @@ export function memoryState(facts: {
 }): { state: DatabaseState; detail: string | null } {
   const { now, database, syncs } = facts;
   if (database.state !== 'ready') {
-    return { state: database.state, detail: database.detail || DATABASE[database.state] };
+    return { state: database.state, detail: database.detail || DATABASE_SENTENCE[database.state] };
   }
   const damaged = syncs.map(newestFailure).find((each) => each?.problem.code === 'memory_index_damaged');
   if (damaged != null) return { state: 'index-damaged', detail: damaged.problem.message };
@@ -139,10 +139,13 @@ export function memoryStateAt(
   if (told === null || heardAt === null) {
     return { state: 'starting', detail: 'The node has not reported its memory yet.' };
   }
-  const away = silence(heardAt, now);
+  const away = describeSilence(heardAt, now);
   const { state, detail } = told;
   if (state !== 'ready')
-    return { state, detail: [detail || DATABASE[state], ...(away === null ? [] : [away])].join(' ') };
+    return {
+      state,
+      detail: [detail || DATABASE_SENTENCE[state], ...(away === null ? [] : [away])].join(' '),
+    };
   const held = heldDeletions(told);
   if (held !== null) return { state: 'held', detail: held.detail };
   return away === null ? { state, detail } : { state: 'stale', detail: `${away} Its memory was ready then.` };
@@ -162,8 +165,8 @@ export function agentState(facts: {
   const { state, detail } =
     memory.state === 'ready'
       ? memoryState({ now, database: memory, syncs: memory.syncs ?? [] })
-      : { state: memory.state, detail: memory.detail || DATABASE[memory.state] };
-  if (state !== 'ready') return { isWell: false, state, detail: detail ?? DATABASE[state] };
+      : { state: memory.state, detail: memory.detail || DATABASE_SENTENCE[memory.state] };
+  if (state !== 'ready') return { isWell: false, state, detail: detail ?? DATABASE_SENTENCE[state] };
   if (now - memory.checkedAt > STALE_AFTER_MS) {
     const looked = `The agent last checked the claude-mem database ${ago(now - memory.checkedAt)}; a sync may be running.`;
     return { isWell: false, state: 'stale', detail: looked };
@@ -192,7 +195,7 @@ const MEMORY_STATE = {
 } as const satisfies Record<Exclude<SpaceState, 'in-step'>, DatabaseState>;
 
 /** The sentence for a state of a database, when the node reports none. */
-const DATABASE: Record<DatabaseState, string> = {
+const DATABASE_SENTENCE: Record<DatabaseState, string> = {
   ready: '',
   missing: 'There is no claude-mem database on this node.',
   corrupt: 'The claude-mem database is damaged.',
@@ -225,7 +228,7 @@ function databaseProblem(
   isKnown: boolean,
 ): Explained<'failed' | 'held' | 'stale'> | null {
   const { state } = memory;
-  const detail = memory.detail || DATABASE[state];
+  const detail = memory.detail || DATABASE_SENTENCE[state];
   if (!FROM_SPACES.has(state) || state === 'index-damaged') return { state: 'failed', detail };
   const held = heldDeletions(memory);
   if (held !== null) return held;
@@ -242,7 +245,7 @@ function heldDeletions({ heldDeletes = 0 }: { heldDeletes?: number | undefined }
 }
 
 /** Returns why nothing newer is known about a node; null while it reports. */
-function silence(heartbeatAt: number | null, now: number): string | null {
+function describeSilence(heartbeatAt: number | null, now: number): string | null {
   if (isFresh(heartbeatAt, now, ONLINE_WITHIN_MS)) return null;
   return heartbeatAt === null
     ? 'The node has never reported.'
@@ -260,7 +263,7 @@ function ageOf({ now, memory, heartbeatAt }: SyncFacts, at: number): number {
 
 type Work = 'push' | 'merge' | 'pull';
 
-const FAILED: Record<Work, string> = {
+const FAILED_SENTENCE: Record<Work, string> = {
   push: 'Sending failed',
   merge: 'Merging what other nodes sent failed',
   pull: 'Fetching failed',

@@ -66,8 +66,8 @@ export function decideStanding(report: NodeReport, now: number): NodeStanding {
   const away = { takes_work: false, takes_tasks: false } as const;
   if (lastHeartbeat === null) return { presence: 'unknown', ...away, sentence: 'has never reported' };
   if (now - lastHeartbeat > ONLINE_WITHIN_MS) return { presence: 'offline', ...away, sentence: 'offline' };
-  const all = obstaclesToWork(report);
-  const tasks = obstaclesToTasks(report);
+  const all = findObstaclesToWork(report);
+  const tasks = findObstaclesToTasks(report);
   const sentence =
     all.length > 0
       ? `online, does not take work: ${all.join('; ')}`
@@ -100,7 +100,7 @@ export function standingOfOriginal(lastHeard: number | null, now: number): NodeS
 }
 
 /** Returns what keeps a node from any work. */
-function obstaclesToWork({ id, work }: NodeReport): string[] {
+function findObstaclesToWork({ id, work }: NodeReport): string[] {
   if (work === null) return [];
   const found: string[] = [];
   const off = work.clock_ahead_ms ?? 0;
@@ -120,7 +120,7 @@ export function clockSentence(node: string, aheadMs: number): string {
 }
 
 /** Returns what keeps a node only from tasks. */
-function obstaclesToTasks({ id, work, drained, dryrun, capabilities, sandbox }: NodeReport): string[] {
+function findObstaclesToTasks({ id, work, drained, dryrun, capabilities, sandbox }: NodeReport): string[] {
   const found: string[] = [];
   if (drained) found.push('it is drained');
   if (dryrun) found.push('it is in dry run');

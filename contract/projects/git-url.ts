@@ -32,7 +32,7 @@ export function parseGitUrl(text: string): GitUrl {
   if (text.startsWith('-')) throw new Error('must not start with "-"');
   const scp = /^([^/@:]+)@(\[[^\]]+\]|[^/:@]+):(?!\/\/)(.+)$/.exec(text);
   if (scp !== null && !/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    return checked({
+    return checkUrl({
       protocol: 'ssh',
       user: scp[1] ?? null,
       host: scp[2] ?? '',
@@ -55,7 +55,7 @@ export function parseGitUrl(text: string): GitUrl {
     throw new Error('has no valid host name');
   }
   if (url.search !== '' || url.hash !== '') throw new Error('must not have a query or a fragment');
-  return checked({
+  return checkUrl({
     protocol: scheme,
     user: url.username === '' ? null : url.username,
     host: url.hostname,
@@ -67,7 +67,7 @@ export function parseGitUrl(text: string): GitUrl {
 const SECRET_IN_URL =
   'must not carry a user name, password or token: it would be stored and shown. Give the address without it, and set it as the project’s credential (kind "token")';
 
-function checked(url: GitUrl): GitUrl {
+function checkUrl(url: GitUrl): GitUrl {
   const host = url.host.replace(/^\[|\]$/g, '').toLowerCase();
   if (!HOST.test(host)) throw new Error('has no valid host name');
   if (url.user !== null && !USER.test(url.user)) throw new Error('has a user name that ssh does not accept');

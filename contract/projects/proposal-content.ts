@@ -20,7 +20,7 @@ export type ReadProposal =
   | { readonly ok: true; readonly proposal: ProposalContent }
   | { readonly ok: false; readonly problem: string };
 
-const EXPECTED =
+const EXPECTED_FORM =
   'A proposal is JSON {"kind":"patch","patch":"…"} or {"kind":"file","path":"…","content":"…"} (title and expected_version may be added), ' +
   'a unified diff that starts with "diff --git" or "--- ", or a Markdown block ```diff with one in it.';
 
@@ -49,7 +49,7 @@ export function readProposal(text: string): ReadProposal {
       `The output is larger than ${PROPOSAL_BYTES / 1_048_576} MiB, the most a proposal may be.`,
     );
   const trimmed = text.trim();
-  if (trimmed === '') return problem(`The output is empty. ${EXPECTED}`);
+  if (trimmed === '') return problem(`The output is empty. ${EXPECTED_FORM}`);
   if (trimmed.startsWith('{')) return readJson(trimmed);
   if (isDiff(trimmed)) return patch(text, null, null);
   const blocks = fencedBlocks(trimmed);
@@ -62,14 +62,14 @@ export function readProposal(text: string): ReadProposal {
     return isDiff(diff.text.trimStart())
       ? patch(diff.text, null, null)
       : problem(
-          `The diff block is not a unified diff: it has no file header ("diff --git" or "--- "). ${EXPECTED}`,
+          `The diff block is not a unified diff: it has no file header ("diff --git" or "--- "). ${EXPECTED_FORM}`,
         );
   }
   const json = blocks.filter(
     ({ language, text: inside }) => language === 'json' && inside.trim().startsWith('{'),
   );
   if (json.length === 1 && json[0] !== undefined) return readJson(json[0].text.trim());
-  return problem(`The output is not a proposal. ${EXPECTED}`);
+  return problem(`The output is not a proposal. ${EXPECTED_FORM}`);
 }
 
 function readJson(text: string): ReadProposal {
@@ -77,14 +77,14 @@ function readJson(text: string): ReadProposal {
   try {
     given = JSON.parse(text);
   } catch {
-    return problem(`The output starts like JSON but is not valid JSON. ${EXPECTED}`);
+    return problem(`The output starts like JSON but is not valid JSON. ${EXPECTED_FORM}`);
   }
   const parsed = Json.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const where = issue?.path.map(String).join('.') ?? '';
     return problem(
-      `The JSON is not a proposal: ${where === '' ? '' : `${where}: `}${issue?.message ?? ''}. ${EXPECTED}`,
+      `The JSON is not a proposal: ${where === '' ? '' : `${where}: `}${issue?.message ?? ''}. ${EXPECTED_FORM}`,
     );
   }
   const { data } = parsed;
@@ -93,7 +93,7 @@ function readJson(text: string): ReadProposal {
   if (data.kind === 'patch') {
     return isDiff(data.patch.trimStart())
       ? patch(data.patch, title, version)
-      : problem(`"patch" is not a unified diff: it must start with "diff --git" or "--- ". ${EXPECTED}`);
+      : problem(`"patch" is not a unified diff: it must start with "diff --git" or "--- ". ${EXPECTED_FORM}`);
   }
   const wrong = pathProblem(data.path);
   if (wrong !== null) return problem(`"path" ${wrong}.`);

@@ -5,7 +5,7 @@ import type { ProposedFile, ReviewMark } from './proposals.ts';
  * Paths whose content some program runs or obeys automatically: continuous integration, git, agents, editors,
  * containers, builds, shells. Letter case does not count, as on macOS and Windows.
  */
-const RUNS: readonly RegExp[] = [
+const RUN_PATHS: readonly RegExp[] = [
   // Forges and continuous integration.
   /^\.(?:github|gitlab|gitea|forgejo|circleci|buildkite|woodpecker|semaphore|teamcity|travis)(?:\/|$)/,
   /(?:^|\/)\.(?:gitlab-ci|travis|drone|woodpecker|cirrus|appveyor|pre-commit-config|pre-commit-hooks|lefthook|goreleaser)[^/]*$/,
@@ -45,7 +45,7 @@ export function isRunPath(path: string): boolean {
     .normalize('NFKC')
     .replaceAll(/[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu, '')
     .toLowerCase();
-  return RUNS.some((pattern) => pattern.test(lower));
+  return RUN_PATHS.some((pattern) => pattern.test(lower));
 }
 
 /**

@@ -29,7 +29,7 @@ export type TaskPolicy = z.infer<typeof TaskPolicy>;
 const PROMPT_CHARS = 400_000;
 
 /** The latest `not_before`, epoch ms: Temporal cannot wait for thousands of years. */
-const LATEST = Date.UTC(2100, 0, 1);
+const MAX_NOT_BEFORE = Date.UTC(2100, 0, 1);
 
 /** The name of a pool: a label that nodes have. */
 export const Label = z
@@ -88,7 +88,7 @@ export const CreateTask = z.strictObject({
     .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 visible ASCII characters')
     .optional(),
   /** It does not run before this time, epoch ms. */
-  not_before: EpochMs.max(LATEST).optional(),
+  not_before: EpochMs.max(MAX_NOT_BEFORE).optional(),
   /** Tasks that must complete first. If one of them no longer can, this task fails. */
   depends_on: z.array(TaskId).max(100).default([]),
   lease_ttl_seconds: z.number().int().min(5).max(3_600).default(DEFAULT_TTL_SECONDS),

@@ -5,7 +5,7 @@ import type { Database, Executor } from '../connect.ts';
 import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';
 import { nodeStanding } from '../to-contract.ts';
-import { labelCondition } from './pool-of-node.ts';
+import { labelCondition } from './label-condition.ts';
 
 /**
  * The reason that a queued task waits: a `time`, other `tasks`, to be `asked` for, suitable `nodes`, or its

@@ -6,7 +6,7 @@ import type { TaskStatus } from '../../contract/tasks/tasks.ts';
 import type { Executor } from '../connect.ts';
 import { leases, llmResults, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
 import { nodeStanding } from '../to-contract.ts';
-import { labelCondition } from './pool-of-node.ts';
+import { labelCondition } from './label-condition.ts';
 import { cachedTaskSettings } from './task-settings.ts';
 
 interface RouteInput {

@@ -3,7 +3,7 @@ import { ONLINE_WITHIN_MS } from '../../contract/nodes/nodes.ts';
 import type { Database } from '../connect.ts';
 import { leases, nodes } from '../schema.ts';
 import type { TaskRow } from '../task-rows.ts';
-import { labelCondition } from './pool-of-node.ts';
+import { labelCondition } from './label-condition.ts';
 
 /**
  * Returns the node for a lease without a named worker: online, with the pool's label and a free slot. Prefers

@@ -41,12 +41,12 @@ export async function updateProject(
     const cid = change.canonical_id ?? row.canonical_id;
     const former = cid === row.canonical_id ? row.aliases : [...row.aliases, row.canonical_id];
     const aliases = [...new Set(former)].filter((alias) => alias !== cid);
-    const moves = change.repo_url !== undefined && originOf(change.repo_url) !== originOf(row.repo_url);
+    const isMoving = change.repo_url !== undefined && originOf(change.repo_url) !== originOf(row.repo_url);
     await tx
       .update(managedProjects)
       .set({
         ...change,
-        ...(moves ? { credential: null, credential_info: null } : {}),
+        ...(isMoving ? { credential: null, credential_info: null } : {}),
         aliases,
         updated_at: now,
       })

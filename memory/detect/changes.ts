@@ -7,7 +7,7 @@ import { isKnownIn, isStub, type Entity } from '../ledger/entities.ts';
 import { LIFE_REGISTER } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { compareMarks, markOf } from './marks.ts';
-import { PROJECT_COLUMNS } from '../space/names.ts';
+import { PROJECT_COLUMNS } from '../space/space-projects.ts';
 import { publishedForms } from '../space/redact.ts';
 import { freeKey } from './free-key.ts';
 import type { HybridClock, Version } from '../format/versions.ts';

@@ -50,11 +50,11 @@ export function checkDeletions(context: { db: Database.Database; ledger: Ledger 
     rows * MAX_UNAPPROVED_SHARE,
     Number(ledger.meta(APPROVED_ENTRY) ?? 0),
   );
-  const held = missing > believed;
-  if (held && countHeldDeletions(ledger) === 0) ledger.setMeta(HELD_SINCE_ENTRY, Date.now());
-  ledger.setMeta(HELD_ENTRY, held ? missing : 0);
-  if (!held && missing === 0) ledger.setMeta(APPROVED_ENTRY, 0);
-  return !held;
+  const isHeld = missing > believed;
+  if (isHeld && countHeldDeletions(ledger) === 0) ledger.setMeta(HELD_SINCE_ENTRY, Date.now());
+  ledger.setMeta(HELD_ENTRY, isHeld ? missing : 0);
+  if (!isHeld && missing === 0) ledger.setMeta(APPROVED_ENTRY, 0);
+  return !isHeld;
 }
 
 /** Returns how many deletions wait for a person to approve them, 0 for none. */

@@ -85,7 +85,7 @@ export class Entities {
   readonly #setRegister: Database.Statement<unknown[]>;
   readonly #forgetRegisters: Database.Statement<[Buffer]>;
   /** Whether any registers may be stored. The first push and the first pull have none, and need no query. */
-  #anyRegisters: boolean;
+  #hasRegisters: boolean;
 
   constructor(db: Database.Database) {
     this.#db = db;
@@ -120,7 +120,7 @@ export class Entities {
        ON CONFLICT (key, unit) DO UPDATE SET counter = excluded.counter, hlc = excluded.hlc, node = excluded.node`,
     );
     this.#forgetRegisters = db.prepare(`DELETE FROM register WHERE key = ? AND unit <> '${LIFE_REGISTER}'`);
-    this.#anyRegisters = this.#sql('SELECT 1 FROM register LIMIT 1').get() !== undefined;
+    this.#hasRegisters = this.#sql('SELECT 1 FROM register LIMIT 1').get() !== undefined;
   }
 
   byKey(key: Buffer): Entity | null {
@@ -192,7 +192,7 @@ export class Entities {
   writesOf(entity: Entity): { registers: Map<string, Version>; counter: number } {
     const registers = new Map<string, Version>();
     let greatest = entity.version.counter;
-    if (!this.#anyRegisters) return { registers, counter: greatest };
+    if (!this.#hasRegisters) return { registers, counter: greatest };
     for (const { unit, counter, hlc, node } of this.#registers.all(entity.key)) {
       greatest = Math.max(greatest, counter);
       if (unit !== TOP_COUNTER) registers.set(unit, { counter, hlc, node });
@@ -223,7 +223,7 @@ export class Entities {
 
   /** Replaces the stored versions of registers and of the memory's rebirth. */
   saveWritten(key: Buffer, units: ReadonlyMap<string, Version>): void {
-    if (this.#anyRegisters) this.#forgetRegisters.run(key);
+    if (this.#hasRegisters) this.#forgetRegisters.run(key);
     for (const [unit, { counter, hlc, node }] of units) this.#addRegister(key, unit, counter, hlc, node);
   }
 
@@ -268,7 +268,7 @@ export class Entities {
 
   #addRegister(...register: [key: Buffer, unit: string, counter: number, hlc: number, node: string]): void {
     this.#setRegister.run(...register);
-    this.#anyRegisters = true;
+    this.#hasRegisters = true;
   }
 
   /** Returns the greatest counter of any write of a memory. */

@@ -49,13 +49,13 @@ export class Inbox {
    * Whether any operations are parked or any unknown columns kept. Usually there are none, and a merge needs
    * no queries.
    */
-  #anyParked: boolean;
-  #anyExtra: boolean;
+  #hasParked: boolean;
+  #hasExtra: boolean;
 
   constructor(db: Database.Database) {
     this.#sql = statementsOf(db);
-    this.#anyParked = this.#sql('SELECT 1 FROM waiting WHERE parked = 1 LIMIT 1').get() !== undefined;
-    this.#anyExtra = this.#sql('SELECT 1 FROM extra LIMIT 1').get() !== undefined;
+    this.#hasParked = this.#sql('SELECT 1 FROM waiting WHERE parked = 1 LIMIT 1').get() !== undefined;
+    this.#hasExtra = this.#sql('SELECT 1 FROM extra LIMIT 1').get() !== undefined;
   }
 
   /**
@@ -285,7 +285,7 @@ export class Inbox {
       `INSERT INTO waiting (space, key, version, line, origin, reason, since, parked) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET line = excluded.line, reason = excluded.reason, parked = excluded.parked`,
     ).run(space, entry.key, entry.version, entry.line, entry.origin, entry.reason, now, entry.parked ? 1 : 0);
-    this.#anyParked ||= entry.parked;
+    this.#hasParked ||= entry.parked;
   }
 
   /** Returns operations that may be retried, oldest version first. */
@@ -330,7 +330,7 @@ export class Inbox {
 
   /** Releases what was parked for a memory. */
   unpark(space: number, key: Buffer): void {
-    if (!this.#anyParked) return;
+    if (!this.#hasParked) return;
     this.#sql('UPDATE waiting SET parked = 0 WHERE space = ? AND key = ?').run(space, key);
   }
 
@@ -433,12 +433,12 @@ export class Inbox {
         key,
         JSON.stringify(columns),
       );
-      this.#anyExtra = true;
+      this.#hasExtra = true;
     }
   }
 
   extraOf(key: Buffer): Row | null {
-    if (!this.#anyExtra) return null;
+    if (!this.#hasExtra) return null;
     const text = this.#sql('SELECT columns FROM extra WHERE key = ?').pluck().get(key) as string | undefined;
     return text === undefined ? null : (JSON.parse(text) as Row);
   }

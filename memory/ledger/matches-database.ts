@@ -113,17 +113,18 @@ function opinionOf({ reader, changes }: FitContext, kind: Kind, { row, mark }: S
   const now = changes.markOf(found);
   const { moved, units } = compareMarks(kind, mark, now);
   if (kind === 'session') {
-    const sameBeginning = !units.includes(STARTED_AT_UNIT);
+    const isSameStart = !units.includes(STARTED_AT_UNIT);
     // A session is known by its name alone, and manual sessions have the same names in every database.
-    if (moved === sameBeginning) return 'none';
+    if (moved === isSameStart) return 'none';
     return moved ? 'other' : 'same';
   }
   if (!moved) return 'same';
   const [before, after] = [likenessOf(kind, mark), likenessOf(kind, now)];
   if (before === null || after === null) return isSameLink(kind, mark, now) ? 'none' : 'other';
-  const sameBirth = before.birth === after.birth;
-  const sameText = before.head === after.head && before.body === after.body && before.head + before.body > 0;
-  return sameBirth || sameText ? 'edited' : 'other';
+  const isSameBirth = before.birth === after.birth;
+  const isSameText =
+    before.head === after.head && before.body === after.body && before.head + before.body > 0;
+  return isSameBirth || isSameText ? 'edited' : 'other';
 }
 
 /** Returns the largest id that a table ever assigned; it stays when rows are deleted. */

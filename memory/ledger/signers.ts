@@ -17,11 +17,11 @@ export interface SignedWrite {
 export class Signers {
   readonly #sql: ReturnType<typeof statementsOf>;
   /** Whether the table may have rows. Most ledgers have none, and then a merge avoids the lookup. */
-  #any: boolean;
+  #hasSigners: boolean;
 
   constructor(db: Database.Database) {
     this.#sql = statementsOf(db);
-    this.#any = this.#sql('SELECT 1 FROM signer LIMIT 1').get() !== undefined;
+    this.#hasSigners = this.#sql('SELECT 1 FROM signer LIMIT 1').get() !== undefined;
   }
 
   /**
@@ -33,12 +33,12 @@ export class Signers {
     this.#sql(
       'INSERT OR IGNORE INTO signer (key, unit, counter, hlc, node, segment) VALUES (?, ?, ?, ?, ?, ?)',
     ).run(key, unit, counter, hlc, node, segment);
-    this.#any = true;
+    this.#hasSigners = true;
   }
 
   /** Records that the author signed the write as well. */
   confirm({ key, unit, version }: SignedWrite): void {
-    if (!this.#any) return;
+    if (!this.#hasSigners) return;
     const { counter, hlc, node } = version;
     this.#sql('DELETE FROM signer WHERE key = ? AND unit = ? AND counter = ? AND hlc = ? AND node = ?').run(
       key,

@@ -14,7 +14,7 @@ import { RowWriter } from '../claude-mem/write.ts';
 import { differingColumns } from '../merge/fold.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 import { redactRow } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';
 import type { Row } from '../format/values.ts';

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { MemoryRow } from '../claude-mem/read.ts';
 import type { ClaudeMemSchema } from '../claude-mem/schema.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 
 /** Decides which rows of a whole database belong to a space, by the rules for sending rows (emit.ts). */
 export class Coverage {

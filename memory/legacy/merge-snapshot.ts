@@ -8,7 +8,7 @@ import { WHOLE_PART } from '../ledger/dirty.ts';
 import { isStub, type Entity } from '../ledger/entities.ts';
 import type { Merger } from '../merge/merger.ts';
 import type { Outcome } from '../merge/merge-context.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 import type { FullOperation } from '../format/operation.ts';
 import { publishedForms, redactRow } from '../space/redact.ts';
 import type { SyncSession } from '../session.ts';

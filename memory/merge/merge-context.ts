@@ -9,7 +9,7 @@ import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { hash32 } from '../detect/marks.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 import { formatOperation, type FullOperation, type Operation } from '../format/operation.ts';
 import { Sessions } from './sessions.ts';
 import type { Row, Value } from '../format/values.ts';

@@ -8,7 +8,7 @@ import { DELETION_PART, WHOLE_PART } from '../ledger/dirty.ts';
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
-import { SpaceProjects, type Exclusion } from '../space/names.ts';
+import { SpaceProjects, type Exclusion } from '../space/space-projects.ts';
 import { formatOperation, type Operation } from '../format/operation.ts';
 import { Outgoing } from './outgoing.ts';
 import { publishedAs } from './published-key.ts';
@@ -145,7 +145,7 @@ class Collector {
   #isToBeSent(row: MemoryRow): boolean {
     const exclusion = this.#outgoing.exclusionOf(row);
     if (exclusion !== null) this.#withheld.push(exclusion);
-    return this.#belongs(row);
+    return this.#isOfSpace(row);
   }
 
   /**
@@ -153,7 +153,7 @@ class Collector {
    * that the space knows. A prompt that another sync put into a made-up session is sent by the machine that
    * wrote it.
    */
-  #belongs(row: MemoryRow): boolean {
+  #isOfSpace(row: MemoryRow): boolean {
     const { kind, sessionId } = row;
     if (isInMadeUpSession(row)) return false;
     if (this.#outgoing.isExcluded(row)) return false;
@@ -192,7 +192,7 @@ class Collector {
     this.#notes.push(() => ledger.dirty.withhold(this.#space.id, key, kept));
     if ((kept & WHOLE_PART) !== 0) return;
     if ((untold & WHOLE_PART) !== 0 || !known) {
-      if (known || this.#belongs(row)) this.#emitWhole(entity, row);
+      if (known || this.#isOfSpace(row)) this.#emitWhole(entity, row);
       return;
     }
     const { set } = this.#outgoing.toOutgoing(entity.key, row);
@@ -220,7 +220,7 @@ class Collector {
     if (isKnownIn(entity, this.#space.id)) return true;
     if (entity.dead) return (ledger.dirty.pendingParts(this.#space.id, entity.key) & DELETION_PART) !== 0;
     const row = entity.row === null ? null : reader.byId(entity.kind, entity.row);
-    return row !== null && this.#belongs(row);
+    return row !== null && this.#isOfSpace(row);
   }
 
   #emitWhole(entity: Entity, row: MemoryRow): void {

@@ -4,7 +4,7 @@ import { KINDS, SHAPES, UNITS, type Kind } from '../format/kinds.ts';
 import { WHOLE_PART } from '../ledger/dirty.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { namedSession, type MemoryRow, type RowReader } from '../claude-mem/read.ts';
-import type { Exclusion, SpaceProjects } from '../space/names.ts';
+import type { Exclusion, SpaceProjects } from '../space/space-projects.ts';
 import { publishedForms, redactRow } from '../space/redact.ts';
 import { keyColumns, ordinalOf } from '../format/keys.ts';
 import type { Row } from '../format/values.ts';
@@ -41,7 +41,7 @@ export class Outgoing {
   readonly #reader: RowReader;
   /** Cache: why a session is excluded because of the projects that its rows were merged into. */
   readonly #adopted = new Map<number, Exclusion | null>();
-  readonly #redacts: boolean;
+  readonly #isRedacting: boolean;
   /** Synced columns that this claude-mem does not have, by kind. */
   readonly #homeless: ReadonlyMap<Kind, ReadonlySet<string>>;
 
@@ -55,7 +55,7 @@ export class Outgoing {
     this.#reader = context.reader;
     this.#space = space;
     this.#projects = projects;
-    this.#redacts = config.redact !== false;
+    this.#isRedacting = config.redact !== false;
     this.#homeless = new Map(
       KINDS.map((kind) => {
         const has = context.schema.columns[kind];
@@ -83,8 +83,8 @@ export class Outgoing {
     for (const register of withheld) delete whole[register];
     const named = this.#projects.rowToSpace(whole);
     const isNamed = isPlain && kept === null;
-    const set = this.#redacts && !isNamed ? redactRow(named, this.#ledger.ruleSet) : named;
-    const cleanExtra = this.#redacts ? redactRow(extra, this.#ledger.ruleSet) : extra;
+    const set = this.#isRedacting && !isNamed ? redactRow(named, this.#ledger.ruleSet) : named;
+    const cleanExtra = this.#isRedacting ? redactRow(extra, this.#ledger.ruleSet) : extra;
     return {
       set,
       extra: Object.keys(extra).length === 0 ? null : cleanExtra,

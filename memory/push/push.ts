@@ -5,7 +5,7 @@ import { isOfProject } from '../claude-mem/project-names.ts';
 import { collectChunk } from './emit.ts';
 import { listHealsDue, clearHeals } from '../pull/heal.ts';
 import { EXCLUDED_PROJECT } from '../format/kinds.ts';
-import type { Exclusion } from '../space/names.ts';
+import type { Exclusion } from '../space/space-projects.ts';
 import { nameHash, segmentKey, type SegmentName } from '../format/layout.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';

@@ -24,7 +24,7 @@ import {
 import { fetchPart, verifySnapshot } from '../snapshot/verify.ts';
 import { HybridClock } from '../format/versions.ts';
 import { restrictTo, lastClockIn } from './as-of.ts';
-import { acceptMergedHere } from './merged-here.ts';
+import { acceptMergedHere } from './accept-merged-here.ts';
 import { trustOf } from '../space/trust.ts';
 
 /** A space as it was at a time, in a separate database and ledger. */

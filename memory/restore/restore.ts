@@ -4,7 +4,7 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { auditAll } from '../detect/audit.ts';
 import { approveDeletions, checkDeletions, countHeldDeletions } from '../detect/guard.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 import { publishedForms } from '../space/redact.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { SyncSession } from '../session.ts';

@@ -7,7 +7,7 @@ import { DEFAULT_PLATFORM, ordinalOf, type SessionName } from '../format/keys.ts
 import { isKnownIn, type Entity } from '../ledger/entities.ts';
 import type { LedgerSpace } from '../ledger/spaces.ts';
 import { formatOperation, parseOperation, type Operation } from '../format/operation.ts';
-import { SpaceProjects } from '../space/names.ts';
+import { SpaceProjects } from '../space/space-projects.ts';
 import { Outgoing } from '../push/outgoing.ts';
 import type { SyncSession } from '../session.ts';
 import { textOf, type Row } from '../format/values.ts';

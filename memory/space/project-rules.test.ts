@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { foldName } from '../claude-mem/project-names.ts';
-import { SpaceProjects } from './names.ts';
+import { SpaceProjects } from './space-projects.ts';
 import { CALL, newFleet, settle, type TestFleet, type TestNode } from '../../test/memory/nodes.ts';
 
 let fleet: TestFleet;

@@ -1,7 +1,7 @@
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { KINDS, UNITS, type Kind } from '../format/kinds.ts';
 import { isKnownIn, isStub } from '../ledger/entities.ts';
-import { PROJECT_COLUMNS, SpaceProjects } from './names.ts';
+import { PROJECT_COLUMNS, SpaceProjects } from './space-projects.ts';
 import type { SyncSession } from '../session.ts';
 
 /** Ledger entry for the space names under which rows were last sent, worktrees included. */

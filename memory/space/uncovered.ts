@@ -2,7 +2,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import type { Uncovered } from '../../contract/memory/uncovered.ts';
 import { isOfProject } from '../claude-mem/project-names.ts';
 import { EXCLUDED_PROJECT } from '../format/kinds.ts';
-import { SpaceProjects } from './names.ts';
+import { SpaceProjects } from './space-projects.ts';
 import type { SyncSession } from '../session.ts';
 
 /** Maximum number of project names returned. */

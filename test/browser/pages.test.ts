@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { SpaceSummary } from '../../contract/memory/memory.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import type { Machine } from '../../demo/machines.ts';
 import { startGitServers, type GitServers } from '../git/servers.ts';
 import { startFleet, type Fleet } from './fleet.ts';
@@ -40,7 +40,7 @@ beforeAll(async () => {
   if (pictures) {
     await agents[0]?.kill();
     for (let n = 1; n <= 12; n += 1) await remember(n % 2 === 0 ? laptop : desktop, n);
-    await until(
+    await waitUntil(
       'the node that was ended is offline',
       40,
       async () => (await nodeStatus('build-01')) === 'offline',
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 /** Waits until every node that has a database is in step in both spaces. */
 async function inStep(): Promise<void> {
-  await until('three nodes are in step in both spaces', 90, async () => {
+  await waitUntil('three nodes are in step in both spaces', 90, async () => {
     const { body } = await fleet.test.call('GET', '/api/membridge/spaces');
     const spaces = body as unknown as SpaceSummary[];
     return spaces.length === 2 && spaces.every(({ members }) => members['in-step'] === 3);
@@ -133,7 +133,7 @@ async function remember(machine: Machine, n: number): Promise<void> {
       ...found,
     });
   }
-  await until(
+  await waitUntil(
     `finding ${n} is known on the server`,
     30,
     () => server.db.prepare('SELECT 1 FROM observations WHERE title = ?').get(`Finding ${n}.0`) !== undefined,

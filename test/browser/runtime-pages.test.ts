@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { TaskSettings } from '../../contract/tasks/tasks.ts';
-import { fileOutput, previewed, propose } from '../git/proposals.ts';
+import { fileOutput, recordPreviewOf, insertTestProposal } from '../git/proposals.ts';
 import { startFleet, type Fleet } from './fleet.ts';
 import { enrolRunner, startTaskWorker, type TaskWorker } from './task-worker.ts';
 import { click, see, startVisitor, type Visitor } from './visitor.ts';
@@ -84,14 +84,18 @@ test('follows leases and runs on the overview, and drains a node after asking', 
 
 test('finds proposals by status, shows their diffs, rejects one with a reason, and approves one', async () => {
   const { deps } = fleet.test.plane;
-  const patch = await propose(
+  const patch = await insertTestProposal(
     deps,
     project,
     JSON.stringify({ kind: 'patch', patch: PATCH, title: 'Greet by name', expected_version: COMMIT }),
   );
-  const file = await propose(deps, project, fileOutput('notes.md', 'one\ntwo\n', { title: 'Notes' }));
-  await previewed(deps, patch, PATCH);
-  await previewed(deps, file, NEW_FILE);
+  const file = await insertTestProposal(
+    deps,
+    project,
+    fileOutput('notes.md', 'one\ntwo\n', { title: 'Notes' }),
+  );
+  await recordPreviewOf(deps, patch, PATCH);
+  await recordPreviewOf(deps, file, NEW_FILE);
   const page = await open('/runtime/proposals');
   await see(page, `proposal-row-${patch}`, 'Greet by name');
   await see(page, `proposal-row-${patch}`, 'garden');

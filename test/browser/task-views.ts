@@ -1,5 +1,5 @@
 import type { Fleet } from './fleet.ts';
-import { fileOutput, previewed, propose } from '../git/proposals.ts';
+import { fileOutput, recordPreviewOf, insertTestProposal } from '../git/proposals.ts';
 import { startTaskWorker } from './task-worker.ts';
 
 const PATCH = `diff --git a/src/checkout.ts b/src/checkout.ts
@@ -115,14 +115,14 @@ Say where you looked, and where you did not.`,
   await laptop.heartbeat(running.id);
   await laptop.write(running.id, OUTPUT);
 
-  const proposal = await propose(
+  const proposal = await insertTestProposal(
     test.plane.deps,
     project,
     JSON.stringify({ kind: 'patch', patch: PATCH, title: 'Count every piece of an article' }),
     { taskId: done.id, workerId: 'desktop', agentSlug: 'reviewer' },
   );
-  await previewed(test.plane.deps, proposal, PATCH);
-  const rejected = await propose(
+  await recordPreviewOf(test.plane.deps, proposal, PATCH);
+  const rejected = await insertTestProposal(
     test.plane.deps,
     project,
     fileOutput('docs/prices.md', 'Prices are in cents.\n', { title: 'Say that prices are in cents' }),

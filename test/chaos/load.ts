@@ -9,7 +9,7 @@ export interface Api {
 }
 
 /** Tasks that have not ended at a time, at most. */
-const OPEN = 40;
+const MAX_OPEN_TASKS = 40;
 /** A lease's life, in seconds: the shortest there is. */
 const TTL_SECONDS = 5;
 
@@ -35,7 +35,7 @@ export async function makeTasks(running: Api, until: number): Promise<string[]> 
     for (;;) {
       try {
         const ended = await call(running, 'GET', '/api/runtime/stats');
-        if (made.length - endedOf(ended) < OPEN) {
+        if (made.length - countEnded(ended) < MAX_OPEN_TASKS) {
           const task = await call(
             running,
             'POST',
@@ -62,7 +62,7 @@ export async function makeTasks(running: Api, until: number): Promise<string[]> 
 }
 
 /** Returns how many tasks have ended, from the answer of `GET /api/runtime/stats`. */
-function endedOf(stats: Record<string, unknown>): number {
+function countEnded(stats: Record<string, unknown>): number {
   const { by_status: by } = stats['tasks'] as { by_status: Record<string, number> };
   return ['completed', 'failed', 'dead', 'cancelled'].reduce((sum, status) => sum + (by[status] ?? 0), 0);
 }
@@ -74,7 +74,7 @@ export async function drain(running: Api, tasks: number, withinMs: number): Prom
     const stats = await call(running, 'GET', '/api/runtime/stats').catch((error: unknown) =>
       errorMessage(error),
     );
-    if (typeof stats !== 'string' && endedOf(stats) >= tasks) return;
+    if (typeof stats !== 'string' && countEnded(stats) >= tasks) return;
     await sleep(500);
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { leaseKey } from '../../contract/memory/leadership.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import { startTestMachine } from '../support/agent-machine.ts';
 import {
   ADMIN_KEY,
@@ -60,7 +60,7 @@ export async function startCompatFleet(): Promise<CompatFleet> {
     ['git', servers.open.url],
     ['leased', canonicalId('leased')],
   ]);
-  await until('the agents are online', 30, async () => {
+  await waitUntil('the agents are online', 30, async () => {
     const { body } = await plane.call('GET', '/api/runtime/workers');
     return (body as unknown as { status: string }[]).every(({ status }) => status === 'online');
   });
@@ -104,7 +104,7 @@ export async function startCompatFleet(): Promise<CompatFleet> {
       const { after, saves = {}, differs } = request;
       if (after !== undefined) {
         const { path, reads } = after;
-        await until(`what this needs is there: ${path}`, AFTER_S, async () => {
+        await waitUntil(`what this needs is there: ${path}`, AFTER_S, async () => {
           const { key } = request;
           const answer = await send({ method: 'GET', path, ...(key === undefined ? {} : { key }) });
           return differences(answer, { status: 200, reads }, known).length === 0;

@@ -43,13 +43,13 @@ async function main(): Promise<number> {
     const child = spawn('vitest', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
     await new Promise((resolve, reject) => child.on('error', reject).on('exit', resolve));
     const lines = readFileSync(file, 'utf8').trim().split('\n');
-    return tell(lines.map((line) => Line.parse(JSON.parse(line))));
+    return reportAnswers(lines.map((line) => Line.parse(JSON.parse(line))));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function tell(answers: readonly z.infer<typeof Line>[]): number {
+function reportAnswers(answers: readonly z.infer<typeof Line>[]): number {
   const wrong = answers.filter(({ different }) => different.length > 0);
   const refused = answers.filter((answer) => answer.refused !== null && answer.different.length === 0).length;
   const asOriginal = answers.length - wrong.length - refused;

@@ -9,7 +9,7 @@ import type { Database } from '../../db/connect.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 
 /** Makes a proposal as the record of a completed task does, with its output in the object store. */
-export async function propose(
+export async function insertTestProposal(
   { db, store }: { db: Database; store: ObjectStore },
   projectId: string,
   output: string,
@@ -62,7 +62,7 @@ export const fileOutput = (path: string, content: string, more: Record<string, u
  * Stores git's diff of a proposal as a node does after building its tree, for tests in which no node has a clone.
  * @param diff of one file, as git writes it
  */
-export async function previewed({ db }: { db: Database }, id: string, diff: string): Promise<void> {
+export async function recordPreviewOf({ db }: { db: Database }, id: string, diff: string): Promise<void> {
   const path = /^\+\+\+ b\/(.*)$/m.exec(diff)?.[1] ?? '';
   const isNew = diff.includes('\nnew file mode ');
   const result = {

@@ -24,7 +24,7 @@ afterEach(() => fleet.close());
 
 const left = (): number => honest.count('observations');
 /** Deletes the oldest memories of the hostile machine, and sends that without asking its person. */
-async function tellDeletions(count: number): Promise<void> {
+async function sendDeletions(count: number): Promise<void> {
   hostile.db.exec(
     `DELETE FROM observations WHERE id IN (SELECT id FROM observations ORDER BY id LIMIT ${count})`,
   );
@@ -37,14 +37,14 @@ const pull = async (): Promise<string> =>
 
 describe('S3: a machine that deletes everybody’s memories', () => {
   it('is stopped before anything is deleted, and the pull says what to do', async () => {
-    await tellDeletions(300);
+    await sendDeletions(300);
     expect(await pull()).toMatch(/hostile deletes 300 of the 301 memories here within two days/);
     expect(left()).toBe(300);
   });
 
   it('is also stopped when it deletes in small steps', async () => {
     for (let step = 0; step < 6; step += 1) {
-      await tellDeletions(45);
+      await sendDeletions(45);
       await pull();
     }
     expect(left()).toBeGreaterThanOrEqual(200);
@@ -52,13 +52,13 @@ describe('S3: a machine that deletes everybody’s memories', () => {
   });
 
   it('does not stop a machine that cleans up a little', async () => {
-    await tellDeletions(45);
+    await sendDeletions(45);
     expect(await pull()).toBe('[]');
     expect(left()).toBe(255);
   });
 
   it('is let through by one decision of a person, on every machine', async () => {
-    await tellDeletions(300);
+    await sendDeletions(300);
     await pull();
     const allowed = { deletions: [{ space: fleet.space.cid, node: 'hostile', until: Date.now() + HOUR }] };
     fleet.tell([honest], allowed);
@@ -69,13 +69,13 @@ describe('S3: a machine that deletes everybody’s memories', () => {
   it('is not let through by what a person allowed earlier', async () => {
     const deletions = [{ space: fleet.space.cid, node: 'hostile', until: Date.now() - HOUR }];
     fleet.tell([honest], { deletions });
-    await tellDeletions(300);
+    await sendDeletions(300);
     expect(await pull()).toMatch(/hostile deletes 300/);
     expect(left()).toBe(300);
   });
 
   it('does not stop the memories of other machines', async () => {
-    await tellDeletions(300);
+    await sendDeletions(300);
     const third = fleet.add('third', '13.25.3');
     third.write.session({ contentSessionId: 't', memorySessionId: 't', project: 'open', startedAt: 1 });
     third.write.observation({
@@ -94,7 +94,7 @@ describe('S3: a machine that deletes everybody’s memories', () => {
 describe('S3: a snapshot that deletes everybody’s memories', () => {
   /** The hostile machine writes a snapshot without any memory; the segment with its deletions is no longer in the store. */
   async function tellBySnapshot(): Promise<void> {
-    await tellDeletions(300);
+    await sendDeletions(300);
     await hostile.engine.snapshot(fleet.space, CALL);
     const { store } = hostile.options;
     const last = (await listAll({ store }, fleet.space.cid)).get('hostile')?.at(-1);

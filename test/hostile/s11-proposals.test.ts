@@ -12,7 +12,7 @@ import { getBlob } from '../../storage/blobs.ts';
 import { enrolNode, keepOnline, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { makeGitNode, type GitNode } from '../git/node.ts';
 import { git, startGitServers, type GitServers, type ServedRepository } from '../git/servers.ts';
-import { fileOutput, propose } from '../git/proposals.ts';
+import { fileOutput, insertTestProposal } from '../git/proposals.ts';
 
 const SOON = { timeout: 20_000, interval: 100 };
 const NODE = 'reader';
@@ -75,7 +75,7 @@ const tip = (): string => git(repository.folder, 'rev-parse', 'main');
 
 /** Makes a proposal and waits until a node has built its diff. */
 async function shown(output: string): Promise<ShownProposal> {
-  const id = await propose(test.plane.deps, projectId, output);
+  const id = await insertTestProposal(test.plane.deps, projectId, output);
   await expect.poll(async () => (await get(id)).preview?.state, SOON).toMatch(/ready|failed/);
   return await get(id);
 }
@@ -150,7 +150,7 @@ describe('S11: a proposal commits what its page shows, and nothing else', () => 
 
   it('refuses to commit what nobody has seen', async () => {
     const before = tip();
-    const id = await propose(
+    const id = await insertTestProposal(
       test.plane.deps,
       projectId,
       patch('diff --git a/src/auth.sh b/src/auth.sh\nold mode 100644\nnew mode 100755\n'),

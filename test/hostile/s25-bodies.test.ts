@@ -8,7 +8,7 @@ import { headKey, spaceKey } from '../../memory/format/layout.ts';
 import type { ListedObject, ObjectStore } from '../../storage/object-store.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { sendRaw, type RawAnswer } from '../support/raw-request.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
+import { refusalCode, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
 
 const SHARED = canonicalId('shared');
 const AT_ONCE = 4;
@@ -39,7 +39,7 @@ describe('S25: a node that sends something else than it announced', () => {
     const key = headKey(SHARED, 'hostile');
     const headers = { ...hostile.upload(Buffer.alloc(0)), 'Content-Length': String(5 * 2 ** 20) };
     const answer = await send(path(key), { headers, pieces: [Buffer.from('x')], pauseMs: 200 });
-    expect([answer.status, codeOf(answer)]).toEqual([413, 'too_large']);
+    expect([answer.status, refusalCode(answer)]).toEqual([413, 'too_large']);
   });
 
   it('is refused an endless body, and loses its connection', async () => {
@@ -54,7 +54,7 @@ describe('S25: a node that sends something else than it announced', () => {
     const key = headKey(SHARED, 'hostile');
     const { 'Content-Length': _length, ...headers } = hostile.upload(piece);
     const answer = await send(path(key), { headers, pieces: endless(), pauseMs: 1 });
-    expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
+    expect([answer.status, refusalCode(answer)]).toEqual([400, 'bad_request']);
     expect(sent).toBeLessThan(50 * 2 ** 20);
   });
 
@@ -65,7 +65,7 @@ describe('S25: a node that sends something else than it announced', () => {
     for (const size of [10, 200_000]) {
       const other = randomBytes(size);
       const answer = await hostile.put(key, other, { [SHA256_HEADER]: sha256(former) });
-      expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
+      expect([answer.status, refusalCode(answer)]).toEqual([400, 'bad_request']);
     }
     expect((await store.get(key))?.equals(former)).toBe(true);
   });
@@ -104,7 +104,7 @@ describe('S25: a node that sends something else than it announced', () => {
     const other = randomBytes(1_000);
     expect((await honest.put(segmentKeyOf(SHARED, 'honest', 2, other), other)).status).toBe(200);
     const answer = await slow;
-    expect([answer.status, codeOf(answer)]).toEqual([503, 'store_unavailable']);
+    expect([answer.status, refusalCode(answer)]).toEqual([503, 'store_unavailable']);
     expect(performance.now() - began).toBeLessThan(3 * IDLE_MS);
     expect(await store.get(key)).toBeNull();
   });
@@ -120,7 +120,7 @@ describe('S25: a node that sends something else than it announced', () => {
     );
     await sleep(100);
     const refused = await hostile.put(segmentKeyOf(SHARED, 'hostile', 20, bytes), bytes);
-    expect([refused.status, codeOf(refused)]).toEqual([429, 'too_many_requests']);
+    expect([refused.status, refusalCode(refused)]).toEqual([429, 'too_many_requests']);
     expect((await honest.put(segmentKeyOf(SHARED, 'honest', 3, bytes), bytes)).status).toBe(200);
     expect((await Promise.all(slow)).map(({ status }) => status)).toEqual(slow.map(() => 200));
     expect((await hostile.put(segmentKeyOf(SHARED, 'hostile', 20, bytes), bytes)).status).toBe(200);
@@ -169,7 +169,7 @@ describe('S25: a node that is removed, or gets another key', () => {
     expect((await test.call('DELETE', '/api/runtime/workers/leaves')).status).toBe(200);
     expect((await node.ask('GET', spaceKey(SHARED))).status).toBe(401);
     const answer = await sending;
-    expect([answer.status, codeOf(answer)]).toEqual([401, 'unauthorized']);
+    expect([answer.status, refusalCode(answer)]).toEqual([401, 'unauthorized']);
     expect((await everything()).filter(({ key }) => key.includes('/leaves/'))).toEqual([]);
   });
 

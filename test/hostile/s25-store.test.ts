@@ -18,7 +18,7 @@ import { blobKey } from '../../storage/blobs.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { heartbeat, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { sendRaw, type RawAnswer } from '../support/raw-request.ts';
-import { codeOf, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
+import { refusalCode, enrolStoreNode, segmentKeyOf, sha256, type StoreNode } from '../store/node.ts';
 
 const SHARED = canonicalId('shared');
 const PRIVATE = canonicalId('private');
@@ -98,7 +98,7 @@ describe('S25: a node that asks the store for what is not its own', () => {
     ];
     for (const key of keys) {
       const read = await hostile.ask('GET', key);
-      expect([key, read.status, codeOf(read)]).toEqual([key, 403, 'forbidden']);
+      expect([key, read.status, refusalCode(read)]).toEqual([key, 403, 'forbidden']);
       expect((await hostile.ask('HEAD', key)).status).toBe(403);
     }
     expect((await hostile.list(memoryPrefix(PRIVATE))).status).toBe(403);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fetchPackages, ofThisPlatform } from '../support/npm-packages.ts';
+import { fetchPackages, selectForPlatform } from '../support/npm-packages.ts';
 
 /** The release of Claude Code that the tests run. */
 const CLAUDE_CODE = '2.1.197';
@@ -31,7 +31,7 @@ const PACKAGES: Readonly<Record<string, readonly [name: string, sha512: string]>
  * @throws Error when npm cannot fetch it, when it differs from its digest, or where it does not run
  */
 export async function installClaude(): Promise<string> {
-  const [name, sha512] = ofThisPlatform(PACKAGES, 'the test of Claude Code');
+  const [name, sha512] = selectForPlatform(PACKAGES, 'the test of Claude Code');
   const folder = await fetchPackages(`claude-code-${CLAUDE_CODE}`, {
     claude: { what: `${name}@${CLAUDE_CODE}`, sha512 },
   });

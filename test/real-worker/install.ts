@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { fetchPackages, ofThisPlatform } from '../support/npm-packages.ts';
+import { fetchPackages, selectForPlatform } from '../support/npm-packages.ts';
 
 /** The release of claude-mem whose worker the tests run; fixtures/claude-mem has its tables. */
 export const CLAUDE_MEM = '13.25.3';
@@ -41,7 +41,7 @@ export interface WorkerProgram {
  * @throws Error when npm cannot fetch them, when one differs from its digest, or where bun does not run
  */
 export async function installWorker(): Promise<WorkerProgram> {
-  const [name, sha512] = ofThisPlatform(BUNS, "claude-mem's worker");
+  const [name, sha512] = selectForPlatform(BUNS, "claude-mem's worker");
   const folder = await fetchPackages(`claude-mem-${CLAUDE_MEM}-bun-${BUN}`, {
     'claude-mem': { what: `claude-mem@${CLAUDE_MEM}`, sha512: CLAUDE_MEM_SHA512 },
     bun: { what: `${name}@${BUN}`, sha512 },

@@ -19,7 +19,7 @@ const HISTORIES = join(import.meta.dirname, '..', '..', 'workflows', 'histories'
 /** The share of all sites that must be covered. */
 const HELD_SHARE = 0.9;
 /** How many histories are tried for a site. */
-const MOST_TRIED = 8;
+const MAX_TRIED_HISTORIES = 8;
 
 const { values } = parseArgs({
   options: { choose: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   try {
     let open = await openOf(code, code.sites.keys(), await replayAll(code, HISTORIES));
     if (values.choose !== undefined) open = await choose(code, open, values.choose);
-    return tell(code, open);
+    return reportSites(code, open);
   } finally {
     code.close();
   }
@@ -86,13 +86,13 @@ async function choose(code: Instrumented, open: readonly number[], folder: strin
 
 /** Returns a history whose replay fails when a site requests too much; null where there is none. */
 async function holderOf(code: Instrumented, known: readonly Passed[], site: number): Promise<Passed | null> {
-  const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MOST_TRIED);
+  const passing = known.filter(({ sites }) => sites.has(site)).slice(0, MAX_TRIED_HISTORIES);
   if (passing.length === 0) return null;
   const replayed = await code.replay(passing, site);
   return passing[replayed.findIndex(({ error }) => error !== null)] ?? null;
 }
 
-function tell(code: Instrumented, open: readonly number[]): number {
+function reportSites(code: Instrumented, open: readonly number[]): number {
   const sites = code.sites.length;
   const held = sites - open.length;
   const lines = open.map((number) => {

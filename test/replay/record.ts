@@ -10,7 +10,7 @@ export const RECORD_TO = 'MEMBRIDGE_RECORD_HISTORIES';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /** The longest history that is written, in bytes. Shorter ones cover the same paths. */
-const LONGEST = 200_000;
+const MAX_HISTORY_BYTES = 200_000;
 
 /** Writes the histories of all workflows in Temporal's namespace, on request. */
 export async function recordHistories({ client }: Pick<Engine, 'client'>): Promise<void> {
@@ -21,7 +21,7 @@ export async function recordHistories({ client }: Pick<Engine, 'client'>): Promi
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     // Stacks in it name files of this machine.
     const text = historyToJSON(history).replaceAll(ROOT, '');
-    if (text.length > LONGEST) continue;
+    if (text.length > MAX_HISTORY_BYTES) continue;
     const name = createHash('sha256').update(runId).digest('hex').slice(0, 12);
     writeFileSync(join(folder, `${type}-${name}.json`), `${text}\n`);
   }

@@ -76,7 +76,7 @@ export async function runHistory(plan: Plan, seed: number, options: HistoryOptio
 }
 
 /** A call in which nothing goes wrong. */
-const NOTHING = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
+const FAULTLESS_CALL = { dieAfter: null, faults: [], full: null, lockedUntil: null, cancelledAt: null };
 
 /** Waits of at least this many ms end immediately: nothing that an engine waits for changes in them. */
 const LONG_WAIT_MS = 1_000;
@@ -216,7 +216,10 @@ class History {
       case 'upgrade': {
         // The agent looks first. The upgrade assigns the ids of deleted rows again. The engine would take an unseen
         // deletion of the newest rows for an older state of the database.
-        await this.#call({ ...NOTHING, machine: step.machine, what: 'audit', meanwhile: null }, step.seed);
+        await this.#call(
+          { ...FAULTLESS_CALL, machine: step.machine, what: 'audit', meanwhile: null },
+          step.seed,
+        );
         if (upgradeMachine(this.#machine(step.machine), new Dice(step.seed))) this.#count('upgrade');
         return;
       }
@@ -272,7 +275,7 @@ class History {
     }
     for (const what of ['push', 'pull', 'pull'] as const) {
       for (const machine of numbers)
-        await this.#call({ ...NOTHING, machine, what, meanwhile: null }, dice.seed());
+        await this.#call({ ...FAULTLESS_CALL, machine, what, meanwhile: null }, dice.seed());
     }
     for (const n of numbers) this.#write(this.#machine(n), 'clean-up', new Dice(seed));
   }
@@ -479,7 +482,7 @@ class History {
     if (dice.chance(0.5)) await machine.stop();
     const thrownAway = machine.pending;
     this.#replaceDatabase(machine, kept);
-    this.#model.threwAway(thrownAway, this.#mostElsewhere());
+    this.#model.threwAway(thrownAway, this.#countElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();
   }
@@ -516,7 +519,7 @@ class History {
     await machine.stop();
     const kept = machine.pickDatabase((number) => (dice.chance(0.7) ? number - 1 : dice.below(number)));
     this.#replaceDatabase(machine, kept);
-    this.#model.threwAway(thrownAway, this.#mostElsewhere());
+    this.#model.threwAway(thrownAway, this.#countElsewhere());
     this.#model.broughtBack(machine.counts());
     this.#model.forgotDeletions();
   }
@@ -527,7 +530,7 @@ class History {
     this.#machines.push(new Machine(this.#world, name, machine.release, machine));
   }
 
-  #mostElsewhere(): Map<string, number> {
+  #countElsewhere(): Map<string, number> {
     const most = new Map<string, number>();
     for (const machine of this.#machines) {
       for (const [identity, count] of machine.counts()) {

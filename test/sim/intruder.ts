@@ -50,7 +50,7 @@ export class Intruder {
 
   /** Attacks a space. @returns whether there was a target */
   act(attack: Attack, cid: string, dice: Dice): boolean {
-    const told = this.#told(cid);
+    const told = this.#listKnown(cid);
     switch (attack) {
       case 'delete':
         return this.#send(
@@ -95,7 +95,7 @@ export class Intruder {
   }
 
   /** Returns every memory in the store's segments. */
-  #told(cid: string): Known[] {
+  #listKnown(cid: string): Known[] {
     return this.#bucket.keys(`${cid}/memory/v1/seg/`).flatMap((key) => {
       const bytes = this.#bucket.get(key);
       try {

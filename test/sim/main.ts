@@ -7,7 +7,7 @@ import { runHistory, type Outcome } from './history.ts';
 import { commandFor, describePlan, makeRoot, runMany, type SimReport } from './run.ts';
 import { shrink } from './shrink.ts';
 import { drawPlan } from './steps.ts';
-import { failed, KINDS_OF_FAILURE, type Verdict } from './verdict.ts';
+import { hasFailed, KINDS_OF_FAILURE, type Verdict } from './verdict.ts';
 
 const USAGE = `npm run sim [-- OPTIONS]
   --histories N   how many (10000)
@@ -19,7 +19,7 @@ const USAGE = `npm run sim [-- OPTIONS]
   Exit code 0 when nothing was lost, duplicated, invented or diverged, and nothing else broke.`;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+const printLine = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function lines(verdict: Verdict): string[] {
   return KINDS_OF_FAILURE.flatMap((kind) => verdict[kind].map((line) => `${kind}: ${line}`));
@@ -32,8 +32,8 @@ async function lookInto(seed: number, history: number): Promise<boolean> {
   try {
     const options = { engineClass: MemoryEngine, root };
     const plan = drawPlan(own);
-    const outcome = await runHistory(plan, own, { ...options, trace: tell });
-    if (!failed(outcome)) {
+    const outcome = await runHistory(plan, own, { ...options, trace: printLine });
+    if (!hasFailed(outcome)) {
       say(`history ${history} of seed ${seed}: nothing lost, duplicated, invented or diverged`);
       return true;
     }
@@ -80,7 +80,7 @@ async function main(): Promise<number> {
     },
   });
   if (values.help) {
-    tell(USAGE);
+    printLine(USAGE);
     return 0;
   }
   const seed = Number(values.seed);
@@ -96,12 +96,12 @@ async function main(): Promise<number> {
     progress: (done, failures) => {
       if (Date.now() - told < 5_000) return;
       told = Date.now();
-      tell(`${done} histories, ${failures} failed`);
+      printLine(`${done} histories, ${failures} failed`);
     },
     onFailure: ({ history, outcome }) => {
-      tell(`\nhistory ${history} failed:`);
-      for (const line of lines(outcome).slice(0, 6)) tell(`  ${line}`);
-      tell(`  ${commandFor(seed, history)}`);
+      printLine(`\nhistory ${history} failed:`);
+      for (const line of lines(outcome).slice(0, 6)) printLine(`  ${line}`);
+      printLine(`  ${commandFor(seed, history)}`);
     },
   });
   if (values.json) say(JSON.stringify(summary(report)));

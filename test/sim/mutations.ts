@@ -129,13 +129,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     breaks: 'nothing is invented: what is excluded stays where it is',
-    file: 'space/names.ts',
+    file: 'space/space-projects.ts',
     find: 'if (project !== null && isOfProject(project, EXCLUDED_PROJECT))',
     replace: 'if (project !== null && isOfProject(project, `${EXCLUDED_PROJECT}-of-nobody`))',
   },
   {
     breaks: 'a project that is excluded is nowhere else: neither its worktrees nor its look-alikes',
-    file: 'space/names.ts',
+    file: 'space/space-projects.ts',
     find: 'isOfProject(foldName(each), excluded.folded)',
     replace: 'each === excluded.folded',
   },
@@ -148,7 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'a text that was taken out is nowhere: a changed row is not another database',
     file: 'ledger/matches-database.ts',
-    find: "return sameBirth || sameText ? 'edited' : 'other';",
+    find: "return isSameBirth || isSameText ? 'edited' : 'other';",
     replace: "return 'other';",
   },
   {

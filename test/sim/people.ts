@@ -42,7 +42,7 @@ const HEAD: Readonly<Record<ChildKind, string>> = {
  * deletes the row may have kept that one.
  * @returns identities
  */
-export function likeOf(machine: Machine, kind: ChildKind, id: number): string[] {
+export function listAlike(machine: Machine, kind: ChildKind, id: number): string[] {
   const { content, memory } = sessionColumns(machine.worker);
   const columns = [TEXT[kind], HEAD[kind], kind === 'prompt' ? content : memory];
   const isLike = columns.map((column) => `other.${column} = this.${column}`).join(' OR ');

@@ -24,7 +24,7 @@ export interface Failure {
 }
 
 /** A worker's message after every history. */
-export interface Told {
+export interface HistoryReport {
   readonly faults: Record<string, number>;
   readonly failure: Failure | null;
 }
@@ -105,7 +105,11 @@ export async function runMany(options: SimOptions): Promise<SimReport> {
 }
 
 /** Runs a share in a process, and the rest of it in another one when a history hung. */
-async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told) => void): Promise<void> {
+async function runShare(
+  share: Share,
+  workers: ChildProcess[],
+  hear: (told: HistoryReport) => void,
+): Promise<void> {
   for (let left = share.histories; left.length > 0;) {
     const { done, hung } = await runUntilHang({ ...share, histories: left }, workers, hear);
     if (!hung || share.untilFailure) return;
@@ -117,7 +121,7 @@ async function runShare(share: Share, workers: ChildProcess[], hear: (told: Told
 async function runUntilHang(
   share: Share,
   workers: ChildProcess[],
-  hear: (told: Told) => void,
+  hear: (told: HistoryReport) => void,
 ): Promise<{ done: number; hung: boolean }> {
   const child = fork(new URL('worker.ts', import.meta.url), [], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -134,7 +138,7 @@ async function runUntilHang(
     child.kill('SIGKILL');
   };
   let watch = setTimeout(hang, HANG_MS);
-  child.on('message', (told: Told) => {
+  child.on('message', (told: HistoryReport) => {
     at += 1;
     clearTimeout(watch);
     watch = setTimeout(hang, HANG_MS);

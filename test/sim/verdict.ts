@@ -24,7 +24,7 @@ export interface Verdict {
 export const KINDS_OF_FAILURE = ['lost', 'duplicated', 'invented', 'diverged', 'broken'] as const;
 
 /** Returns whether the sync broke a promise. */
-export function failed(verdict: Verdict): boolean {
+export function hasFailed(verdict: Verdict): boolean {
   return KINDS_OF_FAILURE.some((kind) => verdict[kind].length > 0);
 }
 
@@ -224,11 +224,11 @@ function judgeMachine({ machine, found, before }: Settled, model: Model, verdict
       verdict.broken.push(`${machine.name}: ${id} was ${readable(identity)} and is ${readable(is)}`);
   }
   machine.closeWorker();
-  for (const problem of soundness(machine)) verdict.broken.push(`${machine.name}: ${problem}`);
+  for (const problem of findDamage(machine)) verdict.broken.push(`${machine.name}: ${problem}`);
 }
 
 /** Returns what SQLite finds wrong with a database. It opens its own connection, because FTS5 remembers what it last saw. */
-function soundness(machine: Machine): string[] {
+function findDamage(machine: Machine): string[] {
   const problems: string[] = [];
   const db = openOutside(machine.path);
   try {

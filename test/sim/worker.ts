@@ -2,8 +2,8 @@
 import { historySeed } from './dice.ts';
 import { runHistory } from './history.ts';
 import type { EngineClass } from './machine.ts';
-import { failed } from './verdict.ts';
-import type { Share, Told } from './run.ts';
+import { hasFailed } from './verdict.ts';
+import type { Share, HistoryReport } from './run.ts';
 import { drawPlan } from './steps.ts';
 
 async function run(share: Share): Promise<void> {
@@ -12,8 +12,8 @@ async function run(share: Share): Promise<void> {
     const seed = historySeed(share.seed, history);
     const plan = drawPlan(seed);
     const outcome = await runHistory(plan, seed, { engineClass: MemoryEngine, root: share.root });
-    const failure = failed(outcome) ? { history, outcome } : null;
-    const told: Told = { faults: outcome.faults, failure };
+    const failure = hasFailed(outcome) ? { history, outcome } : null;
+    const told: HistoryReport = { faults: outcome.faults, failure };
     await new Promise<void>((resolve, reject) => {
       process.send?.(told, (error) => (error === null ? resolve() : reject(error)));
     });

@@ -10,7 +10,7 @@ import {
 } from './inventory.ts';
 import type { Machine } from './machine.ts';
 import type { Model } from './model.ts';
-import { HAND_WRITES, People, likeOf, type HandWrite } from './people.ts';
+import { HAND_WRITES, People, listAlike, type HandWrite } from './people.ts';
 import { ADOPTED, ADOPTED_INTO, isStaying, localName, PROJECTS, STAYING } from './projects.ts';
 
 /** The actions of a machine's claude-mem, or of a person with its database. */
@@ -289,7 +289,7 @@ export class Workload {
     const found = findRow(machine.worker, kind, id);
     // If a twin stays, nobody could say which of the two is meant to.
     if (this.#count(machine, kind, found.identity) > 1) return;
-    this.#model.mayHaveKept(found.identity, likeOf(machine, kind, id));
+    this.#model.mayHaveKept(found.identity, listAlike(machine, kind, id));
     machine.worker.prepare(`DELETE FROM ${TABLES[kind]} WHERE id = ?`).run(id);
     this.#deleted(machine, found.identity);
   }
@@ -303,7 +303,7 @@ export class Workload {
     // Where another sync made the session up, rows of the same conversation stay in its own.
     if (this.#isMadeUp(machine, id)) {
       for (const { kind, row, identity } of before)
-        if (kind !== 'session') like.set(identity, likeOf(machine, kind, row));
+        if (kind !== 'session') like.set(identity, listAlike(machine, kind, row));
     }
     machine.worker.prepare('DELETE FROM sdk_sessions WHERE id = ?').run(id);
     const after = machine.counts();

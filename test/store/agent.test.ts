@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../../contract/memory/canonical-id.ts';
-import { until } from '../../demo/fleet.ts';
+import { waitUntil } from '../../demo/fleet.ts';
 import { headPrefix, snapshotsPrefix } from '../../memory/format/layout.ts';
 import { legacyKeys } from '../../memory/legacy/objects.ts';
 import { startTestMachine, type TestMachine } from '../support/agent-machine.ts';
@@ -46,9 +46,9 @@ afterAll(async () => {
 
 describe('agents that reach the object store through the control plane', () => {
   it('sync their memories both ways', async () => {
-    await until('both have all', 60, () => a.observations() === 114 && b.observations() === 114);
+    await waitUntil('both have all', 60, () => a.observations() === 114 && b.observations() === 114);
     b.remember('Seen on b alone');
-    await until('a has what b wrote', 30, () => a.observations() === 115);
+    await waitUntil('a has what b wrote', 30, () => a.observations() === 115);
     const heads = await test.plane.deps.store.list(headPrefix(CID));
     expect(heads.map(({ key }) => key.slice(headPrefix(CID).length))).toEqual(['a', 'b']);
   });

@@ -62,6 +62,6 @@ export function segmentKeyOf(cid: string, node: string, seq: number, bytes: Buff
 }
 
 /** Returns the code of a refusal. */
-export function codeOf({ bytes }: RawAnswer): string {
+export function refusalCode({ bytes }: RawAnswer): string {
   return String((JSON.parse(bytes.toString()) as { code?: unknown }).code);
 }

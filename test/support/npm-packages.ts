@@ -48,7 +48,7 @@ export async function fetchPackages(
  * @param who needs it, for the message
  * @throws Error when nothing is pinned for this platform
  */
-export function ofThisPlatform<T>(pinned: Readonly<Record<string, T>>, who: string): T {
+export function selectForPlatform<T>(pinned: Readonly<Record<string, T>>, who: string): T {
   const platform = `${process.platform}-${process.arch}`;
   const found = pinned[platform];
   if (found === undefined) throw new Error(`${who} needs a program that is not pinned for ${platform}.`);

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { needListener, freePort } from '../../stack/ports.ts';
+import { requireListener, freePort } from '../../stack/ports.ts';
 import { startService, type Service } from '../../stack/service.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 
@@ -40,7 +40,7 @@ default_pool_size = 20
       dataDir,
       prepare: () => Promise.resolve(),
       command: () => ({ file: program, args: [...user, settings], env: {}, cwd: '/' }),
-      probe: () => needListener(`127.0.0.1:${port}`, 1),
+      probe: () => requireListener(`127.0.0.1:${port}`, 1),
     },
     {},
   );

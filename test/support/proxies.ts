@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { needListener } from '../../stack/ports.ts';
+import { requireListener } from '../../stack/ports.ts';
 import { startService, type Service } from '../../stack/service.ts';
 import { findDebianProgram } from '../../stack/tools.ts';
 import { makeCertificate } from './certificate.ts';
@@ -77,7 +77,7 @@ async function startProxy(
       dataDir,
       command: () => ({ file: program, args, env, cwd: folder }),
       probe: async () => {
-        for (const { port } of sites) await needListener(`127.0.0.1:${port}`, 1);
+        for (const { port } of sites) await requireListener(`127.0.0.1:${port}`, 1);
       },
     },
     {},

@@ -86,7 +86,7 @@ function taskNodeHeartbeat(
 }
 
 /** Sends such a heartbeat. */
-export async function beat(
+export async function sendTaskHeartbeat(
   test: TestPlane,
   key: string,
   capabilities: Parameters<typeof taskNodeHeartbeat>[0] = {},

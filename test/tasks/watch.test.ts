@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { retain } from '../../api/tasks/retention.ts';
+import { applyRetention } from '../../api/tasks/retention.ts';
 import type { Deps } from '../../api/deps.ts';
 import { llmTaskId } from '../../contract/names.ts';
 import { removeBlobOnce } from '../../db/queries/expire-artifacts.ts';
 import { blobKey, getBlob, purgeAside, putBlob, setBlobAside } from '../../storage/blobs.ts';
 import { enrolNode, startTestPlane, type Answer, type TestPlane } from '../support/control-plane.ts';
-import { fileOutput, propose } from '../git/proposals.ts';
+import { fileOutput, insertTestProposal } from '../git/proposals.ts';
 import { changedStore } from '../memory/changed-store.ts';
 
 /** The watch counts a workflow as silent 10 s after its end, and checks every 5 s. */
@@ -135,9 +135,9 @@ describe('retention', () => {
     const alone = await complete(text());
     expect(young['sha256']).toBe(old['sha256']);
     for (const { id } of [old, alone]) await age(id, 11);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
     await keepDays(10);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 2, removed: 1 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 2, removed: 1 });
     expect((await artifact(old['id'])).body).toMatchObject({ url: null, content: null });
     expect((await artifact(old['id'], '/content')).status).toBe(404);
     expect([await isStored(old['sha256']), await isStored(alone['sha256'])]).toEqual([true, false]);
@@ -148,19 +148,19 @@ describe('retention', () => {
       cause: 'artifacts are kept for 10 days',
     });
     await age(young['id'], 11);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 1, removed: 1 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 1, removed: 1 });
     expect(await isStored(old['sha256'])).toBe(false);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
   });
 
   it('keeps the content of an open proposal', async () => {
     await keepDays(10);
-    const id = await propose(test.plane.deps, 'proj_x', fileOutput('a.md', text()), {
+    const id = await insertTestProposal(test.plane.deps, 'proj_x', fileOutput('a.md', text()), {
       now: Date.now() - 11 * DAY_MS,
     });
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 0, removed: 0 });
     await test.plane.deps.db.pool.query("update proposals set status = 'rejected' where id = $1", [id]);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 1, removed: 1 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 1, removed: 1 });
   });
 
   it('keeps the prompt of a task that has not ended', async () => {
@@ -169,10 +169,10 @@ describe('retention', () => {
     const made = await complete(long);
     const id = await make({ prompt: long });
     await age(made['id'], 11);
-    expect(await retain(test.plane.deps)).toMatchObject({ expired: 1, removed: 0 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ expired: 1, removed: 0 });
     expect(await isStored(made['sha256'])).toBe(true);
     await post(id, 'cancel');
-    expect(await retain(test.plane.deps)).toMatchObject({ removed: 1 });
+    expect(await applyRetention(test.plane.deps)).toMatchObject({ removed: 1 });
     expect(await isStored(made['sha256'])).toBe(false);
     // A new task with the same prompt stores it again.
     await make({ prompt: long });
@@ -203,7 +203,7 @@ describe('retention', () => {
         return await deps.store.get(key);
       },
     });
-    const retained = retain({ ...deps, store: slow });
+    const retained = applyRetention({ ...deps, store: slow });
     await whenReached;
     await putBlob(deps.store, Buffer.from(output));
     const completed = post(id, 'complete', { status: 'success', output });
@@ -238,9 +238,9 @@ describe('retention', () => {
     const away: Deps['store'] = changedStore(deps.store, {
       remove: () => Promise.reject(new Error('away')),
     });
-    await expect(retain({ ...deps, store: away })).rejects.toThrow('away');
+    await expect(applyRetention({ ...deps, store: away })).rejects.toThrow('away');
     expect(await isStored(made['sha256'])).toBe(true);
-    expect(await retain(deps)).toMatchObject({ expired: 0, removed: 1 });
+    expect(await applyRetention(deps)).toMatchObject({ expired: 0, removed: 1 });
     expect(await isStored(made['sha256'])).toBe(false);
     expect(await purgeAside(deps.store, Date.now() - DAY_MS)).toBe(0);
     expect(await purgeAside(deps.store, Date.now() + DAY_MS)).toBeGreaterThan(0);
@@ -255,7 +255,7 @@ describe('retention', () => {
     await insert(made['task_id'], 0, Date.now() - 25 * 3_600_000);
     await insert(made['task_id'], 1, Date.now());
     await insert(open, 0, 1);
-    expect(await retain(deps)).toMatchObject({ output: 1 });
-    expect(await retain(deps)).toMatchObject({ output: 0 });
+    expect(await applyRetention(deps)).toMatchObject({ output: 1 });
+    expect(await applyRetention(deps)).toMatchObject({ output: 0 });
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { ControlPlane, startMachine, until } from '../../demo/fleet.ts';
+import { ControlPlane, startMachine, waitUntil } from '../../demo/fleet.ts';
 import { compare, takeInventory, unite } from '../../demo/inventory.ts';
 import { makeMachines, type Machine } from '../../demo/machines.ts';
 import { errorMessage } from '../../contract/errors.ts';
@@ -173,7 +173,7 @@ async function judgeMemory(machines: readonly Machine[]): Promise<Findings> {
     const expected = unite(all);
     return all.map((inventory) => compare(inventory, expected));
   };
-  await until('all machines hold the same memories', SETTLE_S, () =>
+  await waitUntil('all machines hold the same memories', SETTLE_S, () =>
     states().every(({ lost }) => lost === 0),
   ).catch(() => undefined);
   const found = states();
@@ -218,7 +218,7 @@ async function judgeProjects(plane: Api, ids: readonly string[], nodes: number):
         .join('; ');
       return clones.length === nodes && clones.every(({ clone_status: status }) => status === 'cloned');
     };
-    await until(`${id} on every node`, SETTLE_S / 3, isThere).catch(() =>
+    await waitUntil(`${id} on every node`, SETTLE_S / 3, isThere).catch(() =>
       examples.push(`project ${id}: ${state}`),
     );
   }

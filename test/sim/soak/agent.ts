@@ -47,11 +47,11 @@ function write(): void {
 
 const writing = setInterval(write, 7);
 for (;;) {
-  await engine.push(space, call).catch(tell);
-  await engine.pull(space, written % 5 === 0, call).catch(tell);
+  await engine.push(space, call).catch(reportError);
+  await engine.pull(space, written % 5 === 0, call).catch(reportError);
 }
 
-function tell(error: unknown): void {
+function reportError(error: unknown): void {
   process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
   if (written < 0) clearInterval(writing);
 }

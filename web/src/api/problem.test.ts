@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ApiProblem, fieldProblem, withoutChanged } from './problem.ts';
+import { ApiProblem, findFieldProblem, withoutChanged } from './problem.ts';
 
 const refusal = (...fields: string[]): ApiProblem =>
   new ApiProblem({
@@ -19,7 +19,9 @@ describe('the problems of a form', () => {
   it('disappear field by field when a field changes, also a nested one', () => {
     const now = { name: 'b', tags: ['z', 'y'], task: { prompt: 'other', pool: 'q' } };
     const left = withoutChanged(refusal('name', 'tags.1', 'task.prompt', 'task.pool'), sent, now);
-    const problems = ['name', 'tags', 'task.prompt', 'task.pool'].map((field) => fieldProblem(left, field));
+    const problems = ['name', 'tags', 'task.prompt', 'task.pool'].map((field) =>
+      findFieldProblem(left, field),
+    );
     expect(problems).toEqual([null, 'Is wrong', null, 'Is wrong']);
   });
 

@@ -33,7 +33,7 @@ export class ApiProblem extends Error {
  * @param body the parsed JSON; null when it is not JSON
  * @returns the contract's problem in words; a general sentence when the body has another form
  */
-export function problemOf(status: number, body: unknown): ApiProblem {
+export function toApiProblem(status: number, body: unknown): ApiProblem {
   const parsed = Problem.safeParse(body);
   if (!parsed.success) {
     const detail = `The server answered ${status} without a reason. A proxy on the way may be the cause.`;
@@ -58,7 +58,7 @@ export function isSignedOut(error: unknown): boolean {
 }
 
 /** Returns the sentence to show for anything that was thrown. */
-export function wordsOf(error: unknown): string {
+export function errorSentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -66,7 +66,7 @@ export function wordsOf(error: unknown): string {
  * Returns an error's problem with one field of a form, or with a nested one (`tags.0` in `tags`); null when there is
  * none.
  */
-export function fieldProblem(error: unknown, name: string): string | null {
+export function findFieldProblem(error: unknown, name: string): string | null {
   if (!(error instanceof ApiProblem)) return null;
   const found = error.fields.find(({ field }) => field === name || field.startsWith(`${name}.`));
   if (found === undefined) return null;
@@ -77,7 +77,7 @@ export function fieldProblem(error: unknown, name: string): string | null {
  * Returns the part of an error to show at a form's end, when fields show their own problems.
  * @param shown the fields that show their own problems
  */
-export function restOf(error: Error | null, shown: readonly string[]): Error | null {
+export function withoutShownFields(error: Error | null, shown: readonly string[]): Error | null {
   if (!(error instanceof ApiProblem) || error.fields.length === 0) return error;
   const isShown = (field: string): boolean => shown.includes(field.split('.')[0] ?? '');
   if (!error.fields.every(({ field }) => isShown(field))) return error;
@@ -114,6 +114,6 @@ function valueAt(values: FormValues, field: string): string | undefined {
 }
 
 /** Makes an error in the API's form for problems that a form finds before it sends anything. */
-export function notAccepted(fields: readonly FieldProblem[]): ApiProblem {
+export function makeFormProblem(fields: readonly FieldProblem[]): ApiProblem {
   return new ApiProblem({ status: 0, code: 'bad_request', detail: 'Not accepted yet.', fields });
 }

@@ -16,11 +16,11 @@ import { queryOf } from './filters.ts';
 import { request, requestPage, send, type Page } from './request.ts';
 
 /** How many clones are requested at a time: the most that the API allows. */
-const CLONES_A_PAGE = 500;
+const CLONES_PER_PAGE = 500;
 
 const encode = encodeURIComponent;
-const pathOf = (id: string, rest = ''): string => `/api/runtime/projects/${encode(id)}${rest}`;
-const leadershipOf = (cid: string, rest = ''): string =>
+const projectPath = (id: string, rest = ''): string => `/api/runtime/projects/${encode(id)}${rest}`;
+const leadershipPath = (cid: string, rest = ''): string =>
   `/api/membridge/projects/${encode(cid)}/leadership${rest}`;
 
 /** The API's answer also has fields for the original's pages; these pages need only the primary. */
@@ -45,14 +45,14 @@ const reachBody = ({ nodes, concurrency }: Reach) => ({
 export const projectApi = {
   list: (signal?: AbortSignal) => request('/api/runtime/projects', z.array(ProjectSummary), { signal }),
   schedules: (id: string, signal?: AbortSignal) =>
-    request(pathOf(id, '/schedules'), ProjectSchedules, { signal }),
+    request(projectPath(id, '/schedules'), ProjectSchedules, { signal }),
   /** Requests every clone of a project, a page at a time. */
   clones: async (id: string, signal?: AbortSignal) => {
     const clones: ProjectNodeStatus[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
-      const query = queryOf({ limit: CLONES_A_PAGE, cursor });
+      const query = queryOf({ limit: CLONES_PER_PAGE, cursor });
       const page: Page<ProjectNodeStatus> = await requestPage(
-        pathOf(id, `/clones${query}`),
+        projectPath(id, `/clones${query}`),
         ProjectNodeStatus,
         { signal },
       );
@@ -64,35 +64,40 @@ export const projectApi = {
   create: (project: CreateManagedProject) =>
     request('/api/runtime/projects', ManagedProject, { method: 'POST', body: project }),
   update: (id: string, update: UpdateManagedProject) =>
-    request(pathOf(id), ManagedProject, { method: 'PATCH', body: update }),
-  remove: (id: string) => send(pathOf(id), { method: 'DELETE' }),
+    request(projectPath(id), ManagedProject, { method: 'PATCH', body: update }),
+  remove: (id: string) => send(projectPath(id), { method: 'DELETE' }),
   putCredential: (id: string, credential: PutCredential) =>
-    request(pathOf(id, '/credential'), ManagedProject, { method: 'PUT', body: credential }),
-  removeCredential: (id: string) => request(pathOf(id, '/credential'), ManagedProject, { method: 'DELETE' }),
+    request(projectPath(id, '/credential'), ManagedProject, { method: 'PUT', body: credential }),
+  removeCredential: (id: string) =>
+    request(projectPath(id, '/credential'), ManagedProject, { method: 'DELETE' }),
 
   makePushWebhook: (id: string) =>
-    request(pathOf(id, '/push-webhook'), PushWebhook, { method: 'POST', body: {} }),
-  removePushWebhook: (id: string) => send(pathOf(id, '/push-webhook'), { method: 'DELETE' }),
+    request(projectPath(id, '/push-webhook'), PushWebhook, { method: 'POST', body: {} }),
+  removePushWebhook: (id: string) => send(projectPath(id, '/push-webhook'), { method: 'DELETE' }),
   clone: (id: string, node: string) =>
-    request(pathOf(id, '/clone'), CloneProjectResponse, {
+    request(projectPath(id, '/clone'), CloneProjectResponse, {
       method: 'POST',
       body: { ...atOnce, node_id: node },
     }),
   reset: (id: string, { node, commit }: { node: string; commit: string }) =>
-    request(pathOf(id, '/reset'), CloneProjectResponse, {
+    request(projectPath(id, '/reset'), CloneProjectResponse, {
       method: 'POST',
       body: { ...atOnce, node_id: node, commit },
     }),
   propagate: (id: string, reach: Reach) =>
-    request(pathOf(id, '/propagate'), PropagateProjectResponse, { method: 'POST', body: reachBody(reach) }),
+    request(projectPath(id, '/propagate'), PropagateProjectResponse, {
+      method: 'POST',
+      body: reachBody(reach),
+    }),
   fetch: (id: string, reach: Reach) =>
-    request(pathOf(id, '/fetch'), PropagateProjectResponse, { method: 'POST', body: reachBody(reach) }),
+    request(projectPath(id, '/fetch'), PropagateProjectResponse, { method: 'POST', body: reachBody(reach) }),
   cancel: (id: string, node: string | null) =>
-    send(pathOf(id, '/cancel'), { method: 'POST', body: node === null ? {} : { node_id: node } }),
+    send(projectPath(id, '/cancel'), { method: 'POST', body: node === null ? {} : { node_id: node } }),
   syncMemory: (id: string, what: { direction: 'push' | 'pull' | 'sync'; all: boolean }) =>
-    send(pathOf(id, '/sync-memory'), { method: 'POST', body: { ...what, ...atOnce } }),
+    send(projectPath(id, '/sync-memory'), { method: 'POST', body: { ...what, ...atOnce } }),
 
-  leadership: (cid: string, signal?: AbortSignal) => request(leadershipOf(cid), LeadershipAnswer, { signal }),
+  leadership: (cid: string, signal?: AbortSignal) =>
+    request(leadershipPath(cid), LeadershipAnswer, { signal }),
   selectPrimary: (cid: string, selection: SelectPrimary) =>
-    send(leadershipOf(cid, '/select'), { method: 'POST', body: selection }),
+    send(leadershipPath(cid, '/select'), { method: 'POST', body: selection }),
 };

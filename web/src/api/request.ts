@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { withBasePath } from './base-path.ts';
 import { parseTolerantly } from './parse.ts';
-import { ApiProblem, problemOf } from './problem.ts';
+import { ApiProblem, toApiProblem } from './problem.ts';
 
 interface RequestOptions {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -22,7 +22,7 @@ export async function request<Schema extends z.ZodType>(
   schema: Schema,
   options: RequestOptions = {},
 ): Promise<z.output<Schema>> {
-  return parsed(path, schema, (await exchange(path, options)).answer);
+  return parseAnswer(path, schema, (await exchange(path, options)).answer);
 }
 
 /** A page of a list, and where the next one starts. */
@@ -42,7 +42,7 @@ export async function requestPage<Schema extends z.ZodType>(
   options: RequestOptions = {},
 ): Promise<Page<z.output<Schema>>> {
   const { answer, headers } = await exchange(path, options);
-  return { rows: parsed(path, z.array(row), answer), next: headers.get('X-Next-Cursor') };
+  return { rows: parseAnswer(path, z.array(row), answer), next: headers.get('X-Next-Cursor') };
 }
 
 /**
@@ -53,7 +53,11 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   return (await exchange(path, options)).answer;
 }
 
-function parsed<Schema extends z.ZodType>(path: string, schema: Schema, answer: unknown): z.output<Schema> {
+function parseAnswer<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  answer: unknown,
+): z.output<Schema> {
   const result = parseTolerantly(schema, answer);
   if (result.success) return result.data;
   const where = result.error.issues[0]?.path.join('.') ?? '';
@@ -82,7 +86,7 @@ async function exchange(
   });
   const text = await response.text();
   const answer = parseJson(text);
-  if (!response.ok) throw problemOf(response.status, answer);
+  if (!response.ok) throw toApiProblem(response.status, answer);
   return { answer, headers: response.headers };
 }
 

@@ -2,7 +2,7 @@ import { Button, Tooltip, type ButtonProps } from '@mantine/core';
 import type { ReactNode } from 'react';
 
 /** A tooltip for people who use a keyboard or touch, too. */
-const ON = { hover: true, focus: true, touch: true } as const;
+const TOOLTIP_EVENTS = { hover: true, focus: true, touch: true } as const;
 
 /**
  * A button that explains why it is disabled, to the mouse, the keyboard and a screen reader. It stays focusable and
@@ -36,7 +36,7 @@ export function ActionButton(
   );
   if (told === undefined) return button;
   return (
-    <Tooltip label={told} events={ON}>
+    <Tooltip label={told} events={TOOLTIP_EVENTS}>
       {button}
     </Tooltip>
   );

@@ -33,7 +33,7 @@ export function Dialog(props: {
  */
 function useFocusReturn(): void {
   // Read during the first render: a menu that opened the dialog disappears right after it.
-  const [opener] = useState(() => openerOf(document.activeElement));
+  const [opener] = useState(() => findOpener(document.activeElement));
   useEffect(
     () => () => {
       window.setTimeout(() => {
@@ -46,7 +46,7 @@ function useFocusReturn(): void {
 }
 
 /** Returns the element that opened a dialog. A menu item disappears with its menu; then it is the menu's button. */
-function openerOf(active: Element | null): Element | null {
+function findOpener(active: Element | null): Element | null {
   const menu = active?.closest('[role="menu"]') ?? null;
   return menu === null ? active : document.getElementById(menu.getAttribute('aria-labelledby') ?? '');
 }

@@ -1,6 +1,6 @@
 import { Button, Group } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { wordsOf } from '../api/problem.ts';
+import { errorSentence } from '../api/problem.ts';
 import styles from './FormFooter.module.css';
 
 /** How long a form waits for an answer before it says so, in milliseconds. */
@@ -34,7 +34,7 @@ export function FormFooter(props: {
     <>
       {error !== null && (
         <p role="alert" className={styles.failure} data-testid={`${prefix}-error`}>
-          {wordsOf(error)}
+          {errorSentence(error)}
         </p>
       )}
       {isSlow && (

@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { wordsOf } from '../api/problem.ts';
+import { errorSentence } from '../api/problem.ts';
 import styles from './Notice.module.css';
 
 /** An empty state: what this place is for, and what to do first. */
@@ -18,7 +18,7 @@ export function Failure(props: { what: string; error: Error; retry: () => unknow
   return (
     <div className={styles.notice} role="alert" data-testid={props.testId ?? 'failure'}>
       <strong>{props.what} could not be loaded</strong>
-      <p>{wordsOf(props.error)}</p>
+      <p>{errorSentence(props.error)}</p>
       <Button variant="default" size="xs" onClick={() => void props.retry()} data-testid="failure-retry">
         Try again
       </Button>

@@ -10,19 +10,24 @@ import styles from './Pager.module.css';
  */
 export function usePaged<T>(rows: readonly T[], size: number) {
   const [page, setPage] = useState(0);
-  const pager = pagerOf({ page, setPage, size, total: rows.length });
+  const pager = makePagerProps({ page, setPage, size, total: rows.length });
   return { shown: rows.slice(pager.first, pager.first + size), pager };
 }
 
 /** Returns the props of `Pager` for a list with pages from the server. A page beyond the end counts as the last one. */
-export function pagerOf(of: { page: number; setPage: (page: number) => void; size: number; total: number }) {
+export function makePagerProps(of: {
+  page: number;
+  setPage: (page: number) => void;
+  size: number;
+  total: number;
+}) {
   const last = Math.max(0, Math.ceil(of.total / of.size) - 1);
   const page = Math.min(of.page, last);
   return { ...of, page, last, first: page * of.size };
 }
 
 /** Steps through the pages; draws nothing for a single page. */
-export function Pager({ pager, what }: { pager: ReturnType<typeof pagerOf>; what: string }) {
+export function Pager({ pager, what }: { pager: ReturnType<typeof makePagerProps>; what: string }) {
   const { page, last, first, size, total, setPage } = pager;
   if (last === 0) return null;
   return (

@@ -1,5 +1,5 @@
 import { notifications } from '@mantine/notifications';
-import { isSignedOut, wordsOf } from '../api/problem.ts';
+import { isSignedOut, errorSentence } from '../api/problem.ts';
 
 const closeButtonProps = { 'aria-label': 'Dismiss' };
 
@@ -20,7 +20,7 @@ export function notifyFailure(title: string, error: unknown): void {
   if (isSignedOut(error)) return;
   notifications.show({
     title,
-    message: wordsOf(error),
+    message: errorSentence(error),
     color: 'red',
     withBorder: true,
     closeButtonProps,

@@ -57,7 +57,7 @@ export function readCron(expression: string): CronReading {
   }
   const [minute, hour, day, month, weekday] = fields as [Field, Field, Field, Field, Field];
   const when = [daysIn(day, weekday), monthsIn(month)].filter(Boolean).join(' ');
-  return { words: `${capital(timesIn(minute, hour))}${when === '' ? '' : `, ${when}`} (UTC)` };
+  return { words: `${capitalizeFirst(timesIn(minute, hour))}${when === '' ? '' : `, ${when}`} (UTC)` };
 }
 
 /** Parses one field. @returns the field, or a sentence that says what is wrong with it */
@@ -88,11 +88,11 @@ function valueOf(text: string, { min, max, names }: Limits): number | null {
   return value >= min && value <= max ? value : null;
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-const two = (value: number): string => String(value).padStart(2, '0');
-const single = ({ from, to }: Part): boolean => from === to;
+const capitalizeFirst = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const padTwo = (value: number): string => String(value).padStart(2, '0');
+const isSingle = ({ from, to }: Part): boolean => from === to;
 
-function listed(words: readonly string[]): string {
+function joinWords(words: readonly string[]): string {
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
 }
@@ -107,19 +107,19 @@ function timesIn(minute: Field, hour: Field): string {
     const often = hour.step === 1 ? 'every hour' : `every ${hour.step} hours`;
     const [only] = minute.parts;
     if (minute.parts.length === 1 && only?.from === 0 && only.to === 0) return often;
-    return `${often}, at minute ${listed(minute.parts.map(rangeOf))}`;
+    return `${often}, at minute ${joinWords(minute.parts.map(rangeOf))}`;
   }
-  if (minute.parts.every(single) && hour.parts.every(single)) {
-    const times = hour.parts.flatMap((h) => minute.parts.map((m) => `${two(h.from)}:${two(m.from)}`));
-    return `at ${listed(times)}`;
+  if (minute.parts.every(isSingle) && hour.parts.every(isSingle)) {
+    const times = hour.parts.flatMap((h) => minute.parts.map((m) => `${padTwo(h.from)}:${padTwo(m.from)}`));
+    return `at ${joinWords(times)}`;
   }
-  return `at minute ${listed(minute.parts.map(rangeOf))} from ${hoursIn(hour)}`;
+  return `at minute ${joinWords(minute.parts.map(rangeOf))} from ${hoursIn(hour)}`;
 }
 
-const rangeOf = (part: Part): string => (single(part) ? String(part.from) : `${part.from} to ${part.to}`);
+const rangeOf = (part: Part): string => (isSingle(part) ? String(part.from) : `${part.from} to ${part.to}`);
 
 function hoursIn({ parts }: Extract<Field, { kind: 'some' }>): string {
-  return listed(parts.map(({ from, to }) => `${two(from)}:00 to ${two(to)}:59`));
+  return joinWords(parts.map(({ from, to }) => `${padTwo(from)}:00 to ${padTwo(to)}:59`));
 }
 
 function ordinal(value: number): string {
@@ -129,22 +129,22 @@ function ordinal(value: number): string {
 
 function daysIn(day: Field, weekday: Field): string {
   const words: string[] = [];
-  if (day.kind === 'some') words.push(`on day ${listed(day.parts.map(rangeOf))} of the month`);
+  if (day.kind === 'some') words.push(`on day ${joinWords(day.parts.map(rangeOf))} of the month`);
   else if (day.step > 1) words.push(`on every ${ordinal(day.step)} day of the month`);
-  if (weekday.kind === 'some') words.push(`on ${named(weekday.parts, [...WEEKDAYS, 'Sunday'])}`);
+  if (weekday.kind === 'some') words.push(`on ${nameParts(weekday.parts, [...WEEKDAYS, 'Sunday'])}`);
   else if (weekday.step > 1) words.push(`on every ${ordinal(weekday.step)} day of the week`);
   // Cron's special rule: when both kinds of days are set, either one is enough.
   return words.join(' or ');
 }
 
 function monthsIn(month: Field): string {
-  if (month.kind === 'some') return `in ${named(month.parts, ['', ...MONTHS])}`;
+  if (month.kind === 'some') return `in ${nameParts(month.parts, ['', ...MONTHS])}`;
   return month.step > 1 ? `in every ${ordinal(month.step)} month` : '';
 }
 
-function named(parts: readonly Part[], names: readonly string[]): string {
+function nameParts(parts: readonly Part[], names: readonly string[]): string {
   const word = (value: number): string => names[value] ?? String(value);
-  return listed(
-    parts.map((part) => (single(part) ? word(part.from) : `${word(part.from)} to ${word(part.to)}`)),
+  return joinWords(
+    parts.map((part) => (isSingle(part) ? word(part.from) : `${word(part.from)} to ${word(part.to)}`)),
   );
 }

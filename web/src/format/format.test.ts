@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bytes, counted } from './numbers.ts';
-import { byName } from './order.ts';
+import { compareNames } from './order.ts';
 import { ago, duration, longSpan, span } from './time.ts';
 
 describe('numbers in words', () => {
@@ -37,5 +37,5 @@ describe('time in words', () => {
 });
 
 it('orders names with numbers as people do', () => {
-  expect(['node-10', 'node-2'].sort(byName)).toEqual(['node-2', 'node-10']);
+  expect(['node-10', 'node-2'].sort(compareNames)).toEqual(['node-2', 'node-10']);
 });

@@ -5,10 +5,10 @@ import type {
   ProjectNodeStatus,
 } from '../../../contract/projects/projects.ts';
 import { counted } from './numbers.ts';
-import { statesOf, type Words } from './words.ts';
+import { withUnknownStates, type Words } from './words.ts';
 
 /** The status of a project, in the API's own words. */
-export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
+export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = withUnknownStates({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },
@@ -20,7 +20,7 @@ export const PROJECT_STATUSES: Record<ProjectCloneStatus, Words> = statesOf({
 });
 
 /** The status of one clone, in the API's own words. */
-export const CLONE_STATUSES: Record<CloneStatus, Words> = statesOf({
+export const CLONE_STATUSES: Record<CloneStatus, Words> = withUnknownStates({
   pending: { label: 'Pending', tone: 'quiet' },
   cloning: { label: 'Cloning', tone: 'busy' },
   cloned: { label: 'Cloned', tone: 'good' },

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { TaskStatus } from '../../../contract/tasks/tasks.ts';
-import { actionWords, brief, possible, taskWords, titleOf, usd } from './task-words.ts';
+import {
+  actionWords,
+  shortenPrompt,
+  findPossibleActions,
+  taskWords,
+  taskTitle,
+  formatUsd,
+} from './task-words.ts';
 
 const task = (status: TaskStatus, part: { dispatched?: boolean; cancel?: number } = {}) => ({
   status,
@@ -20,7 +27,7 @@ describe('the status of a task in words', () => {
 
   it('offers only what the API would accept', () => {
     const offered = (of: ReturnType<typeof task>) =>
-      Object.entries(possible(of)).flatMap(([name, can]) => (can ? [name] : []));
+      Object.entries(findPossibleActions(of)).flatMap(([name, can]) => (can ? [name] : []));
     const all = TaskStatus.options.map((status) => [status, offered(task(status))]);
     expect(Object.fromEntries(all)).toEqual({
       queued: ['cancel'],
@@ -42,10 +49,10 @@ it.each([
   ['x'.repeat(60), 'x'.repeat(60)],
   ['x'.repeat(61), `${'x'.repeat(59)}…`],
   ['👩‍👩‍👧 '.repeat(40), `${'👩‍👩‍👧 '.repeat(30).trim()}…`],
-])('shortens %j to %j', (prompt, words) => expect(brief(prompt)).toBe(words));
+])('shortens %j to %j', (prompt, words) => expect(shortenPrompt(prompt)).toBe(words));
 
 it('calls a task by the first line of its prompt', () => {
-  expect(titleOf({ prompt: '\n\n  Review the shop.\n\nLook for:\n- prices' })).toBe('Review the shop.');
+  expect(taskTitle({ prompt: '\n\n  Review the shop.\n\nLook for:\n- prices' })).toBe('Review the shop.');
 });
 
 it('words actions and amounts as people do', () => {
@@ -53,5 +60,5 @@ it('words actions and amounts as people do', () => {
     'Lease expired',
     '_',
   ]);
-  expect([0, 0.0123, 4.2, 1_234].map(usd)).toEqual(['$0.00', '$0.0123', '$4.20', '$1,234.00']);
+  expect([0, 0.0123, 4.2, 1_234].map(formatUsd)).toEqual(['$0.00', '$0.0123', '$4.20', '$1,234.00']);
 });

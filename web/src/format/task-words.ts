@@ -2,10 +2,10 @@ import type { AuditLog } from '../../../contract/audit.ts';
 import type { Lease } from '../../../contract/tasks/leases.ts';
 import type { ProposalStatus } from '../../../contract/projects/proposals.ts';
 import { isTerminal, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
-import { statesOf, wordsOf, type Words } from './words.ts';
+import { withUnknownStates, withUnknownWords, type Words } from './words.ts';
 
 /** The status of a task, in the API's own words. */
-export const TASK_STATUSES: Record<TaskStatus, Words> = statesOf({
+export const TASK_STATUSES: Record<TaskStatus, Words> = withUnknownStates({
   queued: { label: 'Queued', tone: 'warn' },
   leased: { label: 'Leased', tone: 'busy' },
   running: { label: 'Running', tone: 'busy' },
@@ -26,7 +26,7 @@ export const TASK_STATUS_HELP: Record<TaskStatus, string> = {
   cancelled: 'A person ended it',
 };
 
-export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = statesOf({
+export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = withUnknownStates({
   pending: { label: 'Pending', tone: 'warn' },
   approved: { label: 'Approved', tone: 'busy' },
   applying: { label: 'Applying', tone: 'busy' },
@@ -36,14 +36,14 @@ export const PROPOSAL_STATUSES: Record<ProposalStatus, Words> = statesOf({
   expired: { label: 'Expired', tone: 'quiet' },
 });
 
-export const LEASE_STATUSES: Record<Lease['status'], Words> = statesOf({
+export const LEASE_STATUSES: Record<Lease['status'], Words> = withUnknownStates({
   active: { label: 'Active', tone: 'busy' },
   expired: { label: 'Expired', tone: 'bad' },
   released: { label: 'Released', tone: 'quiet' },
   failed: { label: 'Failed', tone: 'bad' },
 });
 
-export const LEASE_KINDS: Record<Lease['kind'], string> = wordsOf({
+export const LEASE_KINDS: Record<Lease['kind'], string> = withUnknownWords({
   agent: 'given to its agent',
   http: 'taken over HTTP',
 });
@@ -64,7 +64,7 @@ export function isEnded({ status }: Pick<Task, 'status'>): boolean {
 }
 
 /** Returns what can be done with a task now. */
-export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requested_at'>): {
+export function findPossibleActions(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requested_at'>): {
   dispatch: boolean;
   cancel: boolean;
   requeue: boolean;
@@ -77,14 +77,14 @@ export function possible(task: Pick<Task, 'status' | 'dispatched' | 'cancel_requ
 }
 
 /** Capitalizes words of the API that stand alone. */
-export function sentence(words: string): string {
+export function capitalizeFirst(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** Returns the beginning of a prompt on one line. @param length the most characters, with the ellipsis */
-export function brief(prompt: string, length = 60): string {
+export function shortenPrompt(prompt: string, length = 60): string {
   // Enough for that many characters, however many code units each has; a prompt may have a megabyte.
   const line = prompt
     .slice(0, length * 20)
@@ -101,15 +101,15 @@ export function brief(prompt: string, length = 60): string {
 }
 
 /** Returns the title of a task: the first line of its prompt. */
-export function titleOf({ prompt }: Pick<Task, 'prompt'>): string {
+export function taskTitle({ prompt }: Pick<Task, 'prompt'>): string {
   const first = prompt.trimStart().split('\n', 1)[0] ?? '';
-  return brief(first, 80);
+  return shortenPrompt(first, 80);
 }
 
 /** Returns an action of the audit log in words: `lease_expired` is "Lease expired". */
 export function actionWords({ action }: Pick<AuditLog, 'action'>): string {
   const words = action.replaceAll('_', ' ').trim();
-  return words === '' ? action : sentence(words);
+  return words === '' ? action : capitalizeFirst(words);
 }
 
 /** The kinds of things that audit entries are about. */
@@ -134,6 +134,6 @@ const dollars = new Intl.NumberFormat('en-US', {
 });
 
 /** Formats US dollars: "$0.0123", "$4.20". */
-export function usd(amount: number): string {
+export function formatUsd(amount: number): string {
   return dollars.format(amount);
 }

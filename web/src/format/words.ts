@@ -31,17 +31,17 @@ function withUnknown<Table extends object>(
 }
 
 /** Words with colors for the states of something; an unknown state is shown as it is. */
-export function statesOf<State extends string>(table: Record<State, Words>): Record<State, Words> {
+export function withUnknownStates<State extends string>(table: Record<State, Words>): Record<State, Words> {
   return withUnknown(table, (label) => ({ label, tone: 'quiet' }));
 }
 
 /** The same for words without a color. */
-export function wordsOf<Word extends string>(table: Record<Word, string>): Record<Word, string> {
+export function withUnknownWords<Word extends string>(table: Record<Word, string>): Record<Word, string> {
   return withUnknown(table, (word) => word as (typeof table)[Word]);
 }
 
 /** Why a sync was requested, in words. */
-export const TRIGGERS: Record<Job['trigger'], string> = wordsOf({
+export const TRIGGERS: Record<Job['trigger'], string> = withUnknownWords({
   button: 'by hand',
   api: 'by an API call',
   cli: 'from the command line',
@@ -52,16 +52,20 @@ export const TRIGGERS: Record<Job['trigger'], string> = wordsOf({
   returned: 'node returned',
 });
 
-export const ACTIONS: Record<Job['action'], string> = wordsOf({ push: 'Push', pull: 'Pull', sync: 'Sync' });
+export const ACTIONS: Record<Job['action'], string> = withUnknownWords({
+  push: 'Push',
+  pull: 'Pull',
+  sync: 'Sync',
+});
 
-export const JOB_STATUSES: Record<JobStatus, Words> = statesOf({
+export const JOB_STATUSES: Record<JobStatus, Words> = withUnknownStates({
   pending: { label: 'Waiting', tone: 'warn' },
   running: { label: 'Running', tone: 'busy' },
   completed: { label: 'Done', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
 });
 
-export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = statesOf({
+export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = withUnknownStates({
   new: { label: 'New', tone: 'quiet' },
   syncing: { label: 'Syncing', tone: 'busy' },
   'in-step': { label: 'In step', tone: 'good' },
@@ -70,7 +74,7 @@ export const SPACE_NODE_STATUSES: Record<SpaceNode['status'], Words> = statesOf(
   stale: { label: 'Out of date', tone: 'warn' },
 });
 
-export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = statesOf({
+export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = withUnknownStates({
   ready: { label: 'Ready', tone: 'good' },
   starting: { label: 'Starting', tone: 'busy' },
   missing: { label: 'No claude-mem database', tone: 'quiet' },
@@ -85,10 +89,14 @@ export const MEMORY_STATES: Record<MemoryStatus['state'], Words> = statesOf({
 });
 
 /** What a node does with another node's memories. */
-export const TRUST: Record<Trust, string> = wordsOf({ accept: 'Accept', hold: 'Hold', ignore: 'Ignore' });
+export const TRUST: Record<Trust, string> = withUnknownWords({
+  accept: 'Accept',
+  hold: 'Hold',
+  ignore: 'Ignore',
+});
 
 /** Summarizes a node's own settings in a space; empty when it has none. */
-export function differences({ names, trust }: SpaceNodeSettings): string {
+export function describeDifferences({ names, trust }: SpaceNodeSettings): string {
   const of = (level: Trust): string[] =>
     Object.entries(trust).flatMap(([node, each]) => (each === level ? [node] : []));
   const renamed = Object.keys(names).length;
@@ -100,6 +108,6 @@ export function differences({ names, trust }: SpaceNodeSettings): string {
 }
 
 /** Returns the projects that a space covers, in words. */
-export function coverage(projects: readonly string[]): string {
+export function describeCoverage(projects: readonly string[]): string {
   return projects.includes('*') ? 'Every project' : projects.join(', ');
 }

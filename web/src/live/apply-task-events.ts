@@ -9,12 +9,12 @@ type TaskEvent = Extract<ServerEvent, { type: 'task' }>;
 const isTask = (event: ServerEvent): event is TaskEvent => event.type === 'task';
 
 /** Returns the ids of the tasks in some events, once each. */
-export function tasksIn(events: readonly ServerEvent[]): string[] {
+export function listTaskIds(events: readonly ServerEvent[]): string[] {
   return [...new Set(events.filter(isTask).map(({ task }) => task.id))];
 }
 
 /** Returns whether a task matches a filter. An event carries only the beginning of its prompt. */
-export function fits(task: Task, filter: TaskFilter): boolean {
+export function matchesFilter(task: Task, filter: TaskFilter): boolean {
   const same = (asked: string | undefined, is: string | null): boolean => asked === undefined || asked === is;
   const text = filter.search?.toLowerCase();
   return (
@@ -55,11 +55,11 @@ export function applyToTaskPage(
       // An answer may be newer than an event that arrived during its request.
       if (task.updated_at < (rows[at]?.updated_at ?? 0)) continue;
       // A search may have matched a part of the prompt that an event does not carry.
-      const stays = fits(task, { ...of.filter, search: undefined });
+      const stays = matchesFilter(task, { ...of.filter, search: undefined });
       rows = stays ? rows.with(at, task) : rows.toSpliced(at, 1);
       continue;
     }
-    if (!of.isFirst || of.others?.has(task.id) === true || !fits(task, of.filter)) continue;
+    if (!of.isFirst || of.others?.has(task.id) === true || !matchesFilter(task, of.filter)) continue;
     const place = rows.findIndex((row) => isBefore(task, row));
     // A task that belongs below this page comes with its own page.
     if (place === -1 && page.next !== null) continue;

@@ -10,7 +10,7 @@ import { parseTolerantly } from '../api/parse.ts';
 import { keys } from '../api/keys.ts';
 import { applyToJobs, applyToLeadership, applyToNodes, applyToSpaces } from './apply-events.ts';
 import { applyToClones, applyToProjects } from './apply-project-events.ts';
-import { tasksIn } from './apply-task-events.ts';
+import { listTaskIds } from './apply-task-events.ts';
 import { journal } from './journal.ts';
 import { setLiveState } from './live-state.ts';
 import { applyTaskEvents, TASK_LISTS } from './task-cache.ts';
@@ -75,7 +75,7 @@ export class LiveStream {
     source.addEventListener('error', () => {
       if (this.#source !== source) return;
       setLiveState('reconnecting');
-      if (source.readyState === EventSource.CLOSED) void this.#refused();
+      if (source.readyState === EventSource.CLOSED) void this.#handleRefusal();
     });
     for (const name of EVENT_NAMES) {
       source.addEventListener(name, (event: MessageEvent<string>) => this.#receive(event));
@@ -162,7 +162,7 @@ export class LiveStream {
     }
     applyTaskEvents(this.#cache, events);
     // Figures and active tasks of a busy fleet change all the time, so they are not requested with every batch.
-    if (tasksIn(events).length > 0) this.#askLater(ACTIVITY_MS, [keys.stats, keys.activity]);
+    if (listTaskIds(events).length > 0) this.#askLater(ACTIVITY_MS, [keys.stats, keys.activity]);
     // The server decides the status of a space's nodes, from more than the event carries.
     const isMember = ({ type }: ServerEvent) => /^space(-node)?$|^node-removed$/.test(type);
     if (events.some(isMember)) this.#askLater(MEMBERS_MS, [keys.spaces, keys.allMembers]);
@@ -186,7 +186,7 @@ export class LiveStream {
   }
 
   /** Handles an error answer to the stream: signed out, or not ready. The browser does not retry automatically. */
-  async #refused(): Promise<void> {
+  async #handleRefusal(): Promise<void> {
     this.#source = null;
     const session = await api.session().catch(() => null);
     if (!this.#wanted) return;

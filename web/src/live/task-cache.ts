@@ -6,8 +6,8 @@ import type { Task } from '../../../contract/tasks/tasks.ts';
 import type { TaskFilter } from '../api/filters.ts';
 import { keys } from '../api/keys.ts';
 import type { Page } from '../api/request.ts';
-import { ROWS } from '../api/task-calls.ts';
-import { applyToLeases, applyToTask, applyToTaskPages, tasksIn } from './apply-task-events.ts';
+import { ROWS_PER_PAGE } from '../api/task-calls.ts';
+import { applyToLeases, applyToTask, applyToTaskPages, listTaskIds } from './apply-task-events.ts';
 
 /** The lists to load again when events may have been missed. */
 export const TASK_LISTS = [
@@ -21,12 +21,12 @@ export const TASK_LISTS = [
 ] as const;
 
 /** How many rows the first page of a list may grow to. */
-const MOST_ROWS = 4 * ROWS;
+const MAX_ROWS = 4 * ROWS_PER_PAGE;
 
 /** Applies events to everything in the cache about tasks. */
 export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent[]): void {
   applyProposals(cache, events);
-  const touched = tasksIn(events);
+  const touched = listTaskIds(events);
   if (touched.length === 0) return;
   for (const [key, list] of cache.getQueriesData<InfiniteData<Page<Task>>>({ queryKey: keys.allTasks })) {
     if (list === undefined) continue;
@@ -34,7 +34,7 @@ export function applyTaskEvents(cache: QueryClient, events: readonly ServerEvent
     const pages = applyToTaskPages(list.pages, events, filter);
     if (pages !== list.pages) cache.setQueryData(key, { ...list, pages });
     // New tasks are added at the top as long as the page is open, so the pages are split again from time to time.
-    if ((pages[0]?.rows.length ?? 0) > MOST_ROWS) {
+    if ((pages[0]?.rows.length ?? 0) > MAX_ROWS) {
       void cache.invalidateQueries({ queryKey: key, exact: true }, { cancelRefetch: false });
     }
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ServerEvent } from '../../../contract/events.ts';
 import type { Lease } from '../../../contract/tasks/leases.ts';
 import type { Task } from '../../../contract/tasks/tasks.ts';
-import { applyToLeases, applyToTask, applyToTaskPages, fits } from './apply-task-events.ts';
+import { applyToLeases, applyToTask, applyToTaskPages, matchesFilter } from './apply-task-events.ts';
 
 const task = (id: string, part: Partial<Task> = {}): Task =>
   ({
@@ -86,7 +86,7 @@ it.each([
   [{ search: 'nothing' }, false],
   [{ worker_id: 'laptop' }, false],
 ])('answers with the filter %j: %s', (filter, does) =>
-  expect(fits(task('a', { tags: ['x'] }), filter)).toBe(does),
+  expect(matchesFilter(task('a', { tags: ['x'] }), filter)).toBe(does),
 );
 
 describe('one task', () => {

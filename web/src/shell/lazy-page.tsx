@@ -31,7 +31,7 @@ function MissingPage({ load }: { load: () => Promise<ComponentType> }) {
         const due = await isReloadDue();
         if (!isShown) return;
         if (due) reloadForUpdate();
-        else setFailure(new Error(WHY, { cause }));
+        else setFailure(new Error(MISSING_PAGE_TEXT, { cause }));
       }
     };
     void look();
@@ -48,5 +48,5 @@ function MissingPage({ load }: { load: () => Promise<ComponentType> }) {
   );
 }
 
-const WHY =
+const MISSING_PAGE_TEXT =
   'The page could not load its file from the server. Check that Membridge runs and that this machine can reach it, then try again.';

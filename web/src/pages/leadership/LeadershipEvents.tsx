@@ -4,16 +4,16 @@ import type { LeadershipEvent } from '../../../../contract/memory/leadership.ts'
 import { Ago } from '../../components/Ago.tsx';
 import { Light } from '../../components/Status.tsx';
 import styles from './Leadership.module.css';
-import { BY, eventWords } from './lease.ts';
+import { ACTOR_WORDS, eventWords } from './lease.ts';
 
 /** How many are shown at first. */
-const FIRST = 1;
+const SHOWN_AT_FIRST = 1;
 
 /** The changes of leadership, newest first. */
 export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[] }) {
   const [all, setAll] = useState(false);
   const sorted = events.toSorted((a, b) => b.at - a.at || b.epoch - a.epoch);
-  const shown = all ? sorted : sorted.slice(0, FIRST);
+  const shown = all ? sorted : sorted.slice(0, SHOWN_AT_FIRST);
   if (sorted.length === 0) return null;
   return (
     <>
@@ -25,13 +25,13 @@ export function LeadershipEvents({ events }: { events: readonly LeadershipEvent[
               {eventWords(event, events)}
               <span className="dim">
                 {' '}
-                · epoch {event.epoch} · <Ago at={event.at} /> {BY[event.by] ?? `by ${event.by}`}
+                · epoch {event.epoch} · <Ago at={event.at} /> {ACTOR_WORDS[event.by] ?? `by ${event.by}`}
               </span>
             </span>
           </li>
         ))}
       </ol>
-      {sorted.length > FIRST && (
+      {sorted.length > SHOWN_AT_FIRST && (
         <Button
           variant="subtle"
           color="gray"

@@ -4,13 +4,13 @@ import { useState, type FormEvent } from 'react';
 import type { Leadership } from '../../../../contract/memory/leadership.ts';
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { keys } from '../../api/keys.ts';
-import { fieldProblem, restOf } from '../../api/problem.ts';
+import { findFieldProblem, withoutShownFields } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { serverNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import styles from './Leadership.module.css';
@@ -61,7 +61,7 @@ export function Promote(props: {
           data={choices.map(({ value, label }) => ({ value, label }))}
           value={node}
           onChange={setNode}
-          error={fieldProblem(error, 'primary_node_id')}
+          error={findFieldProblem(error, 'primary_node_id')}
           allowDeselect={false}
           searchable={choices.length > 12}
           limit={100}
@@ -74,19 +74,19 @@ export function Promote(props: {
           data={[...LEASES]}
           value={lease}
           onChange={(value) => setLease(value ?? '3600')}
-          error={fieldProblem(error, 'lease_seconds')}
+          error={findFieldProblem(error, 'lease_seconds')}
           allowDeselect={false}
           data-testid="promote-lease"
         />
         {node !== null && (
           <p className="dim" data-testid="promote-consequence">
-            {consequence(leadership, node)}
+            {describeConsequence(leadership, node)}
             {away && ` ${node} is offline: its lease expires unless it returns.`}
           </p>
         )}
         <FormFooter
           prefix="promote"
-          error={restOf(error, ['primary_node_id', 'lease_seconds'])}
+          error={withoutShownFields(error, ['primary_node_id', 'lease_seconds'])}
           onCancel={onClose}
           submit={{
             label: node === null ? 'Promote' : `Promote ${node}`,
@@ -108,10 +108,10 @@ function choicesOf(fleet: readonly Node[], present: string | null) {
       const label = notes.length === 0 ? node.id : `${node.id} (${notes.join(', ')})`;
       return { value: node.id, label, online };
     })
-    .sort((a, b) => byName(a.value, b.value));
+    .sort((a, b) => compareNames(a.value, b.value));
 }
 
-function consequence(leadership: Leadership, node: string): string {
+function describeConsequence(leadership: Leadership, node: string): string {
   const { primary_node_id: present, epoch } = leadership;
   const active = leadership.status === 'active' && !isExpired(leadership, serverNow());
   if (present === node && active)

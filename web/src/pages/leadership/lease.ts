@@ -51,7 +51,7 @@ export function eventWords(told: LeadershipEvent, all: readonly LeadershipEvent[
 }
 
 /** The actor, in words. */
-export const BY: Record<string, string> = {
+export const ACTOR_WORDS: Record<string, string> = {
   page: 'on this page',
   browser: 'on this page',
   api: 'by an API call',

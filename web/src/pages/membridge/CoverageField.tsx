@@ -1,6 +1,6 @@
 import { SegmentedControl, Textarea } from '@mantine/core';
 import { useState } from 'react';
-import { namesIn } from './project-lines.ts';
+import { parseNames } from './project-lines.ts';
 import styles from './Settings.module.css';
 
 const CHOICES = [
@@ -16,7 +16,7 @@ export function useCoverage(projects: readonly string[]) {
   const all = projects.includes('*');
   const [choice, setChoice] = useState(all ? 'all' : 'some');
   const [typed, setTyped] = useState(all ? '' : projects.join('\n'));
-  return { choice, setChoice, typed, setTyped, projects: choice === 'all' ? ['*'] : namesIn(typed) };
+  return { choice, setChoice, typed, setTyped, projects: choice === 'all' ? ['*'] : parseNames(typed) };
 }
 
 /** Every project, or named ones. `prefix` is the prefix of the test ids. */

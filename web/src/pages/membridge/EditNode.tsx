@@ -7,9 +7,9 @@ import { enrolledNodesQuery, spaceQuery } from '../../api/queries.ts';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { AllowHeldBack } from './AllowHeldBack.tsx';
-import { NamesField, namesOf, pairsOf } from './NamesField.tsx';
+import { NamesField, toNames, toPairs } from './NamesField.tsx';
 import styles from './Settings.module.css';
 import { TrustField } from './TrustField.tsx';
 import { useSaveSpace } from './use-save-space.ts';
@@ -39,7 +39,7 @@ function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
   const fleet = useQuery(enrolledNodesQuery);
   const before = space.settings.find(({ node_id }) => node_id === node);
   const [trust, setTrust] = useState(before?.trust ?? {});
-  const [pairs, setPairs] = useState(() => pairsOf(before?.names ?? {}));
+  const [pairs, setPairs] = useState(() => toPairs(before?.names ?? {}));
   const save = useSaveSpace(space, {
     save: (settings: PutNodeSettings) => api.putNodeSettings(space.canonical_id, node, settings),
     done: `Settings of ${node} were saved`,
@@ -47,8 +47,10 @@ function NodeForm(props: { space: Space; node: string; onClose: () => void }) {
   });
   // Removed nodes too: their memories are still there.
   const known = [...space.nodes.map(({ node_id }) => node_id), ...(fleet.data ?? []).map(({ id }) => id)];
-  const peers = [...new Set([...known, ...Object.keys(trust)])].filter((id) => id !== node).sort(byName);
-  const { names, problem } = namesOf(pairs);
+  const peers = [...new Set([...known, ...Object.keys(trust)])]
+    .filter((id) => id !== node)
+    .sort(compareNames);
+  const { names, problem } = toNames(pairs);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();

@@ -6,7 +6,7 @@ import { api } from '../../api/calls.ts';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
 import { CoverageField, useCoverage } from './CoverageField.tsx';
-import { namesIn } from './project-lines.ts';
+import { parseNames } from './project-lines.ts';
 import styles from './Settings.module.css';
 import { useSaveSpace } from './use-save-space.ts';
 
@@ -43,11 +43,11 @@ export function EditSpace(props: {
     save.mutate({
       ...(name.trim() === space.name ? {} : { name: name.trim() }),
       projects: coverage.projects,
-      excluded: namesIn(excluded),
+      excluded: parseNames(excluded),
       redact,
       encrypted,
       mirror: mirror && !encrypted,
-      aliases: namesIn(aliases),
+      aliases: parseNames(aliases),
     });
   };
 

@@ -10,7 +10,7 @@ import { Table } from '../../components/Table.tsx';
 import { JobRow } from './JobRow.tsx';
 import { RowsChart } from './RowsChart.tsx';
 
-const STEP = 25;
+const JOBS_PER_STEP = 25;
 const EVERY_NODE = '';
 
 const COLUMNS = [
@@ -33,7 +33,7 @@ export const JobHistory = memo(function JobHistory(props: {
   onNode: (id: string | null) => void;
 }) {
   const jobs = useQuery(jobsQuery(props.space, props.node));
-  const [length, setLength] = useState(STEP);
+  const [length, setLength] = useState(JOBS_PER_STEP);
   const choices = useMemo(
     () => [
       { value: EVERY_NODE, label: 'Every node' },
@@ -88,7 +88,7 @@ export const JobHistory = memo(function JobHistory(props: {
           variant="subtle"
           color="gray"
           fullWidth
-          onClick={() => setLength(length + STEP)}
+          onClick={() => setLength(length + JOBS_PER_STEP)}
           data-testid="jobs-more"
         >
           Show older jobs

@@ -7,7 +7,7 @@ import { Ago } from '../../components/Ago.tsx';
 import { NodeName } from '../../components/NodeName.tsx';
 import { Status } from '../../components/Status.tsx';
 import { bytes, count } from '../../format/numbers.ts';
-import { ACTIONS, SPACE_NODE_STATUSES, differences } from '../../format/words.ts';
+import { ACTIONS, SPACE_NODE_STATUSES, describeDifferences } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import styles from './MemberRow.module.css';
@@ -34,7 +34,7 @@ export const MemberRow = memo(function MemberRow(props: {
   const presence = enrolled ? presenceOf({ last_heartbeat: props.heardAt }, now) : 'gone';
   const online = presence === 'online';
   const id = record.node_id;
-  const different = settings === null ? '' : differences(settings);
+  const different = settings === null ? '' : describeDifferences(settings);
   // The job of an offline node waits; its buttons must not look busy for that.
   const busyWith = online ? props.unfinished?.action : undefined;
 

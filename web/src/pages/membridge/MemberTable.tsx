@@ -12,7 +12,7 @@ import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { membersQuery } from '../../api/queries.ts';
 import { FilterInput } from '../../components/FilterInput.tsx';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
-import { Pager, pagerOf } from '../../components/Pager.tsx';
+import { Pager, makePagerProps } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
 import { SPACE_NODE_STATUSES } from '../../format/words.ts';
@@ -61,7 +61,7 @@ export function MemberTable(props: {
     () => new Map((props.fleet ?? []).map(({ id, last_heartbeat }) => [id, last_heartbeat])),
     [props.fleet],
   );
-  const pager = pagerOf({ page, setPage, size: PAGE_SIZE, total: members.data?.total ?? 0 });
+  const pager = makePagerProps({ page, setPage, size: PAGE_SIZE, total: members.data?.total ?? 0 });
   const counts = members.data?.members ?? space.members;
   const rows = members.data?.rows;
   // Nodes were removed since: the requested page is beyond the end.

@@ -4,7 +4,7 @@ import { useCallback } from 'react';
 import { nodesQuery, spacesQuery } from '../../api/queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { MembridgeNav } from './MembridgeNav.tsx';
 import styles from './MembridgePage.module.css';
 import { NewSpace } from './NewSpace.tsx';
@@ -21,7 +21,7 @@ export function MembridgePage() {
   const { space: asked, node } = useSearch({ from: '/shell/membridge' });
   const navigate = useNavigate({ from: '/membridge' });
 
-  const sorted = (spaces.data ?? []).toSorted((a, b) => byName(a.name, b.name));
+  const sorted = (spaces.data ?? []).toSorted((a, b) => compareNames(a.name, b.name));
   const selected =
     asked === undefined
       ? sorted[0]

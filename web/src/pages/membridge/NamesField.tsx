@@ -11,15 +11,15 @@ export interface Pair {
 }
 
 let lastId = 0;
-const pair = (local: string, space: string): Pair => ({ id: (lastId += 1), local, space });
+const makePair = (local: string, space: string): Pair => ({ id: (lastId += 1), local, space });
 
 /** Returns the pairs of a node's settings for editing. */
-export function pairsOf(names: Readonly<Record<string, string>>): Pair[] {
-  return Object.entries(names).map(([local, space]) => pair(local, space));
+export function toPairs(names: Readonly<Record<string, string>>): Pair[] {
+  return Object.entries(names).map(([local, space]) => makePair(local, space));
 }
 
 /** Returns the names of the filled pairs, and what is wrong with the others, if anything. */
-export function namesOf(pairs: readonly Pair[]): { names: Record<string, string>; problem: string | null } {
+export function toNames(pairs: readonly Pair[]): { names: Record<string, string>; problem: string | null } {
   const typed = pairs
     .map(({ local, space }) => [local.trim(), space.trim()] as const)
     .filter(([local, space]) => local !== '' || space !== '');
@@ -102,7 +102,7 @@ export function NamesField(props: {
           variant="default"
           size="compact-xs"
           leftSection={<IconPlus size={12} />}
-          onClick={() => onChange([...pairs, pair('', '')])}
+          onClick={() => onChange([...pairs, makePair('', '')])}
           data-testid="name-add"
         >
           Add a name

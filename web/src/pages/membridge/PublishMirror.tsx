@@ -5,7 +5,7 @@ import { IconUpload } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
 import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { api } from '../../api/calls.ts';
-import { fieldProblem } from '../../api/problem.ts';
+import { findFieldProblem } from '../../api/problem.ts';
 import { leadershipQuery } from '../../api/project-queries.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
@@ -65,7 +65,7 @@ function PublishDialog({ space, onClose }: { space: SpaceFacts; onClose: () => v
           onChange={setFewer}
           min={1}
           allowDecimal={false}
-          error={fieldProblem(publish.error, 'fewer')}
+          error={findFieldProblem(publish.error, 'fewer')}
           data-autofocus
           data-testid="mirror-fewer"
         />

@@ -12,7 +12,7 @@ import styles from './ReportedProjects.module.css';
 import forms from './Settings.module.css';
 
 /** How many are shown; an agent may report any number of them. */
-const SHOWN = 8;
+const MAX_SHOWN = 8;
 
 /** Projects that agents reported and that have no space. Nothing of them is synced until a person makes one. */
 export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreated: (cid: string) => void }) {
@@ -37,7 +37,7 @@ export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreat
       <h3>Reported by machines</h3>
       <p>These projects have no space, so no machine syncs them. Make a space to start.</p>
       <ul>
-        {data.slice(0, SHOWN).map(({ name, canonical_id: cid, nodes_count: count }) => (
+        {data.slice(0, MAX_SHOWN).map(({ name, canonical_id: cid, nodes_count: count }) => (
           <li key={cid}>
             <span className={styles.name}>{name}</span>
             <span className={styles.from}>{count === 1 ? '1 machine' : `${count} machines`}</span>
@@ -52,7 +52,7 @@ export function ReportedProjects(props: { spaces: readonly SpaceFacts[]; onCreat
           </li>
         ))}
       </ul>
-      {data.length > SHOWN && <p>… and {data.length - SHOWN} more.</p>}
+      {data.length > MAX_SHOWN && <p>… and {data.length - MAX_SHOWN} more.</p>}
       <Modal
         opened={asked !== null}
         onClose={() => setAsked(null)}

@@ -1,9 +1,9 @@
 import type { Job } from '../../../../contract/memory/memory.ts';
 import { count, counted } from '../../format/numbers.ts';
 
-const BARS = 32;
+const MAX_BARS = 32;
 /** The fewest bars that show a pattern. */
-const FEWEST = 8;
+const MIN_BARS = 8;
 const WIDTH = 3;
 const GAP = 2;
 const HEIGHT = 22;
@@ -13,8 +13,10 @@ const HEIGHT = 22;
  * visible.
  */
 export function RowsChart({ jobs }: { jobs: readonly Job[] }) {
-  const finished = jobs.filter(({ status }) => status === 'completed' || status === 'failed').slice(0, BARS);
-  if (finished.length < FEWEST) return null;
+  const finished = jobs
+    .filter(({ status }) => status === 'completed' || status === 'failed')
+    .slice(0, MAX_BARS);
+  if (finished.length < MIN_BARS) return null;
   const bars = finished.toReversed().map((job) => ({
     id: job.id,
     rows: job.rows_sent + job.rows_inserted + job.rows_updated + job.rows_deleted,

@@ -6,8 +6,8 @@ import type { SpaceFacts, SpaceSummary } from '../../../../contract/memory/memor
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import { jobsQuery } from '../../api/queries.ts';
 import { Copy } from '../../components/Copy.tsx';
-import { coverage } from '../../format/words.ts';
-import { byName } from '../../format/order.ts';
+import { describeCoverage } from '../../format/words.ts';
+import { compareNames } from '../../format/order.ts';
 import { LeadershipCard } from '../leadership/LeadershipCard.tsx';
 import { DeleteSpace } from './DeleteSpace.tsx';
 import { JobHistory } from './JobHistory.tsx';
@@ -33,7 +33,7 @@ export function SpaceDetail(props: {
   // The jobs name removed nodes.
   const jobNodes = (allJobs.data ?? []).map(({ agent }) => agent);
   const known = new Set([...(fleet ?? []).map(({ id }) => id), ...jobNodes]);
-  const joined = [...known].sort(byName).join('\n');
+  const joined = [...known].sort(compareNames).join('\n');
   const names = useMemo(() => joined.split('\n').filter(Boolean), [joined]);
 
   return (
@@ -47,7 +47,7 @@ export function SpaceDetail(props: {
             <code data-testid="space-cid">{space.canonical_id}</code>
             <Copy text={space.canonical_id} what="the canonical id" testId="space-copy-cid" />
             <span aria-hidden>·</span>
-            <span data-testid="space-projects">{coverage(space.projects)}</span>
+            <span data-testid="space-projects">{describeCoverage(space.projects)}</span>
           </div>
         </div>
         <div className={styles.actions}>

@@ -23,7 +23,7 @@ export function SpaceList(props: { spaces: readonly SpaceSummary[]; selected: st
             >
               <span className={styles.name}>{space.name}</span>
               <span className={styles.step} title={`${good} of ${of} nodes in step`}>
-                <Light tone={toneOf(space.members)} />
+                <Light tone={spaceTone(space.members)} />
                 <span data-testid={`space-step-${space.canonical_id}`}>{`${good}/${of}`}</span>
                 <span className="visually-hidden"> nodes in step</span>
               </span>
@@ -37,7 +37,7 @@ export function SpaceList(props: { spaces: readonly SpaceSummary[]; selected: st
 }
 
 /** The light of a space. A sync that waits for an offline node does not count as activity. */
-function toneOf({ enrolled, failed, held, busy, 'in-step': inStep }: MemberCounts): Tone {
+function spaceTone({ enrolled, failed, held, busy, 'in-step': inStep }: MemberCounts): Tone {
   if (failed > 0) return 'bad';
   if (held > 0) return 'warn';
   if (busy > 0) return 'busy';

@@ -4,7 +4,7 @@ import { IconAdjustmentsHorizontal } from '@tabler/icons-react';
 import type { SpaceFacts } from '../../../../contract/memory/memory.ts';
 import { Facts } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
-import { coverage } from '../../format/words.ts';
+import { describeCoverage } from '../../format/words.ts';
 import { EditSpace } from './EditSpace.tsx';
 import { PublishMirror } from './PublishMirror.tsx';
 import styles from './Settings.module.css';
@@ -36,7 +36,7 @@ export function SpaceSettings(props: { space: SpaceFacts; onSaved: (saved: Space
       <div className={styles.summary}>
         <Facts
           facts={[
-            { name: 'Covers', value: coverage(space.projects), testId: 'settings-projects' },
+            { name: 'Covers', value: describeCoverage(space.projects), testId: 'settings-projects' },
             {
               name: 'Never sent',
               value: excluded.length === 0 ? <span className="dim">–</span> : excluded.join(', '),

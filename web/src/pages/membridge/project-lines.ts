@@ -1,5 +1,5 @@
 /** Returns typed names, one a line; a comma is part of a name. */
-export function namesIn(typed: string): string[] {
+export function parseNames(typed: string): string[] {
   const names = typed.split('\n').map((line) => line.trim());
   return [...new Set(names.filter((line) => line !== ''))];
 }

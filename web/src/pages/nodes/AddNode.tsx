@@ -4,7 +4,7 @@ import { useState, type FormEvent } from 'react';
 import { NodeId } from '../../../../contract/http/primitives.ts';
 import { basePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
-import { wordsOf } from '../../api/problem.ts';
+import { errorSentence } from '../../api/problem.ts';
 import { Copy } from '../../components/Copy.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { absoluteTime, span } from '../../format/time.ts';
@@ -44,7 +44,7 @@ export function AddNode() {
       </form>
       {create.error !== null && (
         <p role="alert" className={styles.failure} data-testid="add-node-error">
-          {wordsOf(create.error)}
+          {errorSentence(create.error)}
         </p>
       )}
       {create.data !== undefined && <TokenResult token={create.data} />}

@@ -6,7 +6,7 @@ import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import { NodeRow } from './NodeRow.tsx';
@@ -24,7 +24,7 @@ const COLUMNS = [
   { name: 'Actions', quiet: true },
 ] as const;
 
-const SHOWN = [
+const NODE_FILTERS = [
   { value: 'all', label: 'All' },
   { value: 'online', label: 'Online' },
   { value: 'offline', label: 'Offline' },
@@ -36,7 +36,7 @@ export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: 
   const [shownOnly, setShownOnly] = useState('all');
   const text = useDeferredValue(typed);
   const now = useNow();
-  const sorted = useMemo(() => nodes.toSorted((a, b) => byName(a.id, b.id)), [nodes]);
+  const sorted = useMemo(() => nodes.toSorted((a, b) => compareNames(a.id, b.id)), [nodes]);
   const found = sorted.filter(
     (node) =>
       matchesNode(node, text) &&
@@ -53,7 +53,7 @@ export function NodesTable({ nodes, onOpen }: { nodes: readonly Node[]; onOpen: 
         <>
           <SegmentedControl
             size="xs"
-            data={SHOWN}
+            data={NODE_FILTERS}
             value={shownOnly}
             onChange={setShownOnly}
             aria-label="Show nodes"

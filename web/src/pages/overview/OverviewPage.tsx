@@ -9,7 +9,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { bytes, count, counted } from '../../format/numbers.ts';
-import { usd } from '../../format/task-words.ts';
+import { formatUsd } from '../../format/task-words.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
 import { About } from '../runtime/About.tsx';
@@ -106,7 +106,7 @@ function TaskFigures({ stats: { nodes, tasks, leases } }: { stats: RuntimeStats 
           note: tasks.failed_24h === 0 ? 'none failed' : `${count(tasks.failed_24h)} failed`,
           testId: 'stat-completed',
         },
-        { label: 'Cost, 24 h', value: usd(tasks.cost_usd_24h), testId: 'stat-cost' },
+        { label: 'Cost, 24 h', value: formatUsd(tasks.cost_usd_24h), testId: 'stat-cost' },
         {
           label: 'Tasks in all',
           value: count(tasks.total),

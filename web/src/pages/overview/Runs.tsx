@@ -46,7 +46,7 @@ export function Runs() {
 
 function RunRow({ run }: { run: Run }) {
   const { lease, result } = run;
-  const { label, tone } = outcome(run);
+  const { label, tone } = describeOutcome(run);
   const took = result?.metrics.duration_ms ?? 0;
   const lasted = lease.ended_at === null ? null : lease.ended_at - lease.started_at;
   const ms = took > 0 ? took : lasted;
@@ -76,7 +76,7 @@ function RunRow({ run }: { run: Run }) {
   );
 }
 
-function outcome({ lease, result }: Run): Words {
+function describeOutcome({ lease, result }: Run): Words {
   if (result !== null) {
     return result.status === 'success'
       ? { label: 'Completed', tone: 'good' }

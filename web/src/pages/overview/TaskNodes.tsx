@@ -14,7 +14,7 @@ import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
 import { counted } from '../../format/numbers.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { useNow } from '../../live/clock.ts';
 import { presenceOf, takesTasks } from '../../live/presence.ts';
 import { Tags } from '../projects/Tags.tsx';
@@ -35,7 +35,7 @@ export function TaskNodes() {
   const now = useNow();
   const runners = (data ?? [])
     .filter(({ capabilities, drained }) => capabilities.claude_cli || drained)
-    .toSorted((a, b) => byName(a.id, b.id));
+    .toSorted((a, b) => compareNames(a.id, b.id));
   const { shown, pager } = usePaged(runners, PAGE_SIZE);
   const taking = runners.filter((node) => takesTasks(node, now));
   const slots = taking.reduce((sum, { capabilities }) => sum + capabilities.max_concurrency, 0);

@@ -3,13 +3,13 @@ import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
-import { fieldProblem, restOf } from '../../api/problem.ts';
+import { findFieldProblem, withoutShownFields } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { useFormError } from '../../components/use-form-error.ts';
 import {
   CREDENTIAL_FIELDS,
-  credentialOf,
+  toCredential,
   EMPTY_CREDENTIAL,
   isFilled,
   type CredentialDraft,
@@ -17,12 +17,12 @@ import {
 import { CredentialFields } from './CredentialFields.tsx';
 import styles from './Forms.module.css';
 import {
-  bodyOf,
+  toCreateBody,
   credentialKind,
   DRAFT_FIELDS,
   EMPTY_DRAFT,
-  nameFrom,
-  secretIn,
+  suggestName,
+  extractSecret,
   type ProjectDraft,
 } from './project-draft.ts';
 import { ProjectFields } from './ProjectFields.tsx';
@@ -50,7 +50,7 @@ export function AddProjectForm(props: {
   const change = (part: Partial<ProjectDraft>) => {
     if (part.name !== undefined) setNamed(part.name !== '');
     // Until a name is typed, it follows the address.
-    const name = part.repoUrl === undefined || named ? {} : { name: nameFrom(part.repoUrl) };
+    const name = part.repoUrl === undefined || named ? {} : { name: suggestName(part.repoUrl) };
     setDraft((before) => ({ ...before, ...part, ...name }));
   };
 
@@ -60,21 +60,21 @@ export function AddProjectForm(props: {
     mutationFn: async () => {
       const hosts = secret.knownHosts.trim();
       const body = {
-        ...bodyOf(draft),
+        ...toCreateBody(draft),
         ...(needsSecret && kind === 'ssh-key' && hosts !== '' ? { known_hosts: `${hosts}\n` } : {}),
       };
       const project = made === null ? await projectApi.create(body) : await projectApi.update(made.id, body);
       setMade(project);
       cache.show(project);
-      return needsSecret ? await projectApi.putCredential(project.id, credentialOf(secret, kind)) : project;
+      return needsSecret ? await projectApi.putCredential(project.id, toCredential(secret, kind)) : project;
     },
     onSuccess: (project) => {
       cache.show(project);
       props.onAdded(project);
     },
   });
-  const { form, error } = useFormError(add.error, { ...bodyOf(draft), ...credentialOf(secret, kind) });
-  const found = secretIn(draft.repoUrl);
+  const { form, error } = useFormError(add.error, { ...toCreateBody(draft), ...toCredential(secret, kind) });
+  const found = extractSecret(draft.repoUrl);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -98,7 +98,7 @@ export function AddProjectForm(props: {
         nameNote="Also the name of its folder. The canonical id follows from it."
         unfolded={false}
       >
-        {found !== null && fieldProblem(error, 'repo_url') !== null && (
+        {found !== null && findFieldProblem(error, 'repo_url') !== null && (
           <div className={styles.way} data-testid="secret-in-address">
             <p>The address holds a secret. Store it sealed, as the project’s credential, instead.</p>
             <Button variant="default" size="xs" onClick={moveSecret} data-testid="secret-move">
@@ -133,7 +133,7 @@ export function AddProjectForm(props: {
       )}
       <FormFooter
         prefix="add-project"
-        error={restOf(error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
+        error={withoutShownFields(error, [...DRAFT_FIELDS, ...CREDENTIAL_FIELDS])}
         onCancel={props.onCancel}
         submit={{
           label: 'Add project',

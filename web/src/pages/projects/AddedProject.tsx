@@ -8,7 +8,7 @@ import { projectApi } from '../../api/project-calls.ts';
 import { ActionButton } from '../../components/ActionButton.tsx';
 import { notifyFailure } from '../../components/notify.ts';
 import { counted } from '../../format/numbers.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { serverNow } from '../../live/clock.ts';
 import { presenceOf } from '../../live/presence.ts';
 import { CONCURRENCY } from './concurrency.ts';
@@ -18,7 +18,7 @@ import styles from './Forms.module.css';
 export function AddedProject(props: { project: ProjectFacts; fleet: readonly Node[]; onClose: () => void }) {
   const { project, fleet } = props;
   const navigate = useNavigate();
-  const names = fleet.map(({ id }) => id).sort(byName);
+  const names = fleet.map(({ id }) => id).sort(compareNames);
   const online = names.find((id) =>
     fleet.some((node) => node.id === id && presenceOf(node, serverNow()) === 'online'),
   );

@@ -6,7 +6,7 @@ import { CLONE_STATUSES } from '../../format/project-words.ts';
 import styles from './Matrix.module.css';
 
 /** The longest error that is shown in full, in characters; a longer one is collapsed. */
-const SHORT = 90;
+const MAX_SHORT_CHARS = 90;
 
 /** The state of the clone on one node: its progress, what it waits for, or its error. */
 export function CloneState({ node, clone }: { node: string; clone: ProjectNodeStatus | null }) {
@@ -63,7 +63,7 @@ function Bar({ node, progress }: { node: string; progress: CloneProgress }) {
 function ErrorText({ node, text, code }: { node: string; text: string; code: string | null }) {
   const testId = `clone-error-${node}`;
   const known = code === null ? null : <code className={styles.code}>{code}</code>;
-  if (text.length <= SHORT) {
+  if (text.length <= MAX_SHORT_CHARS) {
     return (
       <span className={styles.error} data-testid={testId}>
         {text} {known}

@@ -6,14 +6,14 @@ import type {
   ManagedProject,
   ProjectSummary,
 } from '../../../../contract/projects/projects.ts';
-import { restOf } from '../../api/problem.ts';
+import { withoutShownFields } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
-import { CREDENTIAL_FIELDS, credentialOf, EMPTY_CREDENTIAL, isFilled } from './credential-draft.ts';
+import { CREDENTIAL_FIELDS, toCredential, EMPTY_CREDENTIAL, isFilled } from './credential-draft.ts';
 import { CredentialFields } from './CredentialFields.tsx';
 import styles from './Forms.module.css';
 import { credentialKind } from './project-draft.ts';
@@ -35,7 +35,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
         cache.show(saved);
       }
       if (isFilled(draft, kind))
-        saved = await projectApi.putCredential(project.id, credentialOf(draft, kind));
+        saved = await projectApi.putCredential(project.id, toCredential(draft, kind));
       return saved;
     },
     onSuccess: (saved) => {
@@ -53,7 +53,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
     },
     onError: (error) => notifyFailure(`The credential of ${project.name} is still there`, error),
   });
-  const values = { ...credentialOf(draft, kind), known_hosts: hosts };
+  const values = { ...toCredential(draft, kind), known_hosts: hosts };
   const { form, error } = useFormError(save.error, values);
 
   const submit = (event: FormEvent) => {
@@ -87,7 +87,7 @@ export function Credential({ project, onClose }: { project: ProjectSummary; onCl
         />
         <FormFooter
           prefix="credential"
-          error={restOf(error, CREDENTIAL_FIELDS)}
+          error={withoutShownFields(error, CREDENTIAL_FIELDS)}
           onCancel={onClose}
           submit={{
             label: project.credential === null ? 'Save' : 'Replace',

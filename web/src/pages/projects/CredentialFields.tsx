@@ -1,6 +1,6 @@
 import { PasswordInput, Textarea, TextInput } from '@mantine/core';
 import type { PutCredential } from '../../../../contract/projects/projects.ts';
-import { fieldProblem } from '../../api/problem.ts';
+import { findFieldProblem } from '../../api/problem.ts';
 import type { CredentialDraft } from './credential-draft.ts';
 import styles from './Forms.module.css';
 
@@ -12,7 +12,7 @@ export function CredentialFields(props: {
   error: Error | null;
 }) {
   const { kind, draft, onChange, error } = props;
-  const wrongKind = fieldProblem(error, 'kind');
+  const wrongKind = findFieldProblem(error, 'kind');
   return (
     <div className={styles.secret} data-testid="credential-fields" data-kind={kind}>
       <p className={styles.note}>
@@ -26,7 +26,7 @@ export function CredentialFields(props: {
             label="Token"
             value={draft.token}
             onChange={(event) => onChange({ token: event.currentTarget.value })}
-            error={fieldProblem(error, 'token') ?? wrongKind}
+            error={findFieldProblem(error, 'token') ?? wrongKind}
             autoComplete="off"
             spellCheck={false}
             required
@@ -39,7 +39,7 @@ export function CredentialFields(props: {
             placeholder="git"
             value={draft.username}
             onChange={(event) => onChange({ username: event.currentTarget.value })}
-            error={fieldProblem(error, 'username')}
+            error={findFieldProblem(error, 'username')}
             autoComplete="off"
             spellCheck={false}
             data-testid="credential-username"
@@ -53,7 +53,7 @@ export function CredentialFields(props: {
             placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
             value={draft.privateKey}
             onChange={(event) => onChange({ privateKey: event.currentTarget.value })}
-            error={fieldProblem(error, 'private_key') ?? wrongKind}
+            error={findFieldProblem(error, 'private_key') ?? wrongKind}
             autosize
             minRows={4}
             maxRows={8}
@@ -68,7 +68,7 @@ export function CredentialFields(props: {
             description="Lines of a known_hosts file, as ssh-keyscan prints them. Empty: the node’s own file."
             value={draft.knownHosts}
             onChange={(event) => onChange({ knownHosts: event.currentTarget.value })}
-            error={fieldProblem(error, 'known_hosts')}
+            error={findFieldProblem(error, 'known_hosts')}
             autosize
             minRows={2}
             maxRows={6}

@@ -3,14 +3,14 @@ import { useState, type FormEvent } from 'react';
 import { originOf } from '../../../../contract/projects/git-url.ts';
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
-import { restOf } from '../../api/problem.ts';
+import { withoutShownFields } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
 import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import styles from './Forms.module.css';
-import { bodyOf, changesOf, DRAFT_FIELDS, draftOf } from './project-draft.ts';
+import { toCreateBody, findChanges, DRAFT_FIELDS, toDraft } from './project-draft.ts';
 import { ProjectFields } from './ProjectFields.tsx';
 import { useProjectsCache } from './use-projects-cache.ts';
 
@@ -19,9 +19,9 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
   const { project } = props;
   // The project as it was when the form opened: a live event must not change what somebody edits.
   const [before] = useState(project);
-  const [draft, setDraft] = useState(() => draftOf(before));
+  const [draft, setDraft] = useState(() => toDraft(before));
   const cache = useProjectsCache();
-  const changes = changesOf(before, draft);
+  const changes = findChanges(before, draft);
   const save = useMutation({
     mutationFn: () => projectApi.update(project.id, changes),
     onSuccess: (saved) => {
@@ -30,8 +30,8 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
       props.onClose();
     },
   });
-  const { form, error } = useFormError(save.error, bodyOf(draft));
-  const drops = before.credential !== null && isElsewhere(before.repo_url, draft.repoUrl);
+  const { form, error } = useFormError(save.error, toCreateBody(draft));
+  const drops = before.credential !== null && isOtherAddress(before.repo_url, draft.repoUrl);
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -62,7 +62,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
         </ProjectFields>
         <FormFooter
           prefix="edit-project"
-          error={restOf(error, DRAFT_FIELDS)}
+          error={withoutShownFields(error, DRAFT_FIELDS)}
           onCancel={props.onClose}
           submit={{
             label: 'Save',
@@ -77,7 +77,7 @@ export function EditProject(props: { project: ProjectSummary; fleet: readonly No
 }
 
 /** Returns whether a secret for one address is not valid for the other. An unfinished address counts as the same. */
-function isElsewhere(before: string, typed: string): boolean {
+function isOtherAddress(before: string, typed: string): boolean {
   try {
     return originOf(before) !== originOf(typed.trim());
   } catch {

@@ -2,7 +2,7 @@ import { SegmentedControl, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
-import { fieldProblem, restOf } from '../../api/problem.ts';
+import { findFieldProblem, withoutShownFields } from '../../api/problem.ts';
 import { projectApi } from '../../api/project-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
@@ -13,7 +13,7 @@ import styles from './Forms.module.css';
 import { PRESETS, SCHEDULES, type ScheduleKind } from './schedule-kinds.ts';
 import { useProjectsCache } from './use-projects-cache.ts';
 
-const OWN = 'own';
+const CUSTOM = 'own';
 
 /** The form for a schedule: a preset or an expression, described in words as it is typed. */
 export function EditSchedule(props: {
@@ -37,7 +37,7 @@ export function EditSchedule(props: {
   });
   const { form, error } = useFormError(save.error, { [field]: { cron } });
   const reading = readCron(cron);
-  const preset = PRESETS.find(({ value }) => value === cron)?.value ?? OWN;
+  const preset = PRESETS.find(({ value }) => value === cron)?.value ?? CUSTOM;
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -47,10 +47,10 @@ export function EditSchedule(props: {
     <Dialog title={`${title}: when for ${project.name}`} testId="schedule-dialog" onClose={props.onClose}>
       <form ref={form} className={styles.form} onSubmit={submit}>
         <SegmentedControl
-          data={[...PRESETS, { value: OWN, label: 'Other' }]}
+          data={[...PRESETS, { value: CUSTOM, label: 'Other' }]}
           value={preset}
           onChange={(value) => {
-            if (value !== OWN) setTyped(value);
+            if (value !== CUSTOM) setTyped(value);
           }}
           aria-label="How often"
           fullWidth
@@ -61,7 +61,7 @@ export function EditSchedule(props: {
           description="Minute, hour, day of month, month, day of week; in UTC."
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
-          error={fieldProblem(error, field)}
+          error={findFieldProblem(error, field)}
           required
           maxLength={128}
           spellCheck={false}
@@ -79,7 +79,7 @@ export function EditSchedule(props: {
         </p>
         <FormFooter
           prefix="schedule"
-          error={restOf(error, [field])}
+          error={withoutShownFields(error, [field])}
           onCancel={props.onClose}
           submit={{
             label: 'Save',

@@ -91,7 +91,7 @@ export function ProjectActions(props: {
       <ActionButton
         variant="default"
         leftSection={<IconDownload size={15} />}
-        reason={whyNotPrimary(project, fleet)}
+        reason={explainNotPrimary(project, fleet)}
         help={`Clone it on ${primary ?? ''}, or update the clone there`}
         loading={clone.isPending}
         onPress={() => {
@@ -124,7 +124,7 @@ export function ProjectActions(props: {
   );
 }
 
-function whyNotPrimary({ primary_node_id }: ProjectSummary, fleet: readonly Node[]): string | null {
+function explainNotPrimary({ primary_node_id }: ProjectSummary, fleet: readonly Node[]): string | null {
   if (primary_node_id === null) return 'It has no primary node: choose one under Edit';
   if (fleet.some(({ id }) => id === primary_node_id)) return null;
   return `${primary_node_id} is no longer enrolled: choose another primary under Edit`;

@@ -2,13 +2,13 @@ import { NumberInput, Select, Switch, TagsInput, TextInput } from '@mantine/core
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { Node } from '../../../../contract/nodes/nodes.ts';
-import { fieldProblem } from '../../api/problem.ts';
+import { findFieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { spacesQuery } from '../../api/queries.ts';
 import { FoldedOptions } from '../../components/FoldedOptions.tsx';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { OPTION_FIELDS, type ProjectDraft } from './project-draft.ts';
-import { tagsOf } from './project-list.ts';
+import { listTags } from './project-list.ts';
 
 type Change = (part: Partial<ProjectDraft>) => void;
 
@@ -26,7 +26,7 @@ export function ProjectFields(props: {
   unfolded: boolean;
 }) {
   const { draft, onChange, error } = props;
-  const wrong = OPTION_FIELDS.some((field) => fieldProblem(error, field) !== null);
+  const wrong = OPTION_FIELDS.some((field) => findFieldProblem(error, field) !== null);
   return (
     <>
       <TextInput
@@ -35,7 +35,7 @@ export function ProjectFields(props: {
         placeholder="https://git.example.org/team/project.git"
         value={draft.repoUrl}
         onChange={(event) => onChange({ repoUrl: event.currentTarget.value })}
-        error={fieldProblem(error, 'repo_url')}
+        error={findFieldProblem(error, 'repo_url')}
         required
         maxLength={1_024}
         spellCheck={false}
@@ -50,7 +50,7 @@ export function ProjectFields(props: {
         description={props.nameNote}
         value={draft.name}
         onChange={(event) => onChange({ name: event.currentTarget.value })}
-        error={fieldProblem(error, 'name')}
+        error={findFieldProblem(error, 'name')}
         required
         maxLength={128}
         spellCheck={false}
@@ -73,12 +73,12 @@ function Options(props: {
   const { draft, onChange, error } = props;
   const spaces = useQuery(spacesQuery).data ?? [];
   const projects = useQuery(projectsQuery).data ?? [];
-  const nodes = props.fleet.map(({ id }) => id).sort(byName);
+  const nodes = props.fleet.map(({ id }) => id).sort(compareNames);
   // A removed node or space stays the setting until another one is chosen.
   const known = draft.primary !== null && !nodes.includes(draft.primary) ? [draft.primary, ...nodes] : nodes;
   const spaceChoices = spaces
     .map(({ canonical_id, name }) => ({ value: canonical_id, label: name }))
-    .sort((a, b) => byName(a.label, b.label));
+    .sort((a, b) => compareNames(a.label, b.label));
   const gone = draft.space !== null && !spaceChoices.some(({ value }) => value === draft.space);
   return (
     <>
@@ -87,7 +87,7 @@ function Options(props: {
         placeholder="the remote’s default"
         value={draft.branch}
         onChange={(event) => onChange({ branch: event.currentTarget.value })}
-        error={fieldProblem(error, 'branch')}
+        error={findFieldProblem(error, 'branch')}
         spellCheck={false}
         data-testid="project-branch"
       />
@@ -96,7 +96,7 @@ function Options(props: {
         placeholder="the whole history"
         value={draft.depth}
         onChange={(depth) => onChange({ depth })}
-        error={fieldProblem(error, 'depth')}
+        error={findFieldProblem(error, 'depth')}
         min={1}
         max={1_000_000}
         allowDecimal={false}
@@ -109,7 +109,7 @@ function Options(props: {
         placeholder="the project’s name"
         value={draft.targetPath}
         onChange={(event) => onChange({ targetPath: event.currentTarget.value })}
-        error={fieldProblem(error, 'target_path')}
+        error={findFieldProblem(error, 'target_path')}
         spellCheck={false}
         data-testid="project-path"
       />
@@ -120,7 +120,7 @@ function Options(props: {
         data={known}
         value={draft.primary}
         onChange={(primary) => onChange({ primary })}
-        error={fieldProblem(error, 'primary_node_id')}
+        error={findFieldProblem(error, 'primary_node_id')}
         clearable
         searchable={known.length > 12}
         limit={100}
@@ -133,17 +133,17 @@ function Options(props: {
         data={gone ? [...spaceChoices, { value: draft.space, label: draft.space }] : spaceChoices}
         value={draft.space}
         onChange={(space) => onChange({ space })}
-        error={fieldProblem(error, 'space')}
+        error={findFieldProblem(error, 'space')}
         clearable
         data-testid="project-space"
       />
       <TagsInput
         label="Tags"
         description="Labels for finding it."
-        data={tagsOf(projects)}
+        data={listTags(projects)}
         value={[...draft.tags]}
         onChange={(tags) => onChange({ tags })}
-        error={fieldProblem(error, 'tags')}
+        error={findFieldProblem(error, 'tags')}
         maxTags={32}
         comboboxProps={{ portalProps: { target: '#main' } }}
         data-testid="project-tags"

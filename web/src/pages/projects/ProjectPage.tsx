@@ -10,14 +10,14 @@ import { usePageTitle } from '../../components/use-page-title.ts';
 import { useNow } from '../../live/clock.ts';
 import { LeadershipCard } from '../leadership/LeadershipCard.tsx';
 import { MembridgeNav } from '../membridge/MembridgeNav.tsx';
-import { matrixOf } from './matrix.ts';
+import { buildMatrix } from './matrix.ts';
 import { NodeMatrix } from './NodeMatrix.tsx';
 import { ProjectHead } from './ProjectHead.tsx';
 import { ProjectMemory } from './ProjectMemory.tsx';
 import styles from './ProjectPage.module.css';
 import { ProjectSettings } from './ProjectSettings.tsx';
 import { Schedules } from './Schedules.tsx';
-import { spaceOf } from './space-of.ts';
+import { findSpaceOf } from './find-space-of.ts';
 
 /** One managed project, found by its id, its canonical id, or a former one. */
 export function ProjectPage() {
@@ -72,13 +72,13 @@ function ProjectDetail(props: {
   const now = useNow();
   const spaces = useQuery(spacesQuery).data;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const rows = matrixOf(project, clones, fleet, now);
+  const rows = buildMatrix(project, clones, fleet, now);
   // Nodes that were removed since are not asked.
   const chosen = useMemo(
     () => fleet.filter(({ id }) => selected.has(id)).map(({ id }) => id),
     [fleet, selected],
   );
-  const space = spaces === undefined ? undefined : spaceOf(project, spaces);
+  const space = spaces === undefined ? undefined : findSpaceOf(project, spaces);
   return (
     <>
       <ProjectHead project={project} clones={clones} fleet={fleet} chosen={chosen} />

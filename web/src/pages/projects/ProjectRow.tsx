@@ -32,7 +32,7 @@ export const ProjectRow = memo(function ProjectRow(props: {
       </td>
       <td className={styles.status}>
         <ProjectStatus project={project} testId={`project-status-${id}`} />
-        <span className="second-line">{activity(project)}</span>
+        <span className="second-line">{describeActivity(project)}</span>
       </td>
       <td data-testid={`project-nodes-${id}`} className={styles.short}>
         {clones.present} of {fleetSize ?? '–'}
@@ -49,7 +49,7 @@ export const ProjectRow = memo(function ProjectRow(props: {
 });
 
 /** Summarizes what is running or failed; empty when there is nothing to report. */
-function activity({ clones }: ProjectSummary): string {
+function describeActivity({ clones }: ProjectSummary): string {
   if (clones.total === 0) return 'not cloned yet';
   const { failed } = clones;
   const busy = clones.pending + clones.cloning;

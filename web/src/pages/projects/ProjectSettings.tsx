@@ -12,7 +12,7 @@ import { counted } from '../../format/numbers.ts';
 import { CredentialWords } from './Credential.tsx';
 import { EditProject } from './EditProject.tsx';
 import { PushWebhook } from './PushWebhook.tsx';
-import { spaceOf } from './space-of.ts';
+import { findSpaceOf } from './find-space-of.ts';
 import { Tags } from './Tags.tsx';
 
 const dim = (text: string) => <span className="dim">{text}</span>;
@@ -25,7 +25,7 @@ export function ProjectSettings(props: {
 }) {
   const { project } = props;
   const [opened, { open, close }] = useDisclosure();
-  const space = spaceOf(project, props.spaces);
+  const space = findSpaceOf(project, props.spaces);
   const { credential, aliases, depth } = project;
   return (
     <Panel

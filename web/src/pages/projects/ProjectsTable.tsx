@@ -6,7 +6,7 @@ import { Empty } from '../../components/Notice.tsx';
 import { Pager, usePaged } from '../../components/Pager.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
-import { findProjects, tagsOf } from './project-list.ts';
+import { findProjects, listTags } from './project-list.ts';
 import { ProjectRow } from './ProjectRow.tsx';
 import styles from './Projects.module.css';
 
@@ -31,7 +31,7 @@ export function ProjectsTable(props: {
   const { projects, tag, onTag } = props;
   const [typed, setTyped] = useState('');
   const text = useDeferredValue(typed);
-  const tags = useMemo(() => tagsOf(projects), [projects]);
+  const tags = useMemo(() => listTags(projects), [projects]);
   const found = useMemo(() => findProjects(projects, { typed: text, tag }), [projects, text, tag]);
   const { shown, pager } = usePaged(found, PAGE_SIZE);
 

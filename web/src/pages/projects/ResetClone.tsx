@@ -56,7 +56,7 @@ export function ResetClone(props: {
           A new branch <code>kept/…</code> in the clone saves what only the clone has:
         </p>
         <ul data-testid={`clone-reset-moves-${node}`}>
-          {whatMoves(clone).map((each) => (
+          {describeMoved(clone).map((each) => (
             <li key={each}>{each}</li>
           ))}
         </ul>
@@ -72,7 +72,7 @@ export function ResetClone(props: {
 }
 
 /** Describes what a reset moves to the branch. */
-function whatMoves({ branch, commit, ahead, dirty }: ProjectNodeStatus & { commit: string }): string[] {
+function describeMoved({ branch, commit, ahead, dirty }: ProjectNodeStatus & { commit: string }): string[] {
   const on = branch === null ? 'that no branch has' : `of ${branch}`;
   return [
     ahead === null

@@ -19,7 +19,7 @@ export function isFilled(draft: CredentialDraft, kind: PutCredential['kind']): b
 }
 
 /** Returns the body that sets the credential. */
-export function credentialOf(draft: CredentialDraft, kind: PutCredential['kind']): PutCredential {
+export function toCredential(draft: CredentialDraft, kind: PutCredential['kind']): PutCredential {
   if (kind === 'token') {
     const username = draft.username.trim();
     return { kind, username: username === '' ? 'git' : username, token: draft.token.trim() };

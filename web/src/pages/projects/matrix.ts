@@ -1,6 +1,6 @@
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import type { ProjectSummary, ProjectNodeStatus } from '../../../../contract/projects/projects.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { hasClone, isUnderWay } from '../../format/project-words.ts';
 import { presenceOf } from '../../live/presence.ts';
 
@@ -14,7 +14,7 @@ export interface MatrixRow {
 }
 
 /** Returns every node of the fleet, and removed nodes that had a clone; by name. */
-export function matrixOf(
+export function buildMatrix(
   project: Pick<ProjectSummary, 'primary_node_id'>,
   known: readonly ProjectNodeStatus[],
   fleet: readonly Node[],
@@ -30,7 +30,7 @@ export function matrixOf(
   for (const [node, clone] of clones) {
     rows.push({ node, clone, presence: 'gone', isPrimary: node === project.primary_node_id });
   }
-  return rows.sort((a, b) => byName(a.node, b.node));
+  return rows.sort((a, b) => compareNames(a.node, b.node));
 }
 
 /** The filters of rows. */

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { ManagedProject } from '../../../../contract/projects/projects.ts';
-import { bodyOf, changesOf, draftOf, EMPTY_DRAFT, nameFrom, secretIn } from './project-draft.ts';
+import {
+  toCreateBody,
+  findChanges,
+  toDraft,
+  EMPTY_DRAFT,
+  suggestName,
+  extractSecret,
+} from './project-draft.ts';
 
 const project = {
   name: 'garden',
@@ -18,7 +25,7 @@ const project = {
 describe('the draft of a project’s settings', () => {
   it('leaves out what was not typed', () => {
     const draft = { ...EMPTY_DRAFT, name: ' garden ', repoUrl: ' https://git.example.org/garden ' };
-    expect(bodyOf(draft)).toMatchObject({
+    expect(toCreateBody(draft)).toMatchObject({
       name: 'garden',
       repo_url: 'https://git.example.org/garden',
       branch: null,
@@ -28,9 +35,9 @@ describe('the draft of a project’s settings', () => {
   });
 
   it('changes only what was changed', () => {
-    expect(changesOf(project, draftOf(project))).toEqual({});
-    const draft = { ...draftOf(project), branch: '', tags: ['web', 'old'], depth: 5 };
-    expect(changesOf(project, draft)).toEqual({ branch: null, tags: ['web', 'old'], depth: 5 });
+    expect(findChanges(project, toDraft(project))).toEqual({});
+    const draft = { ...toDraft(project), branch: '', tags: ['web', 'old'], depth: 5 };
+    expect(findChanges(project, draft)).toEqual({ branch: null, tags: ['web', 'old'], depth: 5 });
   });
 });
 
@@ -40,7 +47,7 @@ it.each([
   ['https://git.example.org/team/.dotfiles', 'dotfiles'],
   ['https://s3cret@git.example.org/team/garden.git', 'garden'],
   ['https://git.exam', ''],
-])('derives a name from %s', (address, name) => expect(nameFrom(address)).toBe(name));
+])('derives a name from %s', (address, name) => expect(suggestName(address)).toBe(name));
 
 it.each([
   ['https://git.example.org/garden', null],
@@ -53,4 +60,4 @@ it.each([
     'https://me:s%23t@git.example.org/g',
     { address: 'https://git.example.org/g', username: 'me', token: 's#t' },
   ],
-])('finds the secret in %s', (address, found) => expect(secretIn(address)).toEqual(found));
+])('finds the secret in %s', (address, found) => expect(extractSecret(address)).toEqual(found));

@@ -34,7 +34,7 @@ export const EMPTY_DRAFT: ProjectDraft = {
 };
 
 /** Returns a project's present settings for editing. */
-export function draftOf(project: ProjectFacts): ProjectDraft {
+export function toDraft(project: ProjectFacts): ProjectDraft {
   return {
     name: project.name,
     repoUrl: project.repo_url,
@@ -52,7 +52,7 @@ export function draftOf(project: ProjectFacts): ProjectDraft {
 const orNull = (text: string): string | null => (text.trim() === '' ? null : text.trim());
 
 /** Returns the body that makes a project from a draft. The API reports what is wrong with it. */
-export function bodyOf(draft: ProjectDraft): CreateManagedProject {
+export function toCreateBody(draft: ProjectDraft): CreateManagedProject {
   return {
     name: draft.name.trim(),
     repo_url: draft.repoUrl.trim(),
@@ -68,9 +68,9 @@ export function bodyOf(draft: ProjectDraft): CreateManagedProject {
 }
 
 /** Returns only the fields that a draft changes, so that it does not undo somebody's change of another field. */
-export function changesOf(project: ProjectFacts, draft: ProjectDraft): UpdateManagedProject {
-  const before = bodyOf(draftOf(project));
-  const after = bodyOf(draft);
+export function findChanges(project: ProjectFacts, draft: ProjectDraft): UpdateManagedProject {
+  const before = toCreateBody(toDraft(project));
+  const after = toCreateBody(draft);
   const changed = Object.entries(after).filter(
     ([field, value]) => JSON.stringify(value) !== JSON.stringify((before as Record<string, unknown>)[field]),
   );
@@ -95,10 +95,10 @@ export const DRAFT_FIELDS = [
 export const OPTION_FIELDS = DRAFT_FIELDS.slice(2);
 
 /** Returns a name for a project from its address, in the alphabet of names; empty when the address has none. */
-export function nameFrom(repoUrl: string): string {
+export function suggestName(repoUrl: string): string {
   try {
     const last =
-      parseGitUrl(secretIn(repoUrl)?.address ?? repoUrl.trim())
+      parseGitUrl(extractSecret(repoUrl)?.address ?? repoUrl.trim())
         .path.split('/')
         .at(-1) ?? '';
     return last.replaceAll(/[^A-Za-z0-9_. -]+/g, '-').replaceAll(/^[^A-Za-z0-9_]+|[^A-Za-z0-9_-]+$/g, '');
@@ -120,12 +120,12 @@ export function credentialKind(repoUrl: string): 'ssh-key' | 'token' {
  * Returns the secret that was typed into an address, and the address without it.
  * @returns null when there is none
  */
-export function secretIn(repoUrl: string): { address: string; username: string; token: string } | null {
+export function extractSecret(repoUrl: string): { address: string; username: string; token: string } | null {
   const text = repoUrl.trim();
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return null;
   const url = new URL(text);
   if (url.username === '' && url.password === '') return null;
-  const [first, second] = [decoded(url.username), decoded(url.password)];
+  const [first, second] = [decodeOrKeep(url.username), decodeOrKeep(url.password)];
   url.username = '';
   url.password = '';
   // A single part is the token: hosts write https://TOKEN@host/path.
@@ -134,7 +134,7 @@ export function secretIn(repoUrl: string): { address: string; username: string; 
     : { address: url.href, username: first, token: second };
 }
 
-function decoded(text: string): string {
+function decodeOrKeep(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -1,9 +1,9 @@
 import type { ProjectFacts } from '../../../../contract/projects/projects.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 
 /** Returns every tag of the projects, once, by name. */
-export function tagsOf(projects: readonly ProjectFacts[]): string[] {
-  return [...new Set(projects.flatMap(({ tags }) => tags))].sort(byName);
+export function listTags(projects: readonly ProjectFacts[]): string[] {
+  return [...new Set(projects.flatMap(({ tags }) => tags))].sort(compareNames);
 }
 
 /**
@@ -22,7 +22,7 @@ export function findProjects<Project extends ProjectFacts>(
     const known = [name, repo_url, canonical_id, id, ...tags].join(' ').toLowerCase();
     return words.every((word) => known.includes(word));
   });
-  return found.sort((a, b) => byName(a.name, b.name));
+  return found.sort((a, b) => compareNames(a.name, b.name));
 }
 
 /** Returns a repository's address for a list, without the parts that most addresses share. */

@@ -4,7 +4,7 @@ import { IconCheck, IconX } from '@tabler/icons-react';
 import { useState, type FormEvent } from 'react';
 import type { Proposal, ShownProposal } from '../../../../contract/projects/proposals.ts';
 import { keys } from '../../api/keys.ts';
-import { fieldProblem, restOf } from '../../api/problem.ts';
+import { findFieldProblem, withoutShownFields } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { Dialog } from '../../components/Dialog.tsx';
 import { FormFooter } from '../../components/FormFooter.tsx';
@@ -95,7 +95,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
           placeholder="any commit"
           value={version}
           onChange={(event) => setVersion(event.currentTarget.value)}
-          error={fieldProblem(error, 'expected_version')}
+          error={findFieldProblem(error, 'expected_version')}
           maxLength={64}
           spellCheck={false}
           classNames={{ input: 'mono' }}
@@ -103,7 +103,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
         />
         <FormFooter
           prefix="approve"
-          error={restOf(error, ['expected_version'])}
+          error={withoutShownFields(error, ['expected_version'])}
           onCancel={onClose}
           submit={{
             label: 'Approve and commit',

@@ -15,7 +15,7 @@ import { Status } from '../../components/Status.tsx';
 import { VisibleText } from '../../components/VisibleText.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { shortCommit } from '../../format/project-words.ts';
-import { PROPOSAL_STATUSES, sentence } from '../../format/task-words.ts';
+import { PROPOSAL_STATUSES, capitalizeFirst } from '../../format/task-words.ts';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
 import { Decide } from './Decide.tsx';
 import { Diff } from './Diff.tsx';
@@ -69,7 +69,8 @@ function Detail({ proposal }: { proposal: ShownProposal }) {
             className={`${styles.detail} ${proposal.status === 'failed' ? styles.bad : 'dim'}`}
             data-testid="proposal-detail"
           >
-            {sentence(proposal.detail)} {proposal.error_code !== null && <code>{proposal.error_code}</code>}
+            {capitalizeFirst(proposal.detail)}{' '}
+            {proposal.error_code !== null && <code>{proposal.error_code}</code>}
           </p>
         )}
       </DetailHead>

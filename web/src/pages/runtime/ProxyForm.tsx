@@ -4,7 +4,7 @@ import { useState, type FormEvent } from 'react';
 import type { RuntimeConfig, TestConnectionResponse } from '../../../../contract/runtime-config.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
-import { wordsOf } from '../../api/problem.ts';
+import { errorSentence } from '../../api/problem.ts';
 import { notifyDone } from '../../components/notify.ts';
 import styles from './ProxyForm.module.css';
 
@@ -82,7 +82,7 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
       />
       {save.error !== null && (
         <p role="alert" className={styles.failure} data-testid="proxy-error">
-          {wordsOf(save.error)}
+          {errorSentence(save.error)}
         </p>
       )}
       <Group gap="xs">
@@ -101,14 +101,14 @@ export function ProxyForm({ config }: { config: RuntimeConfig }) {
         </Button>
       </Group>
       <p role="status" className={styles.result} data-testid="proxy-test-result">
-        {test.data !== undefined && found(test.data)}
-        {test.error !== null && wordsOf(test.error)}
+        {test.data !== undefined && describeTest(test.data)}
+        {test.error !== null && errorSentence(test.error)}
       </p>
     </form>
   );
 }
 
-function found(outcome: TestConnectionResponse): string {
+function describeTest(outcome: TestConnectionResponse): string {
   if (!outcome.connected) return outcome.error;
   const { version, projects, agents } = outcome.health;
   return `It answers, and accepts the key. Version ${version}, projects: ${projects}, nodes: ${agents}.`;

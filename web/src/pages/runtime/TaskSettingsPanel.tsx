@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import type { TaskSettings } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
-import { fieldProblem, restOf, wordsOf } from '../../api/problem.ts';
+import { findFieldProblem, withoutShownFields, errorSentence } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { taskSettingsQuery } from '../../api/task-queries.ts';
 import { Failure, Loading } from '../../components/Notice.tsx';
@@ -75,7 +75,7 @@ function SettingsForm({ settings }: { settings: TaskSettings }) {
     },
   });
   const { form, error } = useFormError(save.error, { ...wanted });
-  const rest = restOf(
+  const rest = withoutShownFields(
     error,
     FIELDS.map(({ name }) => name),
   );
@@ -95,7 +95,7 @@ function SettingsForm({ settings }: { settings: TaskSettings }) {
             {...look}
             value={valueOf(name)}
             onChange={(value) => setTyped((before) => ({ ...before, [name]: value }))}
-            error={fieldProblem(error, name)}
+            error={findFieldProblem(error, name)}
             allowNegative={false}
             allowDecimal={name.endsWith('usd')}
             thousandSeparator=","
@@ -106,7 +106,7 @@ function SettingsForm({ settings }: { settings: TaskSettings }) {
       </div>
       {rest !== null && (
         <p role="alert" className={styles.failure} data-testid="task-settings-error">
-          {wordsOf(rest)}
+          {errorSentence(rest)}
         </p>
       )}
       <div>

@@ -4,7 +4,7 @@ import { useState, type FormEvent } from 'react';
 import type { FieldProblem } from '../../../../contract/errors.ts';
 import type { TaskSchedule } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
-import { fieldProblem, notAccepted, restOf } from '../../api/problem.ts';
+import { findFieldProblem, makeFormProblem, withoutShownFields } from '../../api/problem.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
 import { FormFooter } from '../../components/FormFooter.tsx';
@@ -12,13 +12,13 @@ import { notifyDone } from '../../components/notify.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { readCron } from '../../format/cron-words.ts';
 import { PRESETS } from '../projects/schedule-kinds.ts';
-import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from '../tasks/task-draft.ts';
+import { toTaskBody, EMPTY_TASK, findProblems, type TaskDraft } from '../tasks/task-draft.ts';
 import { TaskFields } from '../tasks/TaskFields.tsx';
 import form from '../tasks/TaskForm.module.css';
 import styles from '../projects/Forms.module.css';
 
-const OWN = 'own';
-const FIRST = '0 3 * * *';
+const CUSTOM = 'own';
+const FIRST_CRON = '0 3 * * *';
 
 /** The form of a new schedule: its times, and the task that it makes. */
 export function NewSchedule({ opened, onClose }: { opened: boolean; onClose: () => void }) {
@@ -38,20 +38,20 @@ export function NewSchedule({ opened, onClose }: { opened: boolean; onClose: () 
 
 function ScheduleForm({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('');
-  const [typed, setTyped] = useState(FIRST);
+  const [typed, setTyped] = useState(FIRST_CRON);
   const [draft, setDraft] = useState<TaskDraft>(EMPTY_TASK);
   const cron = typed.trim().replaceAll(/\s+/g, ' ');
   const reading = readCron(cron);
   const cache = useQueryClient();
   const create = useMutation({
     mutationFn: async () => {
-      const problems: FieldProblem[] = problemsOf(draft).map(({ field, problem }) => ({
+      const problems: FieldProblem[] = findProblems(draft).map(({ field, problem }) => ({
         field: `task.${field}`,
         problem,
       }));
       if (name.trim() === '') problems.unshift({ field: 'name', problem: 'is missing' });
-      if (problems.length > 0) throw notAccepted(problems);
-      return await taskApi.createSchedule({ name: name.trim(), cron, task: bodyOf(draft) });
+      if (problems.length > 0) throw makeFormProblem(problems);
+      return await taskApi.createSchedule({ name: name.trim(), cron, task: toTaskBody(draft) });
     },
     onSuccess: (made) => {
       cache.setQueryData<TaskSchedule[]>(keys.taskSchedules, (all) => all && [...all, made]);
@@ -59,7 +59,11 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
       onClose();
     },
   });
-  const { form: ref, error } = useFormError(create.error, { name: name.trim(), cron, task: bodyOf(draft) });
+  const { form: ref, error } = useFormError(create.error, {
+    name: name.trim(),
+    cron,
+    task: toTaskBody(draft),
+  });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!create.isPending) create.mutate();
@@ -71,16 +75,16 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
         placeholder="nightly review"
         value={name}
         onChange={(event) => setName(event.currentTarget.value)}
-        error={fieldProblem(error, 'name')}
+        error={findFieldProblem(error, 'name')}
         required
         maxLength={128}
         data-autofocus
         data-testid="schedule-name"
       />
       <SegmentedControl
-        data={[...PRESETS, { value: OWN, label: 'Other' }]}
-        value={PRESETS.find(({ value }) => value === cron)?.value ?? OWN}
-        onChange={(value) => setTyped(value === OWN ? '' : value)}
+        data={[...PRESETS, { value: CUSTOM, label: 'Other' }]}
+        value={PRESETS.find(({ value }) => value === cron)?.value ?? CUSTOM}
+        onChange={(value) => setTyped(value === CUSTOM ? '' : value)}
         aria-label="How often"
         fullWidth
         data-testid="schedule-presets"
@@ -90,7 +94,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
         description="Minute, hour, day of month, month, day of week; in UTC."
         value={typed}
         onChange={(event) => setTyped(event.currentTarget.value)}
-        error={fieldProblem(error, 'cron')}
+        error={findFieldProblem(error, 'cron')}
         required
         maxLength={128}
         spellCheck={false}
@@ -114,7 +118,7 @@ function ScheduleForm({ onClose }: { onClose: () => void }) {
       <div className={form.end}>
         <FormFooter
           prefix="schedule"
-          error={restOf(error, ['name', 'cron', 'task'])}
+          error={withoutShownFields(error, ['name', 'cron', 'task'])}
           onCancel={onClose}
           submit={{
             label: 'Create schedule',

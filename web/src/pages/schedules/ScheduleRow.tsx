@@ -9,7 +9,7 @@ import { taskApi } from '../../api/task-calls.ts';
 import { ConfirmDialog } from '../../components/ConfirmDialog.tsx';
 import { notifyDone, notifyFailure } from '../../components/notify.ts';
 import { readCron } from '../../format/cron-words.ts';
-import { brief } from '../../format/task-words.ts';
+import { shortenPrompt } from '../../format/task-words.ts';
 import { absoluteTime, longSpan } from '../../format/time.ts';
 import { useNow } from '../../live/clock.ts';
 import styles from '../tasks/Tasks.module.css';
@@ -41,7 +41,7 @@ export function ScheduleRow({ schedule }: { schedule: TaskSchedule }) {
         </span>
         <span className="second-line">{isPaused ? 'paused' : <Due at={schedule.next_at} />}</span>
       </td>
-      <td className={styles.prompt}>{brief(schedule.task.prompt)}</td>
+      <td className={styles.prompt}>{shortenPrompt(schedule.task.prompt)}</td>
       <td>
         {last === null ? (
           <span className="dim">none yet</span>

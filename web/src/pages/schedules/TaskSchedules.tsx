@@ -6,7 +6,7 @@ import { taskSchedulesQuery } from '../../api/task-queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { NewSchedule } from './NewSchedule.tsx';
 import { ScheduleRow } from './ScheduleRow.tsx';
 
@@ -23,7 +23,7 @@ const COLUMNS = [
 export function TaskSchedules() {
   const { data, error, isPending, refetch } = useQuery(taskSchedulesQuery);
   const [opened, { open, close }] = useDisclosure();
-  const sorted = data?.toSorted((a, b) => byName(a.name, b.name)) ?? [];
+  const sorted = data?.toSorted((a, b) => compareNames(a.name, b.name)) ?? [];
   return (
     <Panel
       title="Task schedules"

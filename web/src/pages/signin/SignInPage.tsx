@@ -5,7 +5,7 @@ import { useCallback, useEffect, useState, type FormEvent } from 'react';
 import { withBasePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { keys } from '../../api/keys.ts';
-import { ApiProblem, isSignedOut, wordsOf } from '../../api/problem.ts';
+import { ApiProblem, isSignedOut, errorSentence } from '../../api/problem.ts';
 import { Logo } from '../../components/Logo.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
 import { consumeTakenKey, takeKeyFromAddress } from './key-in-address.ts';
@@ -95,5 +95,5 @@ function cookieAdvice(): string {
 function refusal(error: Error): string {
   return isSignedOut(error)
     ? 'This key is not the API key of this Membridge. Check for a missing character.'
-    : wordsOf(error);
+    : errorSentence(error);
 }

@@ -6,7 +6,7 @@ let taken: string | null = null;
  * Returns the key of a sign-in link, `/signin#key=…`.
  * @returns null when the fragment holds none
  */
-export function keyInFragment(fragment: string): string | null {
+export function readKeyInFragment(fragment: string): string | null {
   const value = /^#key=(.+)$/.exec(fragment)?.[1];
   if (value === undefined) return null;
   try {
@@ -21,7 +21,7 @@ export function keyInFragment(fragment: string): string | null {
 export function takeKeyFromAddress(): void {
   const address = withBasePath('/signin');
   if (window.location.pathname !== address) return;
-  const key = keyInFragment(window.location.hash);
+  const key = readKeyInFragment(window.location.hash);
   if (key === null) return;
   taken = key;
   window.history.replaceState(window.history.state, '', `${address}${window.location.search}`);

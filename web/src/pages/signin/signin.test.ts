@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { keyInFragment } from './key-in-address.ts';
+import { readKeyInFragment } from './key-in-address.ts';
 import { nextPage } from './next-page.ts';
 
 describe('the key of a sign-in link', () => {
   it('is read whole, encoded or not', () => {
-    expect(keyInFragment('#key=a%2Bb%20c')).toBe('a+b c');
-    expect(keyInFragment('#key=a+b/c==')).toBe('a+b/c==');
-    expect(keyInFragment('#key=100%')).toBe('100%');
+    expect(readKeyInFragment('#key=a%2Bb%20c')).toBe('a+b c');
+    expect(readKeyInFragment('#key=a+b/c==')).toBe('a+b/c==');
+    expect(readKeyInFragment('#key=100%')).toBe('100%');
   });
 
   it('is null when the fragment holds none', () => {
-    expect(keyInFragment('')).toBeNull();
-    expect(keyInFragment('#key=')).toBeNull();
-    expect(keyInFragment('#other')).toBeNull();
+    expect(readKeyInFragment('')).toBeNull();
+    expect(readKeyInFragment('#key=')).toBeNull();
+    expect(readKeyInFragment('#other')).toBeNull();
   });
 });
 

@@ -6,7 +6,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { Status } from '../../components/Status.tsx';
 import { Table } from '../../components/Table.tsx';
 import { count, counted } from '../../format/numbers.ts';
-import { LEASE_KINDS, LEASE_STATUSES, usd } from '../../format/task-words.ts';
+import { LEASE_KINDS, LEASE_STATUSES, formatUsd } from '../../format/task-words.ts';
 import { duration } from '../../format/time.ts';
 import { Expires } from './LeaseClock.tsx';
 import styles from './TaskPage.module.css';
@@ -86,7 +86,7 @@ function Attempt({ lease, result }: { lease: Lease; result: TaskResult | null })
         {result === null || result.metrics.tokens_used === 0 ? dash : count(result.metrics.tokens_used)}
       </td>
       <td data-align="end">
-        {result === null || result.metrics.cost_usd === 0 ? dash : usd(result.metrics.cost_usd)}
+        {result === null || result.metrics.cost_usd === 0 ? dash : formatUsd(result.metrics.cost_usd)}
       </td>
     </tr>
   );

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconPlus } from '@tabler/icons-react';
 import { useState } from 'react';
 import { dialogAttributes } from '../../components/dialog-attributes.ts';
-import { newKey, type NewTaskForm } from './new-task-form.ts';
+import { makeIdempotencyKey, type NewTaskForm } from './new-task-form.ts';
 import { EMPTY_TASK } from './task-draft.ts';
 import { TaskForm } from './TaskForm.tsx';
 
@@ -11,7 +11,7 @@ import { TaskForm } from './TaskForm.tsx';
 export function NewTask() {
   const [opened, { open, close }] = useDisclosure();
   // Kept while the form is closed: a click beside it loses no prompt.
-  const [making, setMaking] = useState<NewTaskForm>(() => ({ draft: EMPTY_TASK, key: newKey() }));
+  const [making, setMaking] = useState<NewTaskForm>(() => ({ draft: EMPTY_TASK, key: makeIdempotencyKey() }));
   return (
     <>
       <Button leftSection={<IconPlus size={15} />} onClick={open} data-testid="new-task-open">

@@ -13,7 +13,7 @@ import { OutputLines } from './OutputLines.tsx';
 import { useOutput, type OutputState } from './use-output.ts';
 
 /** A distance from the end, in pixels, that counts as the end. */
-const NEAR = 24;
+const NEAR_END_PX = 24;
 
 const STATES: Record<OutputState, { label: string; tone: Tone }> = {
   connecting: { label: 'Connecting', tone: 'busy' },
@@ -72,7 +72,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
   const scrolled = () => {
     const element = box.current;
     if (element === null) return;
-    setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR);
+    setFollowing(element.scrollHeight - element.scrollTop - element.clientHeight <= NEAR_END_PX);
   };
   // All output arrives immediately, and then the server still waits for late chunks.
   const { label, tone } = STATES[isOver && state === 'live' ? 'ended' : state];
@@ -110,7 +110,7 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
           )}
           {lines.length === 0 ? (
             <p className={styles.none} data-testid="output-none">
-              {state === 'ended' ? NOTHING : isOver ? 'Loading the output…' : 'No output yet.'}
+              {state === 'ended' ? NO_OUTPUT_TEXT : isOver ? 'Loading the output…' : 'No output yet.'}
             </p>
           ) : (
             <OutputLines lines={lines} box={box} onScroll={scrolled}>
@@ -133,5 +133,5 @@ function OutputOfAttempt(props: { task: string; epoch: number; isOver: boolean; 
   );
 }
 
-const NOTHING =
+const NO_OUTPUT_TEXT =
   'There is no live output of this attempt. It wrote nothing, or only the log artifact still has it.';

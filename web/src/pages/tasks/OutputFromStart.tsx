@@ -3,7 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
 import { keys } from '../../api/keys.ts';
-import { OUTPUT_A_PAGE, taskApi } from '../../api/task-calls.ts';
+import { CHUNKS_PER_PAGE, taskApi } from '../../api/task-calls.ts';
 import { Failure, Loading } from '../../components/Notice.tsx';
 import { counted } from '../../format/numbers.ts';
 import { appendOutput, NO_OUTPUT, type OutputView } from './output-lines.ts';
@@ -11,7 +11,7 @@ import { OutputLines } from './OutputLines.tsx';
 import styles from './Output.module.css';
 
 /** How many further lines each press shows. */
-const STEP = 2_000;
+const LINES_PER_STEP = 2_000;
 
 /** Returns the lines of the first chunks, about as many as wanted, and whether more chunks are loaded. */
 function firstLines(chunks: readonly OutputChunk[], wanted: number): { view: OutputView; hasMore: boolean } {
@@ -30,11 +30,11 @@ export function OutputFromStart(props: { task: string; epoch: number; onEnd: () 
     queryKey: keys.taskOutput(task, epoch),
     queryFn: ({ pageParam, signal }) => taskApi.output(task, epoch, pageParam, signal),
     initialPageParam: -1,
-    getNextPageParam: (chunks) => (chunks.length < OUTPUT_A_PAGE ? undefined : chunks.at(-1)?.seq),
+    getNextPageParam: (chunks) => (chunks.length < CHUNKS_PER_PAGE ? undefined : chunks.at(-1)?.seq),
     staleTime: Infinity,
     gcTime: 0,
   });
-  const [wanted, setWanted] = useState(STEP);
+  const [wanted, setWanted] = useState(LINES_PER_STEP);
   const { view, hasMore } = useMemo(
     () => firstLines((output.data?.pages ?? []).flat(), wanted),
     [output.data, wanted],
@@ -62,7 +62,7 @@ export function OutputFromStart(props: { task: string; epoch: number; onEnd: () 
             variant="default"
             size="xs"
             loading={output.isFetchingNextPage}
-            onClick={() => setWanted(wanted + STEP)}
+            onClick={() => setWanted(wanted + LINES_PER_STEP)}
             data-testid="output-more"
           >
             Show later lines

@@ -9,7 +9,7 @@ import { Text } from './Prompt.tsx';
 import styles from './TaskPage.module.css';
 
 /** How many bytes of a result the API returns with it. */
-const TOLD = 65_536;
+const INLINE_BYTES = 65_536;
 
 /** The result of a task, once there is one. */
 export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]> }) {
@@ -26,8 +26,8 @@ export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]
   const result = results.data.find(({ status }) => status === 'success');
   if (result === undefined) return null;
   const { output, artifact_id: artifact, notes } = result;
-  const text = output === null ? null : task.desired_format === 'json' ? pretty(output) : output;
-  const isCut = output !== null && new TextEncoder().encode(output).length >= TOLD;
+  const text = output === null ? null : task.desired_format === 'json' ? formatJson(output) : output;
+  const isCut = output !== null && new TextEncoder().encode(output).length >= INLINE_BYTES;
   return (
     <Panel
       title="Result"
@@ -61,7 +61,7 @@ export function Result(props: { task: Task; results: UseQueryResult<TaskResult[]
 }
 
 /** Formats JSON with a line for each member; returns other or incomplete text unchanged. */
-function pretty(text: string): string {
+function formatJson(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {

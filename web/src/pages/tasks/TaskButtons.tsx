@@ -6,7 +6,7 @@ import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { keys } from '../../api/keys.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { notifyFailure } from '../../components/notify.ts';
-import { possible } from '../../format/task-words.ts';
+import { findPossibleActions } from '../../format/task-words.ts';
 import { CancelTask } from './CancelTask.tsx';
 import styles from './Tasks.module.css';
 
@@ -25,7 +25,7 @@ export function RowButtons({ task }: { task: Task }) {
 export function TaskButtons({ task, of, look }: { task: Task; of: string; look: Look }) {
   const [asking, setAsking] = useState(false);
   const cache = useQueryClient();
-  const can = possible(task);
+  const can = findPossibleActions(task);
   const dispatch = useMutation({
     mutationFn: () => taskApi.dispatch(task.id),
     onError: (error) => notifyFailure(`${task.id} was not dispatched`, error),

@@ -9,7 +9,7 @@ import { Ago } from '../../components/Ago.tsx';
 import { Facts, type Fact } from '../../components/Facts.tsx';
 import { Panel } from '../../components/Panel.tsx';
 import { count } from '../../format/numbers.ts';
-import { PROPOSAL_STATUSES, usd } from '../../format/task-words.ts';
+import { PROPOSAL_STATUSES, formatUsd } from '../../format/task-words.ts';
 import { absoluteTime } from '../../format/time.ts';
 import { Tags } from '../projects/Tags.tsx';
 
@@ -30,12 +30,12 @@ export function TaskFacts({ task }: { task: Task }) {
       testId: 'fact-context',
     },
     { name: 'Project', value: <ProjectName id={task.project_id} />, testId: 'fact-project' },
-    { name: 'Runs on', value: where(task), testId: 'fact-pool' },
+    { name: 'Runs on', value: describePlace(task), testId: 'fact-pool' },
     { name: 'Worker', value: task.worker_id ?? dim('none'), testId: 'fact-worker' },
     { name: 'Priority', value: `${task.priority} of 5`, testId: 'fact-priority' },
     { name: 'Attempts', value: `${task.attempts} of ${task.max_attempts}`, testId: 'fact-attempts' },
     { name: 'Lease', value: `${count(task.lease_ttl_seconds)} s without a heartbeat`, testId: 'fact-ttl' },
-    { name: 'Limits', value: limits(policy), testId: 'fact-policy' },
+    { name: 'Limits', value: describeLimits(policy), testId: 'fact-policy' },
     ...(task.not_before === null
       ? []
       : [{ name: 'Not before', value: absoluteTime(task.not_before), testId: 'fact-not-before' }]),
@@ -70,12 +70,12 @@ export function TaskFacts({ task }: { task: Task }) {
   );
 }
 
-function where({ requested_worker_id: node, pool }: Task): ReactNode {
+function describePlace({ requested_worker_id: node, pool }: Task): ReactNode {
   if (node !== null) return `only ${node}`;
   return pool === 'default' ? dim('any node') : `nodes with the label ${pool}`;
 }
 
-function limits({
+function describeLimits({
   timeout_sec: timeout,
   budget,
   memory_mb: memory,
@@ -83,7 +83,7 @@ function limits({
 }: Task['policy']): string {
   return [
     `${count(timeout)} s`,
-    budget === 0 ? 'no budget' : usd(budget),
+    budget === 0 ? 'no budget' : formatUsd(budget),
     ...(memory === null ? [] : [`${count(memory)} MiB of memory`]),
     `${count(output)} KiB of output`,
   ].join(', ');

@@ -2,10 +2,10 @@ import { Checkbox, SegmentedControl, Select, Textarea, TextInput } from '@mantin
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { PROPOSAL_TYPE } from '../../../../contract/projects/proposals.ts';
-import { fieldProblem } from '../../api/problem.ts';
+import { findFieldProblem } from '../../api/problem.ts';
 import { projectsQuery } from '../../api/project-queries.ts';
 import { FoldedOptions } from '../../components/FoldedOptions.tsx';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import { OPTION_FIELDS, RESULT_TYPE, type TaskDraft, type TaskFieldsProps } from './task-draft.ts';
 import styles from './TaskForm.module.css';
 import { TaskOptions } from './TaskOptions.tsx';
@@ -22,7 +22,7 @@ const TYPES = [
 /** A task's fields; `error` marks the refused ones. */
 export function TaskFields(props: TaskFieldsProps) {
   const { draft, onChange, error, prefix } = props;
-  const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
+  const problem = (field: string) => findFieldProblem(error, `${prefix}${field}`);
   const wrong = OPTION_FIELDS.some((field) => problem(field) !== null);
   return (
     <>
@@ -130,7 +130,7 @@ function Project({ draft, onChange, error, prefix }: TaskFieldsProps) {
   const proposes = draft.type === PROPOSAL_TYPE;
   const choices = projects
     .map(({ id, name }) => ({ value: id, label: name }))
-    .toSorted((a, b) => byName(a.label, b.label));
+    .toSorted((a, b) => compareNames(a.label, b.label));
   return (
     <Select
       label="Project"
@@ -143,7 +143,7 @@ function Project({ draft, onChange, error, prefix }: TaskFieldsProps) {
       data={choices}
       value={draft.project}
       onChange={(project) => onChange({ project })}
-      error={fieldProblem(error, `${prefix}project_id`)}
+      error={findFieldProblem(error, `${prefix}project_id`)}
       required={proposes}
       clearable
       clearButtonProps={{ 'aria-label': 'No project' }}

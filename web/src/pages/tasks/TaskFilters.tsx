@@ -2,8 +2,8 @@ import { Button, Select } from '@mantine/core';
 import type { Node } from '../../../../contract/nodes/nodes.ts';
 import type { ProjectSummary } from '../../../../contract/projects/projects.ts';
 import { TextFilter } from '../../components/TextFilter.tsx';
-import { byName } from '../../format/order.ts';
-import { FIELDS, usedFields, type TaskSearch } from './task-filter.ts';
+import { compareNames } from '../../format/order.ts';
+import { FIELDS, countUsedFields, type TaskSearch } from './task-filter.ts';
 import styles from './Tasks.module.css';
 
 /** Keeps the chosen value among the choices, even when its thing is gone. */
@@ -11,7 +11,7 @@ function choicesOf(
   known: readonly { value: string; label: string }[],
   chosen: string | undefined,
 ): { value: string; label: string }[] {
-  const sorted = known.toSorted((a, b) => byName(a.label, b.label));
+  const sorted = known.toSorted((a, b) => compareNames(a.label, b.label));
   const isThere = chosen === undefined || known.some(({ value }) => value === chosen);
   return isThere ? sorted : [{ value: chosen, label: chosen }, ...sorted];
 }
@@ -70,7 +70,7 @@ export function TaskFilters(props: {
       )}
       {text('pool', 'Pool', 64)}
       {text('tag', 'Tag', 64)}
-      {usedFields(search) > 0 && (
+      {countUsedFields(search) > 0 && (
         <Button
           variant="subtle"
           color="gray"

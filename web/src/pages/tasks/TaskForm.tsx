@@ -2,7 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import type { FormEvent } from 'react';
 import { DEFAULT_POOL } from '../../../../contract/tasks/tasks.ts';
-import { ApiProblem, notAccepted, restOf } from '../../api/problem.ts';
+import { ApiProblem, makeFormProblem, withoutShownFields } from '../../api/problem.ts';
 import { nodesQuery } from '../../api/queries.ts';
 import { taskApi } from '../../api/task-calls.ts';
 import { FormFooter } from '../../components/FormFooter.tsx';
@@ -11,8 +11,8 @@ import { useAbortable } from '../../components/use-abortable.ts';
 import { useFormError } from '../../components/use-form-error.ts';
 import { useNow } from '../../live/clock.ts';
 import { takesTasks } from '../../live/presence.ts';
-import { newKey, type NewTaskForm } from './new-task-form.ts';
-import { bodyOf, problemsOf, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
+import { makeIdempotencyKey, type NewTaskForm } from './new-task-form.ts';
+import { toTaskBody, findProblems, TASK_FIELDS, type TaskDraft } from './task-draft.ts';
 import { TaskFields } from './TaskFields.tsx';
 import styles from './TaskForm.module.css';
 
@@ -27,9 +27,9 @@ export function TaskForm(props: {
   const abortable = useAbortable();
   const create = useMutation({
     mutationFn: async () => {
-      const problems = problemsOf(draft);
-      if (problems.length > 0) throw notAccepted(problems);
-      return await taskApi.create(bodyOf(draft), key, abortable());
+      const problems = findProblems(draft);
+      if (problems.length > 0) throw makeFormProblem(problems);
+      return await taskApi.create(toTaskBody(draft), key, abortable());
     },
     onSuccess: async (task) => {
       notifyDone(draft.autoDispatch ? 'The task was created and dispatched' : 'The task was created');
@@ -37,11 +37,12 @@ export function TaskForm(props: {
     },
     onError: (error) => {
       // An earlier try succeeded after all, with the former text. The present text is another task.
-      if (madeBefore(error) !== null) props.onChange((before) => ({ ...before, key: newKey() }));
+      if (findEarlierTask(error) !== null)
+        props.onChange((before) => ({ ...before, key: makeIdempotencyKey() }));
     },
   });
-  const { form, error } = useFormError(create.error, bodyOf(draft));
-  const made = madeBefore(create.error);
+  const { form, error } = useFormError(create.error, toTaskBody(draft));
+  const made = findEarlierTask(create.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!create.isPending) create.mutate();
@@ -67,7 +68,7 @@ export function TaskForm(props: {
       <div className={styles.end}>
         <FormFooter
           prefix="task"
-          error={made === null ? restOf(error, TASK_FIELDS) : null}
+          error={made === null ? withoutShownFields(error, TASK_FIELDS) : null}
           onCancel={props.onCancel}
           submit={{
             label: draft.autoDispatch ? 'Create and dispatch' : 'Create task',
@@ -82,7 +83,7 @@ export function TaskForm(props: {
 }
 
 /** Returns the task that an earlier try of this form made, when the API reports one. */
-function madeBefore(error: Error | null): string | null {
+function findEarlierTask(error: Error | null): string | null {
   if (!(error instanceof ApiProblem) || error.code !== 'conflict') return null;
   return /\btask_[0-9a-f]{16}\b/.exec(error.message)?.[0] ?? null;
 }

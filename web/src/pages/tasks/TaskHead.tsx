@@ -4,7 +4,7 @@ import { Copy } from '../../components/Copy.tsx';
 import { DetailHead } from '../../components/DetailHead.tsx';
 import { History } from '../../components/History.tsx';
 import { Status } from '../../components/Status.tsx';
-import { sentence, TASK_STATUS_HELP, taskWords, titleOf } from '../../format/task-words.ts';
+import { capitalizeFirst, TASK_STATUS_HELP, taskWords, taskTitle } from '../../format/task-words.ts';
 import { LeaseClock } from './LeaseClock.tsx';
 import { TaskButtons } from './TaskButtons.tsx';
 import styles from './TaskPage.module.css';
@@ -16,7 +16,7 @@ export function TaskHead({ task, lease }: { task: Task; lease: Lease | null }) {
     <DetailHead
       title={
         <>
-          <h1 data-testid="task-title">{titleOf(task)}</h1>
+          <h1 data-testid="task-title">{taskTitle(task)}</h1>
           <span title={TASK_STATUS_HELP[task.status]}>
             <Status tone={tone} testId="task-status">
               {label}
@@ -50,7 +50,7 @@ function Now({ task, hasLease }: { task: Task; hasLease: boolean }) {
     const { reason, position } = waiting;
     return (
       <p className={styles.now} role="status" data-testid="task-waiting">
-        {sentence(reason)}
+        {capitalizeFirst(reason)}
         {position !== null && <span className="dim"> · number {position} in line</span>}
       </p>
     );
@@ -66,7 +66,7 @@ function Now({ task, hasLease }: { task: Task; hasLease: boolean }) {
   if (detail === '' || (hasLease && task.cancel_requested_at === null)) return null;
   return (
     <p className={`${styles.now} dim`} data-testid="task-detail">
-      {sentence(detail)}
+      {capitalizeFirst(detail)}
     </p>
   );
 }

@@ -1,8 +1,8 @@
 import { Autocomplete, NumberInput, Select, TagsInput, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { fieldProblem } from '../../api/problem.ts';
+import { findFieldProblem } from '../../api/problem.ts';
 import { enrolledNodesQuery } from '../../api/queries.ts';
-import { byName } from '../../format/order.ts';
+import { compareNames } from '../../format/order.ts';
 import type { TaskFieldsProps } from './task-draft.ts';
 import styles from './TaskForm.module.css';
 
@@ -20,9 +20,9 @@ const comboboxProps = { portalProps: { target: '#main' } };
 /** The rarely used settings of a task: where and when it runs, and its limits. */
 export function TaskOptions({ draft, onChange, error, prefix }: TaskFieldsProps) {
   const fleet = useQuery(enrolledNodesQuery).data ?? [];
-  const nodes = fleet.map(({ id }) => id).sort(byName);
-  const labels = [...new Set(fleet.flatMap(({ capabilities }) => capabilities.labels))].sort(byName);
-  const problem = (field: string) => fieldProblem(error, `${prefix}${field}`);
+  const nodes = fleet.map(({ id }) => id).sort(compareNames);
+  const labels = [...new Set(fleet.flatMap(({ capabilities }) => capabilities.labels))].sort(compareNames);
+  const problem = (field: string) => findFieldProblem(error, `${prefix}${field}`);
   return (
     <>
       <Autocomplete

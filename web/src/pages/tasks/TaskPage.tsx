@@ -5,7 +5,7 @@ import { ApiProblem } from '../../api/problem.ts';
 import { taskLeasesQuery, taskQuery, taskResultsQuery } from '../../api/task-queries.ts';
 import { Empty, Failure, Loading } from '../../components/Notice.tsx';
 import { usePageTitle } from '../../components/use-page-title.ts';
-import { titleOf } from '../../format/task-words.ts';
+import { taskTitle } from '../../format/task-words.ts';
 import { RuntimeNav } from '../runtime/RuntimeNav.tsx';
 import { Artifacts } from './Artifacts.tsx';
 import { Attempts } from './Attempts.tsx';
@@ -21,7 +21,7 @@ import { Timeline } from './Timeline.tsx';
 export function TaskPage() {
   const { taskId } = useParams({ from: '/shell/runtime/tasks/$taskId' });
   const task = useQuery(taskQuery(taskId));
-  usePageTitle(task.data === undefined ? 'Task' : titleOf(task.data));
+  usePageTitle(task.data === undefined ? 'Task' : taskTitle(task.data));
   const missing = task.error instanceof ApiProblem && task.error.status === 404;
   return (
     <div className="page" data-testid="page-task">

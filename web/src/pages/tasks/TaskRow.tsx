@@ -3,7 +3,7 @@ import { memo } from 'react';
 import type { Task } from '../../../../contract/tasks/tasks.ts';
 import { Ago } from '../../components/Ago.tsx';
 import { Status } from '../../components/Status.tsx';
-import { brief, taskWords } from '../../format/task-words.ts';
+import { shortenPrompt, taskWords } from '../../format/task-words.ts';
 import { RowButtons } from './TaskButtons.tsx';
 import styles from './Tasks.module.css';
 import { TaskStatusWords } from './TaskStatusWords.tsx';
@@ -34,13 +34,13 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
         </div>
       </td>
       <td className={styles.prompt} data-testid={`task-prompt-${id}`}>
-        {brief(task.prompt)}
+        {shortenPrompt(task.prompt)}
       </td>
       <td className={styles.status}>
         <TaskStatusWords task={task} testId={`task-status-${id}`} />
       </td>
       <td className={styles.short} data-testid={`task-worker-${id}`}>
-        {task.worker_id ?? <span className="dim">{wish(task)}</span>}
+        {task.worker_id ?? <span className="dim">{describePlace(task)}</span>}
       </td>
       <td data-align="end" className={styles.short} data-testid={`task-attempts-${id}`}>
         {task.attempts}/{task.max_attempts}
@@ -56,7 +56,7 @@ export const TaskRow = memo(function TaskRow({ task }: { task: Task }) {
 });
 
 /** Returns where a task without a worker should run, in a word or two. */
-function wish({ requested_worker_id: node, pool, status }: Task): string {
+function describePlace({ requested_worker_id: node, pool, status }: Task): string {
   if (status !== 'queued') return '–';
   if (node !== null) return `only ${node}`;
   return pool === 'default' ? '–' : `pool ${pool}`;

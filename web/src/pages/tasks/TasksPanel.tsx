@@ -12,7 +12,7 @@ import { Panel } from '../../components/Panel.tsx';
 import { Table } from '../../components/Table.tsx';
 import { TextFilter } from '../../components/TextFilter.tsx';
 import { TASK_STATUSES } from '../../format/task-words.ts';
-import { filterOf, usedFields, type TaskSearch } from './task-filter.ts';
+import { toFilter, countUsedFields, type TaskSearch } from './task-filter.ts';
 import { TaskFilters } from './TaskFilters.tsx';
 import { TaskRow } from './TaskRow.tsx';
 import styles from './Tasks.module.css';
@@ -34,11 +34,11 @@ export function TasksPanel(props: {
   onChange: (part: Partial<TaskSearch>, replace: boolean) => void;
 }) {
   const { search, onChange } = props;
-  const filter = useMemo(() => filterOf(search), [search]);
+  const filter = useMemo(() => toFilter(search), [search]);
   const list = useInfiniteQuery(tasksQuery(filter));
   const nodes = useQuery(nodesQuery).data ?? [];
   const projects = useQuery(projectsQuery).data ?? [];
-  const used = usedFields(search);
+  const used = countUsedFields(search);
   const [shown, { toggle }] = useDisclosure(used > 0);
   const tasks = list.data?.pages.flatMap(({ rows }) => rows) ?? [];
   const title = search.status === undefined ? 'All tasks' : `${TASK_STATUSES[search.status].label} tasks`;

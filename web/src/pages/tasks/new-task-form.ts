@@ -8,7 +8,7 @@ export interface NewTaskForm {
 }
 
 /** Returns a unique key. Not `randomUUID`, which browsers offer only over HTTPS and on loopback. */
-export function newKey(): string {
+export function makeIdempotencyKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

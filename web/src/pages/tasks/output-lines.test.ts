@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { OutputChunk } from '../../../../contract/tasks/runs.ts';
-import { appendOutput, MAX_LINES, NO_OUTPUT, shown, type OutputView } from './output-lines.ts';
+import { appendOutput, MAX_LINES, NO_OUTPUT, toTerminalLine, type OutputView } from './output-lines.ts';
 
 const piece = (seq: number, text: string, stream: OutputChunk['stream'] = 'stdout'): OutputChunk => ({
   seq,
@@ -24,7 +24,7 @@ describe('a line as it is shown', () => {
     ['100 %\r', '100 %'],
     ['a\tb\u0007\u0000', 'a\tb'],
     ['<b>not markup</b>', '<b>not markup</b>'],
-  ])('shows %j as %j', (raw, text) => expect(shown(raw)).toBe(text));
+  ])('shows %j as %j', (raw, text) => expect(toTerminalLine(raw)).toBe(text));
 });
 
 describe('the output of an attempt', () => {

@@ -36,7 +36,7 @@ const ESCAPES =
 const CONTROLS = /[\u0000-\u0008\u000B-\u001F\u007F]/g;
 
 /** Returns a line as a terminal would show it: of texts overwritten after a carriage return, the last non-empty one. */
-export function shown(raw: string): string {
+export function toTerminalLine(raw: string): string {
   const plain = raw.replaceAll(ESCAPES, '');
   const written = plain.split('\r').filter((part) => part !== '');
   return (written.at(-1) ?? '').replaceAll(CONTROLS, '');
@@ -63,10 +63,10 @@ export function appendOutput(view: OutputView, chunks: readonly OutputChunk[]): 
       const at = index === 0 ? openLine(lines, stream) : -1;
       const raw = (lines[at]?.raw ?? '') + piece;
       if (raw === '' && !ended) continue;
-      const parts = broken(raw);
+      const parts = splitLongLine(raw);
       for (const [part, partText] of parts.entries()) {
         const open = part === parts.length - 1 && !ended;
-        const line = { stream, text: shown(partText), raw: open ? partText : null };
+        const line = { stream, text: toTerminalLine(partText), raw: open ? partText : null };
         const before = part === 0 ? lines[at] : undefined;
         if (before === undefined) {
           lines.push({ ...line, number: next });
@@ -87,7 +87,7 @@ function openLine(lines: readonly OutputLine[], stream: OutputChunk['stream']): 
 }
 
 /** Splits a line into parts that are not too long. */
-function broken(raw: string): string[] {
+function splitLongLine(raw: string): string[] {
   const parts: string[] = [];
   let rest = raw;
   while (rest.length > MAX_CHARS) {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { CreateTask } from '../../../../contract/tasks/tasks.ts';
-import { bodyOf, EMPTY_TASK, problemsOf, type TaskDraft } from './task-draft.ts';
+import { toTaskBody, EMPTY_TASK, findProblems, type TaskDraft } from './task-draft.ts';
 
 const draft = (part: Partial<TaskDraft>): TaskDraft => ({ ...EMPTY_TASK, prompt: 'Say hello.', ...part });
 
 describe('the draft of a task', () => {
   it('leaves out what was not typed, and is dispatched', () => {
-    expect(bodyOf(draft({}))).toEqual({
+    expect(toTaskBody(draft({}))).toEqual({
       prompt: 'Say hello.',
       desired_format: 'text',
       auto_dispatch: true,
@@ -34,7 +34,7 @@ describe('the draft of a task', () => {
       notBefore: '2026-12-01T08:30',
       webhook: 'https://example.org/hook',
     });
-    const body = bodyOf(full);
+    const body = toTaskBody(full);
     expect(body).toMatchObject({
       context_id: 'ctx',
       context_hints: ['README.md', 'src/main.ts'],
@@ -43,7 +43,7 @@ describe('the draft of a task', () => {
       not_before: new Date(2026, 11, 1, 8, 30).getTime(),
     });
     expect(CreateTask.safeParse(body).success).toBe(true);
-    expect(problemsOf(full)).toEqual([]);
+    expect(findProblems(full)).toEqual([]);
   });
 
   it.each<[Partial<TaskDraft>, string, string]>([
@@ -61,6 +61,6 @@ describe('the draft of a task', () => {
     ],
     [{ pool: '-' }, 'pool', 'must be 1 to 63 letters, digits, "_", "." or "-"'],
   ])('reports what is wrong with %j', (part, field, problem) =>
-    expect(problemsOf(draft(part))).toEqual([{ field, problem }]),
+    expect(findProblems(draft(part))).toEqual([{ field, problem }]),
   );
 });

@@ -75,11 +75,11 @@ export const TASK_FIELDS = [
 /** Those of them that are among the options, which may be collapsed. */
 export const OPTION_FIELDS = TASK_FIELDS.slice(6);
 
-const given = (text: string): string | undefined => (text.trim() === '' ? undefined : text.trim());
-const numberOf = (typed: Typed): number | undefined => (typed === '' ? undefined : Number(typed));
+const trimToUndefined = (text: string): string | undefined => (text.trim() === '' ? undefined : text.trim());
+const toNumber = (typed: Typed): number | undefined => (typed === '' ? undefined : Number(typed));
 
 /** Returns the non-empty lines of a text. */
-function linesOf(text: string): string[] {
+function splitLines(text: string): string[] {
   return text
     .split('\n')
     .map((line) => line.trim())
@@ -87,28 +87,28 @@ function linesOf(text: string): string[] {
 }
 
 /** Returns the body that makes a task from a draft; it leaves out what was not typed. */
-export function bodyOf(draft: TaskDraft): NewTaskBody {
-  const policy = { timeout_sec: numberOf(draft.timeout), budget: numberOf(draft.budget) };
-  const hints = linesOf(draft.hints);
+export function toTaskBody(draft: TaskDraft): NewTaskBody {
+  const policy = { timeout_sec: toNumber(draft.timeout), budget: toNumber(draft.budget) };
+  const hints = splitLines(draft.hints);
   const all = {
     prompt: draft.prompt,
-    context_id: given(draft.contextId),
-    agent_slug: given(draft.agent),
+    context_id: trimToUndefined(draft.contextId),
+    agent_slug: trimToUndefined(draft.agent),
     desired_format: draft.format,
     auto_dispatch: draft.autoDispatch,
     artifact_type: draft.type,
     project_id: draft.project ?? undefined,
-    pool: given(draft.pool),
+    pool: trimToUndefined(draft.pool),
     worker_id: draft.node ?? undefined,
     priority: Number(draft.priority),
     context_hints: hints.length === 0 ? undefined : hints,
     policy: Object.values(policy).every((value) => value === undefined)
       ? undefined
       : withoutUndefined(policy),
-    max_attempts: numberOf(draft.attempts),
+    max_attempts: toNumber(draft.attempts),
     tags: draft.tags.length === 0 ? undefined : [...draft.tags],
     not_before: draft.notBefore === '' ? undefined : readNotBefore(draft.notBefore).time,
-    webhook_url: given(draft.webhook),
+    webhook_url: trimToUndefined(draft.webhook),
   };
   return withoutUndefined(all) as NewTaskBody;
 }
@@ -128,7 +128,7 @@ function withoutUndefined(fields: Record<string, unknown>): Record<string, unkno
 }
 
 /** Returns what is wrong with a draft, by the contract and by the form's own rules; empty when it can be sent. */
-export function problemsOf(draft: TaskDraft): FieldProblem[] {
+export function findProblems(draft: TaskDraft): FieldProblem[] {
   const problems: FieldProblem[] = [];
   if (draft.prompt.trim() === '') problems.push({ field: 'prompt', problem: 'is missing' });
   if (draft.type === PROPOSAL_TYPE && draft.project === null) {
@@ -136,16 +136,17 @@ export function problemsOf(draft: TaskDraft): FieldProblem[] {
   }
   const { problem } = draft.notBefore === '' ? { problem: null } : readNotBefore(draft.notBefore);
   if (problem !== null) problems.push({ field: 'not_before', problem });
-  const parsed = CreateTask.safeParse(bodyOf(draft));
+  const parsed = CreateTask.safeParse(toTaskBody(draft));
   for (const issue of parsed.error?.issues ?? []) {
     const field = issue.path.map(String).join('.');
-    if (!problems.some((known) => known.field === field)) problems.push({ field, problem: inWords(issue) });
+    if (!problems.some((known) => known.field === field))
+      problems.push({ field, problem: issueSentence(issue) });
   }
   return problems;
 }
 
 /** Words a schema's problem for people. */
-function inWords(
+function issueSentence(
   issue: NonNullable<ReturnType<typeof CreateTask.safeParse>['error']>['issues'][number],
 ): string {
   if (issue.code === 'too_big' || issue.code === 'too_small') {

@@ -18,7 +18,7 @@ export const TaskSearch = z.object({
 export type TaskSearch = z.infer<typeof TaskSearch>;
 
 /** Returns the same for the API; only what is set. */
-export function filterOf(search: TaskSearch): TaskFilter {
+export function toFilter(search: TaskSearch): TaskFilter {
   const all = {
     status: search.status,
     agent_slug: search.agent,
@@ -36,6 +36,6 @@ export function filterOf(search: TaskSearch): TaskFilter {
 export const FIELDS = ['agent', 'context', 'worker', 'project', 'pool', 'tag'] as const;
 
 /** Returns how many of them are used. */
-export function usedFields(search: TaskSearch): number {
+export function countUsedFields(search: TaskSearch): number {
   return FIELDS.filter((field) => search[field] !== undefined).length;
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { RemoteClient } from './client.ts';
 
 /** Returns the state of the connection to the control plane. A process that is its own control plane is always connected. */
-export function connectionOf({
+export function describeConnection({
   config,
   remote,
   now,

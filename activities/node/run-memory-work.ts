@@ -35,8 +35,8 @@ export async function runMemoryWork<T>(
     return await work({ signal: cancellationSignal(), progress });
   } catch (error) {
     if (cancellationSignal().aborted) throw cancellationSignal().reason;
-    const locked = error instanceof MembridgeError && error.code === 'memory_locked';
-    throw toFailure(error, locked && activityInfo().attempt >= MAX_LOCKED_TRIES ? { final: true } : {});
+    const isLocked = error instanceof MembridgeError && error.code === 'memory_locked';
+    throw toFailure(error, isLocked && activityInfo().attempt >= MAX_LOCKED_TRIES ? { final: true } : {});
   } finally {
     clearInterval(timer);
   }

@@ -6,7 +6,7 @@ import { MembridgeError } from '../../contract/errors.ts';
  * @param project its project's name or canonical id
  * @throws MembridgeError not_found when this node takes part in no such space; bad_request when a name is needed
  */
-export function spaceOf(spaces: readonly SpaceConfig[], project: string | undefined): SpaceConfig {
+export function findSpaceOf(spaces: readonly SpaceConfig[], project: string | undefined): SpaceConfig {
   const names = spaces.map(({ projectId }) => projectId).join(', ');
   if (project !== undefined) {
     const found = spaces.find(({ projectId, cid }) => projectId === project || cid === project);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
-import { endWhenSilent } from './watch-socket.ts';
+import { endWhenSilent } from './end-when-silent.ts';
 
 const EVERY_MS = 50;
 let server: WebSocketServer;

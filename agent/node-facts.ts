@@ -37,7 +37,8 @@ export function readFacts(options: {
     dryrun: options.dryrun,
     capabilities: {
       // The control plane reads this field as "takes tasks".
-      claude_cli: !options.dryrun && sandbox?.refuses !== true && programExists(options.tasks.runner.program),
+      claude_cli:
+        !options.dryrun && sandbox?.refuses !== true && isProgramRunnable(options.tasks.runner.program),
       max_concurrency: options.tasks.maxConcurrency,
       labels: [...options.tasks.labels],
     },
@@ -49,7 +50,7 @@ export function readFacts(options: {
 }
 
 /** Returns whether a program can be run: by its path, or by its name when it is on the PATH. */
-export function programExists(program: string): boolean {
+export function isProgramRunnable(program: string): boolean {
   if (program.includes('/')) return isExecutable(program);
   return (process.env['PATH'] ?? '')
     .split(delimiter)
