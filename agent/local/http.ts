@@ -236,7 +236,11 @@ async function sync(agent: Agent, action: SyncAction, project: string): Promise<
   const removed = (pull?.deleted ?? 0) === 0 ? [] : [`removed ${pull?.deleted} rows`];
   const uncovered = push?.uncovered ?? pull?.uncovered;
   const note = uncovered === undefined ? [] : [uncoveredSentence(uncovered)];
-  return { ...answer, ...figures, ok: true, detail: [...sent, ...received, ...removed, ...note].join(', ') };
+  const withheld = (push?.withheld ?? []).map(
+    ({ project: of, reason, rows }) => `withheld ${rows} rows of ${JSON.stringify(of)} (${reason})`,
+  );
+  const detail = [...sent, ...received, ...removed, ...note, ...withheld].join(', ');
+  return { ...answer, ...figures, ok: true, detail };
 }
 
 function findSpace(agent: Agent, project: string): SpaceConfig {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { AGENT_LEASE_SECONDS } from '../../contract/tasks/lease-life.ts';
 import { badField, MembridgeError } from '../../contract/errors.ts';
 import type { CompleteTask, DispatchTask, LeaseTask } from '../../contract/tasks/leases.ts';
 import type { Node } from '../../contract/nodes/nodes.ts';
@@ -26,7 +27,6 @@ import { requireTask, showArtifact, showTaskWhole } from './show.ts';
  * The shortest lease of an agent, in seconds. An agent renews it every few seconds: a shorter one would end at the
  * first late answer.
  */
-const MIN_AGENT_TTL_SECONDS = 5;
 
 /** How long a call waits beyond the task's own time limit, in milliseconds, as the original did. */
 const BEYOND_MS = 30_000;
@@ -176,7 +176,7 @@ export async function dispatch(
       by: body.by,
       worker: body.worker_id ?? null,
       ttlMs:
-        body.ttl_seconds === undefined ? null : Math.max(body.ttl_seconds, MIN_AGENT_TTL_SECONDS) * 1_000,
+        body.ttl_seconds === undefined ? null : Math.max(body.ttl_seconds, AGENT_LEASE_SECONDS.min) * 1_000,
       once: !body.retry,
     }),
   );

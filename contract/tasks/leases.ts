@@ -1,3 +1,4 @@
+import { HTTP_LEASE_SECONDS } from './lease-life.ts';
 import { z } from 'zod';
 import { EpochMs, NOT_STORABLE, ONE_LINE, ReportedId, isStorable } from '../http/primitives.ts';
 import { Usage } from './runs.ts';
@@ -30,14 +31,13 @@ export type Lease = z.infer<typeof Lease>;
 /** As in the original, 0 and null mean the default. */
 const ttl = z.preprocess(
   (value) => (value === 0 || value === null ? undefined : value),
-  z.number().int().min(1).max(86_400).optional(),
+  z.number().int().min(HTTP_LEASE_SECONDS.min).max(HTTP_LEASE_SECONDS.max).optional(),
 );
-const DEFAULT_HTTP_TTL_SECONDS = 300;
 
 /** `POST /api/runtime/llm-tasks/:id/lease`. */
 export const LeaseTask = z.strictObject({
   worker_id: ReportedId.optional(),
-  ttl_seconds: ttl.transform((seconds) => seconds ?? DEFAULT_HTTP_TTL_SECONDS),
+  ttl_seconds: ttl.transform((seconds) => seconds ?? HTTP_LEASE_SECONDS.default),
 });
 
 /** `POST /api/runtime/llm-tasks/:id/dispatch`. */

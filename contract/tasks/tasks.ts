@@ -1,3 +1,4 @@
+import { AGENT_LEASE_SECONDS } from './lease-life.ts';
 import { z } from 'zod';
 import { EpochMs, NOT_STORABLE, NodeId, ONE_LINE, isStorable } from '../http/primitives.ts';
 import { CronExpression } from '../projects/projects.ts';
@@ -40,8 +41,6 @@ export const Label = z
 export const DEFAULT_POOL = 'default';
 
 export const DEFAULT_PRIORITY = 3;
-/** How long an agent's lease lives without a heartbeat, in seconds, unless the task sets it. */
-export const DEFAULT_TTL_SECONDS = 30;
 
 const ContextId = z
   .string()
@@ -91,7 +90,12 @@ export const CreateTask = z.strictObject({
   not_before: EpochMs.max(MAX_NOT_BEFORE).optional(),
   /** Tasks that must complete first. If one of them no longer can, this task fails. */
   depends_on: z.array(TaskId).max(100).default([]),
-  lease_ttl_seconds: z.number().int().min(5).max(3_600).default(DEFAULT_TTL_SECONDS),
+  lease_ttl_seconds: z
+    .number()
+    .int()
+    .min(AGENT_LEASE_SECONDS.min)
+    .max(AGENT_LEASE_SECONDS.max)
+    .default(AGENT_LEASE_SECONDS.default),
   artifact_type: z
     .string()
     .regex(/^[A-Z][A-Z0-9_]{0,63}$/, 'must be capital letters, digits and "_"')
