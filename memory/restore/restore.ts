@@ -137,8 +137,8 @@ export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta
 /**
  * Turns a restore in place into writes that the fleet follows. Memories that the restored database lacks
  * count as deleted here and now. Memories that it brought back count as written again, and reverted ones as
- * changed. The person asked for it, so the deletion guard does not. If the restore never reached the swap,
- * removes its remnants.
+ * changed. The person has asked for these deletions, so the deletion guard does not hold them. If the restore
+ * never reached the swap, removes its remnants.
  * @throws SqliteError, AbortError; the next sync repeats it
  */
 export async function settleRestore(session: SyncSession, rescan: () => Promise<unknown>): Promise<void> {
