@@ -3,7 +3,9 @@ import { findAllTics, findTics, type Rule } from './prose.ts';
 
 describe('prose', () => {
   it('breaks no rule outside the exceptions that prose.ts lists with reasons', () => {
-    expect(findAllTics().map(({ file, line, rule, text }) => `${file}:${line}  ${rule}: ${text}`)).toEqual([]);
+    expect(findAllTics().map(({ file, line, rule, text }) => `${file}:${line}  ${rule}: ${text}`)).toEqual(
+      [],
+    );
   });
 
   it.each<[Rule, string, string]>([
