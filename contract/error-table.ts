@@ -12,8 +12,8 @@ export interface ErrorRow {
 }
 
 /**
- * Every error a person or script can meet. After a change, run `node api/write-errors.ts`: it makes docs/errors.md and the control
- * plane's page /docs/errors from this table.
+ * Every error a person or script can meet. docs/errors.md and the control plane's page /docs/errors are made from this table. After a
+ * change, run `node api/write-errors.ts`.
  */
 export const ERRORS = {
   unauthorized: {

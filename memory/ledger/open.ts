@@ -83,7 +83,7 @@ CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
 CREATE INDEX segment_damaged ON segment (space) WHERE state = 'damaged';
 CREATE INDEX segment_held ON segment (space) WHERE state = 'held';
--- Everything of a node's incarnation up to "seq" is here, though its segments were not read: a snapshot covered them.
+-- Everything of a node's incarnation up to "seq" is here, even if its segments are gone: a snapshot covered them.
 -- "hashes" are those of the segments at that sequence number.
 CREATE TABLE covered (
   space INTEGER, node TEXT, epoch TEXT, seq INTEGER NOT NULL, hashes TEXT NOT NULL, PRIMARY KEY (space, node, epoch)
