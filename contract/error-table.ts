@@ -12,8 +12,8 @@ export interface ErrorRow {
 }
 
 /**
- * Every error a person or script can meet. docs/errors.md and the page /docs/errors of the control plane are made from this table:
- * after a change, run `node api/write-errors.ts`.
+ * Every error a person or script can meet. docs/errors.md and the control plane's page /docs/errors are made from this table. After a
+ * change, run `node api/write-errors.ts`.
  */
 export const ERRORS = {
   unauthorized: {

@@ -18,8 +18,8 @@ export interface FieldProblem {
 }
 
 /**
- * The one error class of the product: a code of the error table, and a message that names the thing and what to do. api/ maps it once
- * to RFC 9457 problem+json, activities/ once to Temporal's ApplicationFailure.
+ * The one error class of the product: a code of the error table, and a message that names the thing and what to do. It is mapped in
+ * two places: api/ makes RFC 9457 problem+json from it, activities/ Temporal's ApplicationFailure.
  */
 export class MembridgeError extends Error {
   readonly code: ErrorCode;

@@ -6,8 +6,8 @@ import { translateDatabaseError } from './errors.ts';
 const APPEND_ONLY = ['audit_logs', 'audit_chain'];
 
 /**
- * Creates the control plane's role, if it differs from the owner of the schema, and grants what it needs: it
- * reads and writes rows, and can change neither the schema nor the existing entries of the audit log.
+ * Creates the control plane's role, if it differs from the owner of the schema, and grants what it needs. The
+ * role reads and writes rows. It can change neither the schema nor the existing entries of the audit log.
  * @param owner connected as the owner, after the migrations
  * @param runtimeUrl the control plane's address, with name and password
  * @throws MembridgeError database_unavailable; Error when the owner may not create the role

@@ -17,8 +17,8 @@ import { openAccess, sweepAccess } from './access.ts';
 
 let servers: GitServers;
 /**
- * Null where there is no sshd and none can be installed; the tests that need it then do not run, which CI
- * counts as a failure.
+ * Null where there is no sshd and none can be installed. The tests that need it then do not run; in CI the
+ * error is thrown instead.
  */
 const ssh: GitSshServer | null = await startGitSshServer().catch((error: unknown) => {
   if (process.env['CI'] === 'true') throw error;

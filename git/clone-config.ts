@@ -35,7 +35,7 @@ const ALLOWED_SETTINGS: readonly RegExp[] = [
 
 /**
  * Finds settings of a clone that could run a command, redirect a connection or use files outside the clone.
- * git reads the settings as a plain file, so they have no effect.
+ * The check has git read each settings file as a plain file, so the settings have no effect.
  * @returns the keys, and files that do not belong in our clones; empty when there are none
  */
 export async function findOddSettings(path: string): Promise<string[]> {

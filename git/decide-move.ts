@@ -18,8 +18,8 @@ export interface CloneFacts {
   /** Whether the remote has the wanted branch. */
   readonly exists: boolean;
   /**
-   * Whether the clone is on its branch because that was the remote's default: it still was at the last
-   * update, or the remote's branch of that name is gone.
+   * Whether the clone is on its branch because that was the remote's default. Either it still was the default
+   * at the last update, or the remote's branch of that name is gone.
    */
   readonly isFormerDefault: boolean;
   /** Whether the clone and the remote's branch have a common commit. */
@@ -35,9 +35,12 @@ export interface CloneFacts {
 }
 
 /**
- * The action: `missing` the wanted branch does not exist; `unchanged` there is nothing new; `forward` a
- * fast-forward; `follow` check out another branch, because the remote's default was renamed; `keep` leave the
- * clone alone.
+ * The action:
+ * - `missing`: none, because the wanted branch does not exist
+ * - `unchanged`: none, because there is nothing new
+ * - `forward`: fast-forward
+ * - `follow`: check out another branch, because the remote's default was renamed
+ * - `keep`: leave the clone alone
  */
 export type Move =
   | { readonly act: 'missing' | 'unchanged' | 'forward' | 'follow' }

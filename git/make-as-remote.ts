@@ -1,6 +1,6 @@
 /**
- * Resets a clone to its remote and keeps what was there: for a clone that is left alone because of local work
- * or a rewritten remote.
+ * Resets a clone to its remote and keeps what was there. This serves a clone that updates leave alone because
+ * of local work or a rewritten remote.
  */
 import { copyFile, lstat, rm, rmdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -40,8 +40,8 @@ interface KeptParts {
 
 /**
  * Resets a clone to its remote, after a fetch. First stores what exists only in the clone on a branch
- * `kept/<time>`: its commits, then one commit with changed, staged and untracked files, and with ignored ones
- * that are in the way.
+ * `kept/<time>`. The branch has the clone's commits, then one commit with changed, staged and untracked
+ * files. That commit also has the ignored files that are in the way.
  * @param options.expected the commit that was checked out when the person confirmed
  * @throws MembridgeError conflict when the clone is at another commit, an operation is unfinished, a
  * submodule contains work, or files change during the call; nothing is changed then

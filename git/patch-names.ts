@@ -20,8 +20,8 @@ interface Section {
  * Checks the names in a patch: rejects lines of one file that name another, unreadable names and binary
  * parts.
  * @param patch the proposed patch
- * @returns the end of a sentence that says what is wrong; or the names of all files, and whether any is a
- * rename or copy, whose text is not in the patch
+ * @returns `problem`: the end of a sentence that says what is wrong. Otherwise `names` of all files, and
+ * `hasMoves`: whether any is a rename or copy, whose text is not in the patch
  */
 export function readPatchNames(
   patch: string,

@@ -1,6 +1,6 @@
 /**
- * The temporary clone in which a proposal becomes a tree. All work happens in the index: no person's clone is
- * touched, no file of the repository is checked out, and none of its hooks, filters, attributes or settings
+ * The temporary clone in which a proposal becomes a tree. All work happens in the index. No person's clone is
+ * touched, and no file of the repository is checked out. None of its hooks, filters, attributes or settings
  * has any effect.
  */
 import { mkdir, realpath } from 'node:fs/promises';

@@ -280,8 +280,8 @@ export class MemoryEngine {
   }
 
   /**
-   * Removes this node's own objects that no node needs any longer: segments that a snapshot covers and every live node has
-   * used, older snapshots, and remnants of interrupted snapshots.
+   * Removes this node's own objects that no node needs any longer. These are older snapshots, remnants of interrupted snapshots,
+   * and segments that a snapshot covers and every live node has used.
    * @throws MembridgeError memory_*, ledger_failed, store_*; safe to call again
    */
   async collect(config: SpaceConfig, call: SyncCall, options: CollectOptions = {}): Promise<Collected> {

@@ -15,7 +15,7 @@ const Words = z.array(z.string().regex(/^[^\0]*$/, 'must not contain NUL')).min(
 /**
  * Parses the setting MEMBRIDGE_RUNNER.
  * @param setting `claude` (the default), the path of a program named `claude`, or a JSON array of a program
- * and its arguments; Claude Code in an array has these arguments before ours
+ * and its arguments. Claude Code in an array has these arguments before ours
  * @throws Error saying what is wrong with it
  */
 export function parseRunnerCommand(setting: string | undefined): RunnerCommand {

@@ -1,6 +1,6 @@
 /**
  * The guard's process: receives process groups on standard input, and kills the remaining ones when that
- * closes, which happens when the agent dies or closes it. Lines are `+<group> <start time>` and `-<group>`.
+ * closes. It closes when the agent dies or closes it. Lines are `+<group> <start time>` and `-<group>`.
  */
 import { createInterface } from 'node:readline';
 import { startTimeOf } from '../git/processes.ts';

@@ -32,8 +32,8 @@ export async function inspectTree(root: number, how: 'shared' | 'fresh' = 'fresh
 }
 
 /**
- * Sends SIGTERM to every process in a sandbox, except bubblewrap's two: the one that was started, and its
- * child, which is the first process inside and the parent of every orphan.
+ * Sends SIGTERM to every process in a sandbox, except bubblewrap's two. These are the one that was started, and
+ * its child, which is the first process inside and the parent of every orphan.
  * @param root the process that was started
  * @returns how many received it
  */

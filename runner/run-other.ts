@@ -9,8 +9,8 @@ import { recall } from './sessions.ts';
 const MAX_STDERR_CHARS = 16_384;
 
 /**
- * Runs a program other than Claude Code: it receives the prompt, preceded by the last messages of the
- * context, and its standard output is the answer. Figures are known if that has the format of `claude
+ * Runs a program other than Claude Code. The program receives the prompt, preceded by the last messages of the
+ * context. Its standard output is the answer. Figures are known if that has the format of `claude
  * --output-format json`.
  */
 export async function runOther(

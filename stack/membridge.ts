@@ -27,7 +27,10 @@ const agentSettings = [
   'MEMBRIDGE_SERVER_URL',
   'CLAUDE_MEM_',
 ];
-/** Names with a prefix of the agent's that the control plane reads as well: what it gives to agents, and the key of the original's agents. */
+/**
+ * Names with a prefix of the agent's that the control plane reads as well. They hold settings that it gives to agents, and the key
+ * of the original's agents.
+ */
 export const SERVER_NAMES_LIKE_AGENT: readonly string[] = [
   'MEMBRIDGE_AGENT_KEY',
   'MEMBRIDGE_AGENT_TEMPORAL_ADDRESS',

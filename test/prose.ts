@@ -1,6 +1,7 @@
 /**
  * The rules for English in this repository, as a check of comments, docstrings, test titles, texts that people read, and Markdown.
- * `node test/prose.ts [PATH ...]` prints each finding under the paths.
+ * `node test/prose.ts [PATH ...]` prints each finding under the paths. The test beside this file accepts none: rewrite the text, or
+ * add it to `EXCEPTIONS` with a reason.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -48,7 +49,7 @@ const TITLE_START = /^(?:of|that|by|in|when|as|because|and)\b/i;
 /** What is refused: a banned phrase, a second "meanwhile" in a file, a sentence that is too long, a title that does not say who does what. */
 export type Rule = keyof typeof BANNED | 'meanwhile' | 'long sentence' | 'title start';
 
-/** Where a banned phrase stays, and why. A finding matches when its file ends with `file` and its text holds `text`. */
+/** Where a text that breaks a rule stays, and why. A finding matches when its file ends with `file` and its text holds `text`. */
 export const EXCEPTIONS: readonly { file: string; text: string; reason: string }[] = [];
 
 /** Files that are not read. */

@@ -11,10 +11,11 @@ import * as messages from './llm-task-messages.ts';
 import { TaskCoordinator } from './task-coordinator.ts';
 
 /**
- * Runs one LLM task from acceptance until its end. Only this workflow decides what happens to the task: everything
- * is an event of the state machine (task-state.ts), and an update is answered only after its result is in
- * PostgreSQL. The worker is an agent or an HTTP client. An agent takes the task from a Temporal task queue and claims
- * it here; an HTTP client leases it. A failed or dead task that is queued again continues in a new run.
+ * Runs one LLM task from acceptance until its end. Only this workflow decides what happens to the task.
+ * Everything is an event of the state machine (task-state.ts). An update is answered only after its result is
+ * in PostgreSQL. The worker is an agent or an HTTP client. An agent takes the task from a Temporal task queue
+ * and claims it here; an HTTP client leases it. A failed or dead task that is queued again continues in a new
+ * run.
  *
  * What may interleave here, and why it is safe: handlers and the main loop interleave only at an `await`.
  * - A validator's answer is outdated once its handler has waited. Therefore `TaskRecord.apply` checks every event again

@@ -19,8 +19,8 @@ export interface EnrolNodeInput {
 }
 
 /**
- * Consumes an enrollment token and records its node. The new key replaces that of an existing node, but only
- * if the token was made for exactly that node; otherwise any token could take over a machine's identity.
+ * Consumes an enrollment token and records its node. The new key replaces that of an existing node only if
+ * the token was made for exactly that node. Otherwise any token could take over a machine's identity.
  * @throws MembridgeError unauthorized (unknown, used or expired token), forbidden (made for another node),
  * conflict
  */

@@ -96,8 +96,8 @@ export async function listRemovableBlobs(
 }
 
 /**
- * Removes the bytes of one content unless something needs them: an artifact that has not expired, or the
- * prompt of a task that has not ended (prompts over 64 KiB are in the store). Decides under the content's
+ * Removes the bytes of one content unless something needs them. An artifact needs them until it expires, and
+ * a task needs its prompt until it ends. Prompts over 64 KiB are in the store. Decides under the content's
  * lock, which is held until the bytes are gone. A concurrent record waits, then sees that an artifact with
  * this content has expired, and restores the bytes (`restoreBlob`).
  * @param take removes them; if it throws, nothing is recorded and the next round repeats it

@@ -68,9 +68,9 @@ export async function findOutputLimit(db: Database, input: { node: string }): Pr
 }
 
 /**
- * Returns whether a node's work refers to a blob: as the prompt of a task that it holds or may receive, or as
- * a proposal for a project that it has a clone of. Agents fetch a prompt before they claim its task, so that
- * a prompt that they cannot fetch costs no attempt.
+ * Returns whether a node's work refers to a blob. A task that the node holds or may receive refers to its
+ * prompt. A proposal refers to its blob on every node with a clone of the project. Agents fetch a prompt
+ * before they claim its task, so that a prompt that they cannot fetch costs no attempt.
  * @param input.sha256 lower-case hex
  */
 export async function isBlobNamed(db: Database, input: { node: string; sha256: string }): Promise<boolean> {

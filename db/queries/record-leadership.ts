@@ -15,8 +15,8 @@ const MAX_ERROR_CHARS = 1_000;
 const SHOWN_EVENTS = 50;
 
 /**
- * Records who is primary. A leadership epoch never goes back and has one primary: another primary for the
- * same one is not recorded, but the end of the lease is. A renewal creates no row, because its space may have
+ * Records who is primary. A leadership epoch never goes back and has one primary. For the current epoch, this
+ * records the end of the lease but no other primary. A renewal creates no row, because its space may have
  * been renamed.
  * @param input.event what happened, null for a renewal
  * @returns whether it was recorded

@@ -25,8 +25,9 @@ export interface MirrorRound {
 }
 
 /**
- * Records a publication as a job, unless it was automatic and has nothing to report: nothing was imported or
- * published, or it failed for the reason already shown. A repeated call changes nothing.
+ * Records a publication as a job, unless it was automatic and has nothing to report. Nothing to report means
+ * that it imported and published nothing, or failed for the reason already shown. A repeated call changes
+ * nothing.
  */
 export async function recordMirrorJob(db: Database, input: MirrorRound & { now: number }): Promise<void> {
   const { cid, outcome, error, now } = input;

@@ -43,8 +43,8 @@ export interface TaskRecorded extends Recorded {
 /**
  * Records what happened to a task in one transaction: its row, its leases, results with artifacts, audit
  * entries, and the event for browsers. Writing the same changes twice equals writing them once.
- * @returns where the task should go, when it waits for an agent; why it may not run although it was claimed;
- * and the tasks that wait for it, when it has ended
+ * @returns `route`: for a task that waits for an agent, where it should go; for a claimed task, why it may not
+ * run. `dependents`: for a task that has ended, the tasks that wait for it
  */
 export async function recordTask(db: Database, input: TaskRecordInput): Promise<TaskRecorded> {
   const { spec, changes } = input;

@@ -88,8 +88,8 @@ function refuseClash(change: SpaceChange, other: { cid: string; name: string; al
 
 /** Moves the records of a space to its new canonical id. */
 async function moveSpace(tx: Executor, from: string, { cid, name }: SpaceChange): Promise<void> {
-  // Records under the new id belong to no space: reports of agents about a project without a space (they
-  // report again), or a round that was still running when a space left that id.
+  // Records under the new id belong to no space. Agents reported them about a project without a space, and
+  // report again; or a round was still running when a space left that id.
   await tx.delete(originalNodes).where(eq(originalNodes.cid, cid));
   await tx.delete(spaceNodes).where(eq(spaceNodes.cid, cid));
   await tx.update(originalNodes).set({ cid }).where(eq(originalNodes.cid, from));

@@ -26,8 +26,8 @@ const DATABASE = 'claude-mem.db';
 const FOLDER_SETTING = 'CLAUDE_MEM_DATA_DIR';
 
 /**
- * Finds the database that claude-mem uses, by claude-mem's own rules and in its order: CLAUDE_MEM_DATA_DIR of the environment,
- * else of the settings file in the default folder, else the default folder. CLAUDE_MEM_DB, a setting of ours, comes first.
+ * Finds the database that claude-mem uses. CLAUDE_MEM_DB, a setting of ours, comes first. Then claude-mem's own rules apply, in its
+ * order: CLAUDE_MEM_DATA_DIR of the environment, else of the settings file in the default folder, else the default folder.
  * The settings file is read, never written.
  * @throws Error when a setting names a path that depends on where a program was started
  */

@@ -8,8 +8,8 @@ export interface Holder {
 }
 
 /**
- * Returns processes other than this one that use a claude-mem database: those with the file or its -wal open
- * (Linux: /proc), and the live worker named by `worker.pid` beside it. Processes of other users are
+ * Returns processes other than this one that use a claude-mem database. These have the file or its -wal open
+ * (Linux: /proc), or are the live worker that `worker.pid` beside it names. Processes of other users are
  * invisible; claude-mem and the agent run as the same user.
  * @param path the database; files are compared by identity, so renamed ones are found too
  */

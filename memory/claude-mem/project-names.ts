@@ -1,7 +1,7 @@
 /**
- * Defines "a memory of project X" as claude-mem does: its project is X, or a git worktree of X (named
- * `X/worktree`), or it was merged into X (`merged_into_project`). Every project rule of Membridge builds on
- * this.
+ * Defines "a memory of project X" as claude-mem does. The memory's project is X or a git worktree of X
+ * (`X/worktree`), or the memory was merged into X (`merged_into_project`). Every project rule of Membridge
+ * builds on this.
  */
 
 /** Separates a project's name from its worktree's. */

@@ -28,8 +28,8 @@ const MAX_TRIES = 3;
 
 /**
  * Finds rows of claude-mem that any program may have changed or deleted since the last look, from the pages
- * that commits wrote to the WAL. The WAL's index counts commits, so a commit whose pages are gone is noticed:
- * when the WAL restarts, it keeps old pages only until they are overwritten. In that case any row may have
+ * that commits wrote to the WAL. When the WAL restarts, it keeps old pages only until they are overwritten. The
+ * WAL's index counts commits, so a commit whose pages are gone is noticed. In that case any row may have
  * changed.
  */
 export class RowWatch {
@@ -133,8 +133,8 @@ export class RowWatch {
   }
 
   /**
-   * Returns, for each page, the range from the row before its first to the row after its last: a deleted row
-   * is found between its neighbors.
+   * Returns, for each page, the range from the row before its first to the row after its last. The range
+   * includes the neighbors because a deleted row was between them.
    */
   #rangesIn(kind: Kind, pages: readonly PageRows[]): RowRange[] {
     const { table } = SHAPES[kind];

@@ -94,8 +94,8 @@ export function damagedIndexError(
 /**
  * Looks for damaged indexes that explain a failed write to claude-mem's tables.
  * @param path claude-mem's database; no connection of the caller may hold a transaction on it
- * @returns memory_index_damaged, with the indexes and repair statements; memory_locked when another program's
- * lock prevents the test; null when no index is damaged, or when the search fails otherwise
+ * @returns memory_index_damaged, with the indexes and repair statements. Or memory_locked when another
+ * program's lock prevents the test. Null when no index is damaged, or when the search fails otherwise
  */
 export function explainByIndexDamage(path: string, error: unknown): MembridgeError | null {
   if (!mayBeIndexDamage(error)) return null;

@@ -70,8 +70,8 @@ const EMBEDDED_ROWS: Readonly<Record<Kind, { table: string; from: string; projec
 const PAGE_DOCUMENTS = 20_000;
 
 /**
- * Compares claude-mem's rows with its vector index; only reads. claude-mem records one highest id per
- * project: it never embeds a merged row below that id, and no deletion reaches the index.
+ * Compares claude-mem's rows with its vector index; only reads. Per project, claude-mem records one highest id
+ * and never embeds a merged row below it. No deletion reaches the index.
  * @param folders where claude-mem may keep the index: the database's folder first
  * @returns null when claude-mem keeps no vector index
  */

@@ -173,8 +173,8 @@ const quote = (column: string): string => `"${column.replaceAll('"', '""')}"`;
 const placeholder = (binding: { asText: boolean }): string => (binding.asText ? 'CAST(? AS TEXT)' : '?');
 
 /**
- * Returns claude-mem's content hash since 12.0.0: the first 16 hex digits of SHA-256 over memory_session_id,
- * title and narrative, joined by NULs (verified against its own rows).
+ * Returns claude-mem's content hash since 12.0.0: the first 16 hex digits of a SHA-256. Its input is
+ * memory_session_id, title and narrative, joined by NULs (verified against claude-mem's own rows).
  */
 export function contentHash(memorySessionId: string, title: Value, narrative: Value): string {
   const text = (value: Value): string => (typeof value === 'string' ? value : '');

@@ -7,9 +7,9 @@ import type { Value } from '../format/values.ts';
 
 /**
  * A mark is what the ledger keeps of a row in order to notice changes. It holds the first 8 bytes of the
- * row's key (with ordinal 0), then slots of 4 bytes: one per changeable part, one for all details together,
- * and the row's likeness, by which it is recognized after an edit (see Likeness). Marks written by version
- * 0.4 end before the details; what they lack is unknown.
+ * row's key (with ordinal 0), then slots of 4 bytes. There is one slot per changeable part, one for all
+ * details together, and three for the likeness. The likeness recognizes the row after an edit (see Likeness).
+ * Marks written by version 0.4 end before the details; what they lack is unknown.
  */
 export const IDENTITY_BYTES = 8;
 const SLOT_BYTES = 4;
@@ -52,8 +52,9 @@ const LIKE_COLUMNS: Readonly<Record<Kind, { head: readonly string[]; body: reado
 };
 
 /**
- * Recognizes a row whose key changed: its creation time, and short hashes of what names it (`head`) and of
- * its text (`body`), 0 for an empty text. Sessions have no likeness: their name is their key.
+ * Recognizes a row whose key changed, by its creation time (`birth`) and two short hashes. `head` is the hash
+ * of what names the row, `body` that of its text; 0 means an empty text. Sessions have no likeness: their
+ * name is their key.
  */
 export interface Likeness {
   readonly birth: number;

@@ -27,8 +27,8 @@ export class Coverage {
   }
 
   /**
-   * Returns how far every incarnation of every node is known: up to the first segment that is missing,
-   * damaged, not applied yet, or only partly readable.
+   * Returns how far every incarnation of every node is known. Each reach ends before the first segment that is
+   * missing, damaged, not applied yet, or only partly readable.
    */
   listReaches(space: number): Reach[] {
     const reached = new Map<string, { reach: Reach; ended: boolean }>();

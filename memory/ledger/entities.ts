@@ -323,9 +323,9 @@ export class Entities {
   }
 
   /**
-   * Returns the keys of every memory that a node's segments may have sent to a space: what it wrote, changed
-   * or deleted, and what is not known to come from another node. Includes every session, because the ledger
-   * does not record who advanced a session.
+   * Returns the keys of every memory that a node's segments may have sent to a space. These are memories that
+   * it wrote, changed or deleted, and memories not known to come from another node. Includes every session,
+   * because the ledger does not record who advanced a session.
    * @param self whether the node is this one: it sent what was first seen here
    */
   keysSentBy(node: string, space: number, self: boolean): Buffer[] {

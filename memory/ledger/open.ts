@@ -44,7 +44,7 @@ CREATE TABLE revocation (
 ) WITHOUT ROWID;
 CREATE TABLE revoked (revocation TEXT, key BLOB, unit TEXT, what TEXT NOT NULL, PRIMARY KEY (revocation, key, unit)) WITHOUT ROWID;
 
--- What each row of claude-mem looked like when it was last reconciled with what the spaces are told (marks.ts).
+-- What each row of claude-mem looked like when its changes were last considered for the spaces (marks.ts).
 CREATE TABLE seen (kind INTEGER, row INTEGER, mark BLOB NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 
 -- Of 256 rows at a time, a digest of what they looked like when each was last found to agree with its mark (audit.ts).
@@ -83,8 +83,8 @@ CREATE TABLE staged (segment INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE INDEX segment_staged ON segment (space) WHERE state = 'staged';
 CREATE INDEX segment_damaged ON segment (space) WHERE state = 'damaged';
 CREATE INDEX segment_held ON segment (space) WHERE state = 'held';
--- Everything of a node's incarnation up to "seq" is here, though the segments are gone: a snapshot told of it. "hashes"
--- are those of the segments at that very place.
+-- Everything of a node's incarnation up to "seq" is here, even if its segments are gone: a snapshot covered them.
+-- "hashes" are those of the segments at that sequence number.
 CREATE TABLE covered (
   space INTEGER, node TEXT, epoch TEXT, seq INTEGER NOT NULL, hashes TEXT NOT NULL, PRIMARY KEY (space, node, epoch)
 ) WITHOUT ROWID;

@@ -4,8 +4,8 @@ import { memoryKey } from '../format/keys.ts';
 import { isSameValue } from '../format/values.ts';
 
 /**
- * Returns whether a row is another sync's copy: the memory has its own row, or the machine that wrote it
- * sends it. scan.ts and emit.ts apply the same rules to this database.
+ * Returns whether a row is another sync's copy. It is one if the memory has its own row, or the machine that
+ * wrote it sends it. The same rules apply to this database in scan.ts and emit.ts.
  */
 export function isEcho(reader: RowReader, row: MemoryRow): boolean {
   if (!row.isReplica) return false;

@@ -65,7 +65,7 @@ export async function importSnapshots(context: ImportContext, source: LegacySour
 
 /**
  * Merges the snapshot of one canonical id unless it was merged before.
- * @param etag the database object's current ETag, null when there is no such object; if it differs from the
+ * @param etag the database object's current ETag, null when there is no such object. If it differs from the
  * recorded one, the snapshot is fetched regardless of its digest
  * @returns the contents of the snapshot
  */

@@ -98,8 +98,8 @@ export class Merger {
   }
 
   /**
-   * Returns the greatest plausible counter: the number of hybrid clock ticks since 2020, by the operation's
-   * clock, or by ours if that one is far ahead. A counter raised to this ceiling locks no memory: the next
+   * Returns the greatest plausible counter: the number of hybrid clock ticks since 2020. The operation's clock
+   * counts, or ours if that one is far ahead. A counter raised to this ceiling locks no memory: the next
    * write has a later clock, and so a higher ceiling.
    */
   #maxCounter({ version }: Operation): number {

@@ -204,8 +204,8 @@ async function fetchFrom(
 const positionOf = ({ epoch, seq }: SegmentName): string => `${epoch}/${seq}`;
 
 /**
- * Returns whether a listed segment must be fetched: it is not here, and not one of ours that stayed in the
- * outbox because the store's answer was lost.
+ * Returns whether a listed segment must be fetched. A segment in the ledger is here already. So is one of ours
+ * that stayed in the outbox because the store's answer was lost.
  */
 function isFresh({ ledger, identity }: SyncSession, space: LedgerSpace, name: SegmentName): boolean {
   if (name.node === identity.node && ledger.outbox.has(space.id, name.epoch, name.seq)) return false;

@@ -10,9 +10,9 @@ import { timeOf } from '../format/versions.ts';
 import type { Value } from '../format/values.ts';
 
 /**
- * Deletions of one node in two days that are accepted without approval: up to this many memories, or the
- * given share of those here if that is more. Twice what a node sends without asking (guard.ts), because other
- * nodes may hold fewer memories.
+ * Limits of one node's deletions in two days that are accepted without approval. The greater one applies:
+ * this many memories, or this share of those here. Twice what a node sends without asking (guard.ts), because
+ * other nodes may hold fewer memories.
  */
 const MAX_UNAPPROVED_ROWS = 100;
 const MAX_UNAPPROVED_SHARE = 0.02;
@@ -103,10 +103,10 @@ function exceededLimit(ledger: Ledger, sent: Day, all: Day): string | null {
 }
 
 /**
- * Returns how many operations are dated more than a day after the store received them, or have an impossible
- * date, as a sentence; null when none are. claude-mem would list such memories first forever. All nodes agree
- * on the store's clock. A machine with a wrong clock needs a person's approval only once, because that person
- * has seen its dates.
+ * Returns the end of a sentence with the number of wrong dates; null when there are none. A wrong date is
+ * impossible, or more than a day after the store received the operation. Such memories would stay first in
+ * claude-mem's lists forever. All nodes agree on the store's clock. A machine with a wrong clock needs a
+ * person's approval only once, because that person has seen its dates.
  */
 function describeFuture(
   membership: Membership,

@@ -95,8 +95,8 @@ export class Outgoing {
   }
 
   /**
-   * Returns the columns under which a row was published with what counts as a secret today: by an earlier
-   * release, or under another setting of the space. The memory keeps its key, and so must keep the key's
+   * Returns the columns under which a row was published with what counts as a secret today. An earlier release
+   * published it, or the space had another setting. The memory keeps its key, and so must keep the key's
    * columns.
    * @returns null when the row cannot have been published under this key
    */

@@ -24,9 +24,9 @@ export interface Pushed {
 }
 
 /**
- * Sends what the space lacks: files the exact bytes of a segment in the ledger, puts them into the store,
- * then the head, then removes them from the outbox. After a crash the same bytes are sent again under the
- * same name.
+ * Sends what the space lacks. Files the exact bytes of a segment in the ledger's outbox, puts them into the
+ * store, then the head, then removes them from the outbox. After a crash the same bytes are sent again under
+ * the same name.
  * @throws MembridgeError store_unavailable or store_refused; nothing is lost, the next push continues
  */
 export async function sendUnsent(

@@ -1,8 +1,11 @@
 /**
  * Secrets with a prefix of their issuer. Derived from the formats that gitleaks publishes:
- * github.com/gitleaks/gitleaks, config/gitleaks.toml as of commit b58d3f102cf3a2c84cb7f923d05c25c9b1aed84b
- * (after v8.30.0; the file is of 2025-11-20), read on 2026-11-29, MIT License, Copyright (c) 2019 Zachary
- * Rice: see NOTICE. Rewritten to begin at a keyword and to run in linear time; rules from the first rule set
+ *
+ * - github.com/gitleaks/gitleaks, config/gitleaks.toml as of commit b58d3f102cf3a2c84cb7f923d05c25c9b1aed84b
+ *   (after v8.30.0; the file is of 2025-11-20), read on 2026-11-29.
+ * - MIT License, Copyright (c) 2019 Zachary Rice: see NOTICE.
+ *
+ * The rules are rewritten to begin at a keyword and to run in linear time. Rules from the first rule set
  * (first-rules.ts) match as they did there.
  */
 export type PrefixRule = readonly [

@@ -17,9 +17,9 @@ export interface Arrival {
 }
 
 /**
- * Returns what of an operation had been written by a time: all of it, nothing (null), or the whole memory
- * without the registers that were written later. Those keep their value at the oldest version; if another
- * operation holds the value of that time, it wins.
+ * Returns what of an operation had been written by a time. This is all of it, nothing (null), or the whole
+ * memory without the registers that were written later. Those keep their value at the oldest version; if
+ * another operation holds the value of that time, it wins.
  *
  * The author's clock decides, unless it was ahead. Then the operation counts as written when it arrived. If
  * the arrival is unknown as well, the memory counts as existing: a restore must not delete it because of its

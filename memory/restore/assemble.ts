@@ -229,8 +229,8 @@ class Assembly {
   }
 
   /**
-   * Returns SQL for a column that depends on the time, in an existing row: the local text stays if the
-   * earlier text only is the space's form of it.
+   * Returns SQL for a column that depends on the time, in an existing row. The local text stays if the earlier
+   * text is only the space's form of it.
    */
   #then(kind: Kind, column: string): string {
     const [here, then] = [`x.${quote(column)}`, `m.${quote(column)}`];

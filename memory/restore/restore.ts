@@ -135,9 +135,10 @@ export function announceRestore(session: SyncSession, restored: string): void {
 export const isRestored = (ledger: Ledger, file: string): boolean => ledger.meta(PENDING_ENTRY) === file;
 
 /**
- * Turns a restore in place into writes that the fleet follows: what the restored database lacks counts as
- * deleted here and now, what it brought back as written again, what it reverted as changed. The person asked
- * for it, so the deletion guard does not. If the restore never reached the swap, removes its remnants.
+ * Turns a restore in place into writes that the fleet follows. Memories that the restored database lacks
+ * count as deleted here and now. Memories that it brought back count as written again, and reverted ones as
+ * changed. The person has asked for these deletions, so the deletion guard does not hold them. If the restore
+ * never reached the swap, removes its remnants.
  * @throws SqliteError, AbortError; the next sync repeats it
  */
 export async function settleRestore(session: SyncSession, rescan: () => Promise<unknown>): Promise<void> {

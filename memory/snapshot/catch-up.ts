@@ -131,8 +131,9 @@ async function usePartsOf(
 }
 
 /**
- * Checks that an applied snapshot really contained what it claims to cover, using the last segment of each
- * range that the store still has: segments that count as used are never fetched.
+ * Checks that an applied snapshot really contained what it claims to cover. Compares it with the last segment
+ * of each range that the store still has. No later step would notice a gap, because nodes never fetch segments
+ * that count as used.
  * @returns what it lacks, in words; null when nothing was found
  */
 async function checkSnapshotContents(
@@ -170,8 +171,8 @@ async function checkSnapshotContents(
 }
 
 /**
- * Records what a snapshot covered as used, in one transaction. For another node's snapshot, only where the
- * store has no segments: existing segments are read as well, because the snapshot's writer may have left
+ * Records what a snapshot covered as used, in one transaction. Another node's snapshot counts only where the
+ * store has no segments. This node reads existing segments as well, because the snapshot's writer may have left
  * memories out.
  */
 function countAsUsed(

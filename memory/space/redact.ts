@@ -6,7 +6,7 @@ import { isSameValue, type Row, type Value } from '../format/values.ts';
 
 /**
  * Number of the current redaction rules. A memory's key follows from its redacted text, so a released rule
- * set never changes: a change makes a new set, and `publishedForms` knows the earlier ones.
+ * set never changes. A change makes a new set, and `publishedForms` knows the earlier ones.
  *
  * 1: up to release 0.4. 2: formats derived from gitleaks, names with values, escapes and JSON.
  */

@@ -20,9 +20,8 @@ export interface Exclusion {
 }
 
 /**
- * Maps this node's claude-mem projects to a space's. claude-mem names a project by its folder, so one
- * repository may have different names on other machines; its worktrees follow it. Local rows are never
- * renamed.
+ * Maps this node's claude-mem projects to a space's. A claude-mem project has the name of its folder, so one
+ * repository may have different names on other machines. Its worktrees follow it. Local rows are never renamed.
  */
 export class SpaceProjects {
   readonly #projects: readonly string[];

@@ -25,8 +25,8 @@ const FIRST_FILE_DESCRIPTOR = 3;
 /**
  * Separate namespaces for processes, queues and host name; the network is shared. When bubblewrap ends for
  * any reason, the first process inside ends, and with it all others. No `--new-session`: the agent has
- * already started a session for the program, and all of bubblewrap's processes must be in the one group that
- * the agent kills.
+ * already started a session for the program. All of bubblewrap's processes must be in the one group that the
+ * agent kills.
  */
 const ISOLATION = [
   '--unshare-pid',

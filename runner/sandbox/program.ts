@@ -44,7 +44,7 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Returns everything that a program must see in order to start: its folder, its link target, its package, its
+ * Returns everything that a program must see in order to start. This is its folder, link target, package and
  * interpreter, files named in its arguments, and the folders in which it finds other programs.
  * @param args the program's own, as in MEMBRIDGE_RUNNER
  * @param path the variable PATH that it receives
