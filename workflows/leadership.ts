@@ -58,7 +58,7 @@ const store = proxyLocalActivities<Pick<ControlActivities, 'writeLease'>>({
  * PostgreSQL decides about epochs; the lease object, which nodes check before they publish, follows it.
  *
  * What may interleave here, and why it is safe: changes of the state run one at a time through `alone`. A
- * snapshot runs beside the loop, because it may take longer than the lease. It carries its epoch, so its
+ * snapshot runs beside the loop, because it may take longer than the lease. It carries its leadership epoch, so its
  * results are refused if another primary was selected during it.
  */
 export async function leadership(input: LeadershipInput): Promise<void> {

@@ -164,7 +164,7 @@ function claim(state: TaskState, event: Extract<TaskEvent, { type: 'claim' }>, n
   if (!isLeasable(state.status)) return refused(`${standing(state)} Only a queued task can be leased.`);
   const epoch = state.epoch + 1;
   if (event.kind === 'agent' && (!state.dispatched || event.epoch !== epoch)) {
-    return refused(`This claim is for epoch ${event.epoch ?? 0}; the next one is ${epoch}.`);
+    return refused(`This claim is for lease epoch ${event.epoch ?? 0}; the next one is ${epoch}.`);
   }
   if (state.worker !== null && state.worker !== event.worker) {
     return refused(`The task is for ${state.worker} alone.`);
@@ -221,7 +221,7 @@ function held(state: TaskState, fence: Fence): LeaseState | string {
     (fence.worker === undefined || fence.worker === lease.worker);
   return same
     ? lease
-    : `The lease is lost: the task is ${lease.worker}'s under epoch ${lease.epoch}. Stop working on it.`;
+    : `The lease is lost: the task is ${lease.worker}'s under lease epoch ${lease.epoch}. Stop working on it.`;
 }
 
 function renew(state: TaskState, fence: Fence, now: number): Transition {

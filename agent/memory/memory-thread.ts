@@ -152,7 +152,7 @@ async function mirror(
   }
 }
 
-/** Returns the route to the fleet's own store. Through the control plane, a mirror is written in the name of an epoch. */
+/** Returns the route to the fleet's own store. Through the control plane, a mirror is written in the name of a leadership epoch. */
 function mirrorRoute(epoch: number): StoreRoute {
   return isThroughControlPlane(options.store) ? { ...options.store, epoch } : options.store;
 }

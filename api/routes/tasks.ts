@@ -117,7 +117,7 @@ export const taskRoutes = [
     tag,
     summary: 'Renew a worker’s lease; the first call also reports that the work has begun',
     description:
-      'lease_id or epoch may be left out only while the task was leased once; after that, the lease would be ambiguous.',
+      'lease_id or epoch (the lease epoch) may be left out only while the task was leased once; after that, the lease would be ambiguous.',
     params: TaskParams,
     body: HeartbeatTask,
     status: 200,

@@ -75,7 +75,7 @@ export async function release(deps: Deps, cid: string, by: string): Promise<void
   await ask(deps, cid, { node: null, leaseSeconds: known.lease_seconds, by });
 }
 
-/** Returns the epoch of the lease in the object store; 0 where there is none, or none that can be read. */
+/** Returns the leadership epoch of the lease in the object store; 0 where there is none, or none that can be read. */
 async function readStoredEpoch(deps: Deps, cid: string): Promise<number> {
   const isKnown = (await getLeadership(deps.db, { cid, now: deps.now() })) !== null;
   let bytes: Buffer | null;

@@ -176,5 +176,5 @@ function objectToEpoch(facts: StoreFacts, cid: string, epoch: number | null | un
   const current = facts.primaryOf.get(cid);
   return epoch === current
     ? null
-    : `${facts.node} is primary of space ${cid} in epoch ${current ?? 0}; the request names ${epoch ?? 'no epoch'}.`;
+    : `${facts.node} is primary of space ${cid} in leadership epoch ${current ?? 0}; the request names ${epoch ?? 'none'}.`;
 }
