@@ -1,7 +1,7 @@
 /**
  * The temporary clone in which a proposal becomes a tree. All work happens in the index. No person's clone is
  * touched, and no file of the repository is checked out. None of its hooks, filters, attributes or settings
- * has any effect.
+ * has an effect.
  */
 import { mkdir, realpath } from 'node:fs/promises';
 import { devNull } from 'node:os';

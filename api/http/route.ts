@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts';
 
 /**
  * Who may call a route:
- * - `none`: anyone;
+ * - `none`: everybody;
  * - `admin`: the admin key;
  * - `people`: the runtime key, a signed-in browser or the admin key;
  * - `node`: a node's own key;

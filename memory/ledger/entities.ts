@@ -344,7 +344,7 @@ export class Entities {
     return this.#db.prepare('SELECT key FROM entity WHERE dead = 1').pluck().all() as Buffer[];
   }
 
-  /** Forgets that a space has any operation, so that everything is sent again. */
+  /** Forgets the operations of a space, so that everything is sent again. */
   forgetSpace(space: number): void {
     this.#db.prepare('UPDATE entity SET spaces = spaces & ~? WHERE spaces <> ?').run(2 ** space, EVERY_SPACE);
   }

@@ -4,7 +4,7 @@ import type { Task } from '../../contract/tasks/tasks.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
 import { enrolNode, heartbeat, type TestPlane } from '../support/control-plane.ts';
 
-/** A worker that leases tasks over HTTP, as anybody's own worker would. */
+/** A worker that leases tasks over HTTP, like a worker that somebody wrote. */
 export interface TaskWorker {
   /** Makes a task; by default not dispatched. */
   make(body?: Record<string, unknown>): Promise<Task>;

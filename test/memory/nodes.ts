@@ -122,7 +122,7 @@ export async function newFleet(projects: readonly string[] = ['*']): Promise<Tes
   return { folder, access, space, add, tell, reopen, close };
 }
 
-/** Pushes and pulls every node until no node has anything new. */
+/** Pushes and pulls every node until every node has all. */
 export async function settle(space: SpaceConfig, nodes: readonly TestNode[]): Promise<void> {
   for (let round = 0; round < 8; round += 1) {
     let moved = 0;

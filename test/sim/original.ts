@@ -47,7 +47,7 @@ export class Original {
     this.machine = new Machine(world, ORIGINAL, release);
   }
 
-  /** Acts. @returns whether there was anything to do, and no lock in the way */
+  /** Acts. @returns whether it did something: there was work, and no lock in the way */
   act(act: OriginalAct, dice: Dice): boolean {
     switch (act) {
       case 'write':
@@ -99,7 +99,7 @@ export class Original {
     return true;
   }
 
-  /** Pulls as the script does, after its check of the digest. @returns whether there was anything to pull */
+  /** Pulls as the script does, after its check of the digest. @returns whether it pulled something */
   pull(): boolean {
     const { bucket } = this.#world;
     const bytes = bucket.get(`${this.#prefix()}/claude-mem.db`);
