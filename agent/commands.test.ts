@@ -287,7 +287,7 @@ describe('what the memory engine can do beside syncing', () => {
       /FAILED {2}full-text search: observations_fts is damaged: its record 10 is missing.*doctor --fix/,
     );
     expect(found.stdout).toMatch(
-      /session_summaries_fts is damaged: its table session_summaries_fts_docsize is gone/,
+      /session_summaries_fts is damaged: its table session_summaries_fts_docsize is missing/,
     );
     const unasked = await b.cli('doctor', '--fix');
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining('add --yes') as string });

@@ -223,7 +223,7 @@ describe('the settings of the connection', () => {
     await ask('POST', '/api/runtime/config', { membridge_server_url: url });
     const answer = await ask('POST', '/api/runtime/test-connection');
     expect(answer.body['connected']).toBe(false);
-    expect(answer.body['error']).toMatch(/no control plane/);
+    expect(answer.body['error']).toMatch(/not a control plane/);
     expect(JSON.stringify(answer.body)).not.toContain('s3cr3t');
     await close();
     expect((await ask('POST', '/api/runtime/test-connection')).body['error']).toMatch(/ECONNREFUSED/);
