@@ -74,7 +74,7 @@ test('follows leases and runs on the overview, and drains a node after asking', 
   await see(page, 'stat-completed', '1');
 
   await click(page, 'drain-laptop');
-  await see(page, 'confirm-dialog', 'is given no new tasks');
+  await see(page, 'confirm-dialog', 'gets no new tasks');
   await click(page, 'confirm-accept');
   await see(page, 'task-node-laptop', 'drained');
   await see(page, 'slots-note', '0 nodes take tasks');
