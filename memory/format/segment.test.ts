@@ -58,9 +58,11 @@ it('refuses a segment of another place, node or key', () => {
   const other = generateNodeKey().key;
   const elsewhere = sealSegment({ ...place, seq: 2 }, [formatOperation(operation)], key);
   const asFirst = { ...name, hash: nameHash(elsewhere.sha) };
-  expect(() => verifySegment(openSegment(elsewhere.bytes, asFirst), CID, publicKey)).toThrow(/another place/);
+  expect(() => verifySegment(openSegment(elsewhere.bytes, asFirst), CID, publicKey)).toThrow(
+    /another position/,
+  );
   expect(() => verifySegment(openSegment(sealed.bytes, name), 'b'.repeat(16), publicKey)).toThrow(
-    /another place/,
+    /another position/,
   );
   expect(() => verifySegment(openSegment(sealed.bytes, name), CID, parsePublicKey(other.publicKey))).toThrow(
     /signature/,
