@@ -74,7 +74,7 @@ describe('membridge deletes', () => {
     const doctor = await a.cli('doctor');
     expect(doctor.code).toBe(1);
     expect(doctor.stdout).toMatch(/FAILED {2}deletions: 60 memories are gone/);
-    await waitUntil('the page is told', 20, async () => {
+    await waitUntil('the page shows it', 20, async () => {
       const { body } = await test.call('GET', '/api/runtime/workers/a');
       return /60 memories are gone/.test(String((body['memory'] as { detail: unknown }).detail));
     });
@@ -141,7 +141,7 @@ describe('membridge keys rotate', () => {
       const keys = JSON.parse(String(bytes)) as { sealing: { public_key: string } };
       return parseSealingPublicKey(keys.sealing.public_key).keyId;
     };
-    await waitUntil('b is told', 20, async () =>
+    await waitUntil('b has it', 20, async () =>
       (await b.cli('status', '--json')).stdout.includes('"encrypted":true'),
     );
     const former = await published();

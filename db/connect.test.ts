@@ -15,7 +15,7 @@ afterAll(async () => {
   await fresh.drop();
 });
 
-it('a connection that breaks between two statements of a transaction fails only that transaction', async () => {
+it('fails only the transaction whose connection breaks between two statements', async () => {
   const work = db.transaction(async (tx) => {
     const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
     const [held] = rows;

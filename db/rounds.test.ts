@@ -87,7 +87,7 @@ async function round(
   return { started, finished };
 }
 
-test('a retried round neither adds its totals twice nor reopens a finished job', async () => {
+test('adds the totals of a retried round once, and leaves a finished job closed', async () => {
   const { started, finished } = await round('job_twice', 'button', 7);
   expect(await getJob(db, { id: 'job_twice' })).toMatchObject({
     status: 'running',
@@ -111,7 +111,7 @@ test('a retried round neither adds its totals twice nor reopens a finished job',
   });
 });
 
-test('a failed round reports the reason and what was transferred', async () => {
+test('reports the reason of a failed round, and what it transferred', async () => {
   const { finished } = await round('job_failed', 'api', 1, {
     code: 'store_unavailable',
     message: 'MinIO is away',
@@ -148,7 +148,7 @@ test.each([
   },
 );
 
-test('a node stays failed when one direction of a sync succeeds after the other failed', async () => {
+test('keeps a node failed when one direction of a sync succeeds after the other failed', async () => {
   const half = async (
     jobId: string,
     action: 'push' | 'pull',
@@ -175,7 +175,7 @@ test('a node stays failed when one direction of a sync succeeds after the other 
   expect(await half('job_half_6', 'push', 600, null)).toMatchObject({ status: 'in-step' });
 });
 
-test('a round that leaves out what other nodes sent is shown as failed, with the reason', async () => {
+test('shows a round as failed, with the reason, when it leaves out what other nodes sent', async () => {
   const whole = result(['job_left_out'], 1);
   const problems = [{ node: 'node-b', problem: 'segment 3 is damaged' }];
   const unmerged = { code: 'memory_index_damaged', message: 'observations_fts is damaged' };
@@ -230,7 +230,7 @@ test('listeners see both nodes in step when two finish at once', async () => {
   await deleteNode(db, { id: 'node-b', now: 21, by: byEngine('a test') });
 });
 
-test('a node deleted during its round is not recreated', async () => {
+test('does not recreate a node that was deleted during its round', async () => {
   await addNode('node-gone');
   await deleteNode(db, { id: 'node-gone', now: 3, by: byEngine('a test') });
   const requests = [request('job_gone')];

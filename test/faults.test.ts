@@ -126,8 +126,8 @@ async function sends(id: string): Promise<void> {
 
 const running = (id: string) => (job: Job) => job.agent === id && job.status === 'running';
 
-describe('a sync completes, and loses and doubles nothing,', () => {
-  it('although MinIO goes away during a push', async () => {
+describe('a sync', () => {
+  it('completes with nothing lost or duplicated although MinIO goes away during a push', async () => {
     suspendStore();
     const expected = learn('laptop', 'minio-away');
     await sends('laptop');
@@ -138,7 +138,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
     await agree(expected);
   });
 
-  it('although an agent is killed with SIGKILL during a pull', async () => {
+  it('completes with nothing lost or duplicated although an agent is killed with SIGKILL during a pull', async () => {
     const expected = learn('laptop', 'agent-killed', 4_000);
     const toCome = compare(takeInventory(machine('server').db), expected).lost;
     await waitUntil('server merges', AGREE_S, () => {
@@ -151,7 +151,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
     await agree(expected);
   });
 
-  it('although Temporal is killed and restarted', async () => {
+  it('completes with nothing lost or duplicated although Temporal is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('desktop', 'temporal-killed');
     await sends('desktop');
@@ -161,7 +161,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
     await agree(expected);
   });
 
-  it('although PostgreSQL is killed and restarted', async () => {
+  it('completes with nothing lost or duplicated although PostgreSQL is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('laptop', 'postgres-killed');
     await sends('laptop');
@@ -174,7 +174,7 @@ describe('a sync completes, and loses and doubles nothing,', () => {
     );
   });
 
-  it('although the control plane is killed and restarted', async () => {
+  it('completes with nothing lost or duplicated although the control plane is killed and restarted', async () => {
     const resumeStore = suspendStore();
     const expected = learn('desktop', 'api-killed');
     await sends('desktop');

@@ -279,7 +279,7 @@ describe('a part that dies during a clone', () => {
   });
 
   it.each(KILLS)(
-    '(%s) does not keep the clone from being made, whole and once',
+    'does not keep the clone from being made, whole and once: %s',
     async (what, killed) => {
       const name = `killed-${what.replaceAll(/[^a-z]/gi, '')}`;
       const repository = servers.create(name, { bytes: BYTES });

@@ -38,13 +38,14 @@ const BANNED = {
   'by itself': /\bby itself\b/i, // automatically, or the actor
   'comes to': /\bcomes? to\b/i, // results in
   'no more': /\bno more\b(?! than)|\b(?:not|n't|never|nothing|nobody)\b[^.]{0,60}\bany ?more\b/i, // no longer
-  'of which': /(?:^|[.!?:;] )of (?:which|whom)\b/i, // a sentence of its own
+  'of which': /\bof (?:which|whom)\b/i, // a sentence of its own, or "whose"
   'should for if': /(?:^|[.!?:;] )Should\b[^?]*$/, // if
   elsewhere: /\belsewhere\b/i, // the place
   'so many': /\bso (?:many|often)\b/i, // the number
 } as const satisfies Record<string, RegExp>;
 
-const TITLE_START = /^(?:of|that|by|in|when|as|because|and)\b/i;
+const TITLE_START =
+  /^(?:of|that|by|in|when|as|because|and|although|after|before|between|during|to|until|while|whose|with|without)\b/i;
 
 /** What is refused: a banned phrase, a second "meanwhile" in a file, a sentence that is too long, a title that does not say who does what. */
 export type Rule = keyof typeof BANNED | 'meanwhile' | 'long sentence' | 'title start';

@@ -51,7 +51,7 @@ async function examineInside({ memory }: Agent): Promise<Check[]> {
 }
 
 /**
- * Checks whether the spaces cover anything in this node's database. A node of which no space covers anything sends
+ * Checks whether the spaces cover anything in this node's database. A node with nothing that a space covers sends
  * nothing.
  */
 async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail: string]> {

@@ -50,8 +50,8 @@ async function project(body: Record<string, unknown> = {}): Promise<string> {
   return String(answer.body['id']);
 }
 
-describe('the audit log records', () => {
-  it('projects: made, changed, deleted, and by whom, without any secret', async () => {
+describe('the audit log', () => {
+  it('records who made, changed and deleted projects, without any secret', async () => {
     const id = await project();
     const path = `/api/runtime/projects/${id}`;
     await test.call('PATCH', path, { body: { name: `renamed ${made}`, tags: ['x'] }, ...asAdmin });
@@ -78,7 +78,7 @@ describe('the audit log records', () => {
     expect(JSON.stringify(entries)).not.toContain(TOKEN);
   });
 
-  it('clones: made, failed or cancelled, once for repeated reports, and no fetches', async () => {
+  it('records clones that were made, failed or cancelled, once for repeated reports, and no fetches', async () => {
     const { db } = test.plane.deps;
     const id = await project();
     const ref = { projectId: id, node: 'a', workflowId: `clone:${id}:a`, runId: 'run' };
@@ -104,7 +104,7 @@ describe('the audit log records', () => {
     ]);
   });
 
-  it('propagations that ended', async () => {
+  it('records propagations that ended', async () => {
     const { db } = test.plane.deps;
     const id = await project();
     const propagation = {
@@ -132,7 +132,7 @@ describe('the audit log records', () => {
     ]);
   });
 
-  it('leadership: selected, renewed by a person, expired, released, but no renewals by the engine', async () => {
+  it('records a leadership that is selected, renewed by a person, expired or released, but no renewals by Temporal', async () => {
     const id = await project({ primary_node_id: 'a' });
     const cid = canonicalId(`audited ${made}`);
     await test.call('POST', `/projects/${cid}/leadership/select`, {
@@ -170,7 +170,7 @@ describe('the audit log records', () => {
     );
   });
 
-  it('nodes: enrolled, enrolled again, removed', async () => {
+  it('records nodes that enroll, enroll again and are removed', async () => {
     await enrolNode(test, 'comes');
     await enrolNode(test, 'comes');
     await test.call('DELETE', '/api/runtime/workers/comes');
@@ -186,7 +186,7 @@ describe('the audit log records', () => {
     ]);
   });
 
-  it('settings and tests of the remote control plane, without the key', async () => {
+  it('records settings and tests of the remote control plane, without the key', async () => {
     const key = 'a-key-of-the-other-control-plane';
     await test.call('POST', '/api/runtime/config', {
       body: { membridge_server_url: 'http://127.0.0.1:9', admin_key: key },
@@ -205,7 +205,7 @@ describe('the audit log records', () => {
     expect(JSON.stringify(entries)).not.toContain(key);
   });
 
-  it('settings of tasks', async () => {
+  it('records settings of tasks', async () => {
     const body = { context_budget_usd: 5, project_budget_usd: null, artifact_days: 90, output_hours: 24 };
     expect((await test.call('PUT', '/api/runtime/task-settings', { body })).status).toBe(200);
     expect((await listAudited('entity_type=runtime_config')).at(-1)).toMatchObject({
@@ -215,7 +215,7 @@ describe('the audit log records', () => {
     });
   });
 
-  it('syncs that people requested, by direction', async () => {
+  it('records syncs that people requested, by direction', async () => {
     const { body } = await test.call('POST', '/api/membridge/spaces', { body: { name: 'garden' } });
     const cid = String(body['canonical_id']);
     for (const action of ['push', 'pull', 'sync']) {

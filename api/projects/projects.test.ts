@@ -260,7 +260,7 @@ describe('a credential', () => {
 });
 
 describe('schedules', () => {
-  it('with an invalid cron change nothing, so that the control plane can restart', async () => {
+  it('stay as they are when a cron expression is invalid, so that the control plane can restart', async () => {
     const { id } = await create({ fetch_schedule: { cron: '0 3 * * *' } });
     const { status } = await test.call('PATCH', `/api/runtime/projects/${String(id)}`, {
       body: { fetch_schedule: { cron: '99 * * * *' }, tags: ['x'] },

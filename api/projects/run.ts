@@ -125,7 +125,7 @@ function answerOf(
 }
 
 /**
- * Asks many nodes to do something with a project, and waits for the end as the original did. Failures are reported,
+ * Asks many nodes to do something with a project, and waits for the end, like the original. Failures are reported,
  * not thrown.
  */
 export async function propagate(

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await test.stop());
 
-/** Makes a project with a unique name, of which no clone exists. */
+/** Makes a project with a unique name and without a clone. */
 async function project(): Promise<string> {
   made += 1;
   const { body } = await test.call('POST', '/api/runtime/projects', {

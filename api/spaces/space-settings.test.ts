@@ -208,7 +208,7 @@ describe('a rename', () => {
     expect((await api.call('GET', path)).status).toBe(404);
   });
 
-  test('to a taken name is refused, and changes nothing', async () => {
+  test('is refused when the name is taken, and changes nothing', async () => {
     await api.call('POST', '/api/membridge/spaces', { body: { name: `taken ${made}` } });
     const answer = await patch({ name: `taken ${made}`, redact: false });
     expect(answer).toMatchObject({ status: 409 });

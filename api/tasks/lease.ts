@@ -28,7 +28,7 @@ import { requireTask, showArtifact, showTaskWhole } from './show.ts';
  * first late answer.
  */
 
-/** How long a call waits beyond the task's own time limit, in milliseconds, as the original did. */
+/** How long a call waits beyond the task's own time limit, in milliseconds, like the original. */
 const BEYOND_MS = 30_000;
 
 /** Returns a lease as the API shows it right after it was granted. */

@@ -37,8 +37,8 @@ const complete = async (id: string): Promise<void> => {
   expect((await tasks.post(id, 'complete', { ...lease, status: 'success', output: 'x' })).status).toBe(200);
 };
 
-describe('a waiting task says that', () => {
-  it('it was not dispatched, or must not start yet', async () => {
+describe('a waiting task', () => {
+  it('says that it was not dispatched, or must not start yet', async () => {
     expect(await reasonOf(await tasks.make())).toEqual({
       reason: 'waits to be dispatched or leased',
       position: null,
@@ -53,7 +53,7 @@ describe('a waiting task says that', () => {
     expect([refused.status, refused.body['detail']]).toEqual([409, expect.stringContaining('begins in')]);
   });
 
-  it('no node has its pool, none of the pool is online, all are drained, or all are busy', async () => {
+  it('says that no node has its pool, none of the pool is online, all are drained, or all are busy', async () => {
     const id = await waits({ pool: 'gpu' });
     expect(await reasonOf(id)).toEqual({ reason: 'no node has the label gpu', position: null });
     const plain = await waits({});
@@ -85,7 +85,7 @@ describe('a waiting task says that', () => {
     ]);
   });
 
-  it('its only node is offline, is drained, or has no program', async () => {
+  it('says that its only node is offline, is drained, or has no program', async () => {
     const { agent_key: key } = await enrolNode(test, 'n', false);
     await sendTaskHeartbeat(test, key, {});
     const id = await waits({ worker_id: 'n', pool: 'lonely' });
@@ -101,7 +101,7 @@ describe('a waiting task says that', () => {
     expect([refused.status, refused.body['detail']]).toEqual([409, expect.stringContaining('for n alone')]);
   });
 
-  it('no node has the clone of its project', async () => {
+  it('says that no node has the clone of its project', async () => {
     const project = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'garden', repo_url: 'https://git.example.org/g' },
     });
@@ -114,7 +114,7 @@ describe('a waiting task says that', () => {
     await tasks.becomes(id, { status: 'failed', error_code: 'project_deleted' }, 45_000);
   });
 
-  it('it needs both the pool and the clone, and goes to a node that has both', async () => {
+  it('says that it needs both the pool and the clone, and goes to a node that has both', async () => {
     const { body: project } = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'orchard', repo_url: 'https://git.example.org/o' },
     });
@@ -143,7 +143,7 @@ describe('a waiting task says that', () => {
     await tasks.post(id, 'cancel', {});
   });
 
-  it('other tasks are ahead of it', async () => {
+  it('says that other tasks are ahead of it', async () => {
     const first = await tasks.make();
     const id = await waits({ depends_on: [first] });
     expect(await reasonOf(id)).toEqual({ reason: `waits for ${first} to complete`, position: null });

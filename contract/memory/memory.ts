@@ -280,7 +280,7 @@ export type SpaceSummary = z.infer<typeof SpaceSummary>;
 /** A node in a space. Every enrolled node takes part, even before its first sync. */
 export const SpaceMember = z.strictObject({
   record: SpaceNode,
-  /** False for a removed node of which the space still has a record. */
+  /** False for a removed node that the space still has a record of. */
   enrolled: z.boolean(),
   last_heartbeat: EpochMs.nullable(),
   /** Its differing settings; null when it has none. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Claude-mem projects in a node's database, none of which a space covers. */
+/** Claude-mem projects in a node's database that no space covers. */
 export const Uncovered = z.strictObject({
   /** The largest of them, at most five; never a project that the space excludes. */
   projects: z.array(z.string()),

@@ -411,7 +411,7 @@ export const NodeCredential = z.strictObject({
 });
 export type NodeCredential = z.infer<typeof NodeCredential>;
 
-/** Whether the call waits until the work has ended (as the original did, within 60 s) or returns immediately. */
+/** Whether the call waits until the work has ended (like the original, within 60 s) or returns immediately. */
 const wait = z.boolean().default(true);
 
 /** `POST /api/runtime/projects/:id/clone`: on the primary unless a node is named. */

@@ -16,8 +16,8 @@ const problemOf = (text: string): string => {
   return read.problem;
 };
 
-describe('readProposal accepts', () => {
-  it('JSON of a patch or of a file', () => {
+describe('readProposal', () => {
+  it('accepts JSON of a patch or of a file', () => {
     const given = { title: ' Correct\nit ', kind: 'patch', patch: PLAIN, expected_version: 'ABCDEF0' };
     expect(of(JSON.stringify(given))).toEqual({
       title: 'Correct it',
@@ -35,30 +35,30 @@ describe('readProposal accepts', () => {
     });
   });
 
-  it('a unified diff, and keeps its last blank', () => {
+  it('accepts a unified diff, and keeps its last blank', () => {
     for (const diff of [DIFF, PLAIN]) {
       expect(of(diff)).toMatchObject({ kind: 'patch', content: diff, title: null });
       expect(of(`\n\n${diff.slice(0, -1)}`).content).toBe(diff);
     }
   });
 
-  it('the one diff block in a text, even when its lines look like the end of a block', () => {
+  it('finds the one diff block in a text, even when its lines look like the end of a block', () => {
     const diff = DIFF.replace('-old\n', '-old\n ```\n');
     expect(of(`Here is what I would change:\n\n\`\`\`diff\n${diff}\`\`\`\n\nAnd why.`).content).toBe(diff);
     expect(of(`~~~~ diff\n${DIFF}~~~~`).content).toBe(DIFF);
   });
 
-  it('JSON in a block', () => {
+  it('accepts JSON in a block', () => {
     const json = JSON.stringify({ kind: 'patch', patch: PLAIN });
     expect(of(`Sure.\n\`\`\`json\n${json}\n\`\`\``).content).toBe(PLAIN);
   });
 
-  it('additional fields, which it ignores', () => {
+  it('ignores additional fields', () => {
     expect(of(JSON.stringify({ kind: 'patch', patch: PLAIN, why: 'because' })).kind).toBe('patch');
   });
 });
 
-describe('readProposal says what is wrong and what it expects for', () => {
+describe('readProposal with wrong content', () => {
   it.each([
     ['', /empty/],
     ['I would rather not.', /is not a proposal.*unified diff/],
@@ -77,7 +77,7 @@ describe('readProposal says what is wrong and what it expects for', () => {
     [`${PLAIN}\0`, /NUL/],
     ['x'.repeat(PROPOSAL_BYTES + 1), /larger than 1 MiB/],
     ['é'.repeat(PROPOSAL_BYTES / 2 + 1), /larger than 1 MiB/],
-  ])('%.40j', (text, expected) => {
+  ])('says what is wrong with %.40j, and what it expects', (text, expected) => {
     expect(problemOf(text)).toMatch(expected);
   });
 
@@ -98,7 +98,7 @@ describe('readProposal says what is wrong and what it expects for', () => {
     'C:x',
     'a\nb',
     'x'.repeat(1_025),
-  ])('the path %j', (path) => {
+  ])('refuses the path %j and says why', (path) => {
     expect(problemOf(JSON.stringify({ kind: 'file', path, content: '' }))).toMatch(/^"path" /);
   });
 

@@ -46,7 +46,7 @@ export const DispatchTask = z.strictObject({
   ttl_seconds: ttl,
   /** Whether other attempts follow a failed one, up to max_attempts. As in the original, the default is no. */
   retry: z.boolean().default(false),
-  /** Whether the call waits until the task has ended, as the original did, or returns immediately. */
+  /** Whether the call waits until the task has ended, like the original, or returns immediately. */
   wait: z.boolean().default(true),
 });
 

@@ -34,7 +34,7 @@ export class Model {
   readonly #written = new Map<string, Written>();
   /** Sessions that a node may make for rows without one. */
   readonly #stubs = new Set<string>();
-  /** Groups of memories of which somebody kept one and deleted the others: one of each group must be left. */
+  /** Groups of memories where somebody kept one and deleted the others. One of each group must be left. */
   #cleanUps: Set<string>[] = [];
   /** The results of a person's text edits: the new memory, and the former one. */
   readonly #edits = new Map<string, string>();

@@ -128,7 +128,7 @@ export class Workload {
     this.#insertSession(machine, dice, content, memory, project);
     if (!isStaying(project)) this.#conversations.push(content);
     for (let n = dice.between(0, 2); n > 0; n -= 1) this.#prompt(machine, dice, content, project, 'plain');
-    // A session of which nothing is adopted yet is its own project's.
+    // A session with nothing adopted yet belongs to its own project.
     for (let n = named ? dice.between(project === ADOPTED ? 1 : 0, 3) : 0; n > 0; n -= 1)
       this.#child(machine, dice, memory ?? '', project, 'plain');
   }

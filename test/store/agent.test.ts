@@ -98,8 +98,8 @@ describe('agents that reach the object store through the control plane', () => {
   });
 });
 
-describe('an agent that is set to', () => {
-  it('use the control plane reaches the store through it, although it could have the keys', async () => {
+describe('an agent with MEMBRIDGE_AGENT_STORE=control-plane', () => {
+  it('reaches the store through the control plane, although it could have the keys', async () => {
     // Nothing listens at the address of the store that this control plane gives to agents.
     const open = await startTestPlane({ env: { MEMBRIDGE_AGENT_MINIO_ENDPOINT: 'http://127.0.0.1:9' } });
     await open.call('POST', '/api/membridge/spaces', { body: { name: 'everything', projects: ['*'] } });

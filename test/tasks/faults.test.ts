@@ -71,7 +71,7 @@ async function holdPostgres(): Promise<() => Promise<void>> {
 }
 
 describe('an agent that is killed', () => {
-  it('during its claim of a task leaves it to another node, which runs it once', async () => {
+  it('leaves a task that it was claiming to another node, which runs it once', async () => {
     const first = await make('say first', { context_id: 'claimed' });
     const { node } = await program.started(first);
     await expectOnce(first, 'first');
@@ -90,7 +90,7 @@ describe('an agent that is killed', () => {
     await agent(node).service.restart();
   });
 
-  it('during a run loses its program within a second, and the task runs on another node within its lease', async () => {
+  it('loses its running program within a second, and the task runs on another node within its lease', async () => {
     const id = await make('hold killed');
     const first = await program.started(id);
     await agent(first.node).service.kill();

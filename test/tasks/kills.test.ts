@@ -110,7 +110,7 @@ const PARTS: [string, () => Service][] = [
 describe.each(PARTS)('%s is killed and started again', (name, which) => {
   const label = name.replaceAll(/[^a-z]/gi, '');
 
-  it('during runs: programs end in the meantime, and every task ends once', async () => {
+  it('ends every task once after a kill during runs, though programs end in the meantime', async () => {
     const ids = await Promise.all([1, 2, 3, 4].map(() => make(`hold ${label}`)));
     await expect.poll(() => ids.flatMap((id) => program.starts(id)).length, { timeout: 30_000 }).toBe(2);
     const running = ids.flatMap((id) => program.starts(id));
@@ -126,7 +126,7 @@ describe.each(PARTS)('%s is killed and started again', (name, which) => {
     for (const id of ids) await expectOnce(id, label);
   }, 180_000);
 
-  it('during requests: accepted tasks end once, and a repeated request makes no second task', async () => {
+  it('ends accepted tasks once after a kill during requests, and makes no second task for a repeated request', async () => {
     const first = await Promise.all([1, 2, 3].map((n) => make(`say ${label} ${n}`)));
     const body = { prompt: `say ${label} again`, auto_dispatch: true };
     const headers = { 'Idempotency-Key': `${label}-again` };
@@ -162,7 +162,7 @@ async function whilePaused<T>(service: Service, work: () => Promise<T>): Promise
 }
 
 describe('an agent that is killed', () => {
-  it('between storing and reporting a result leaves the task to another attempt, which ends it once', async () => {
+  it('leaves a task whose result it stored and did not report to another attempt, which ends it once', async () => {
     const id = await make('hold stored', { lease_ttl_seconds: 10 });
     const { node } = await program.started(id);
     const ended = (): number =>
@@ -181,7 +181,7 @@ describe('an agent that is killed', () => {
     expect(program.starts(id)).toHaveLength(2);
   });
 
-  it('before its claim of a task costs no attempt', async () => {
+  it('costs a task that it had not claimed no attempt', async () => {
     // A prompt that it has to fetch first.
     const prompt = `${'x'.repeat(100_000)}\nsay fetched`;
     const id = await make(prompt, { lease_ttl_seconds: 5, worker_id: 'one', not_before: Date.now() + 2_000 });
@@ -205,7 +205,7 @@ describe('a worker over HTTP that completes', () => {
     expect(await tasks.list(`artifacts?task_id=${id}`)).toEqual([]);
   };
 
-  it('during a hang of MinIO gets task, result and artifact recorded together afterwards', async () => {
+  it('gets task, result and artifact recorded together after MinIO hung', async () => {
     const id = await make('p', { auto_dispatch: false });
     const lease = await tasks.lease(id);
     const [completing] = await whilePaused(part('minio'), async () => {
@@ -218,7 +218,7 @@ describe('a worker over HTTP that completes', () => {
     await expectOnce(id, 'in one step');
   });
 
-  it('during a kill of the control plane gets all of it recorded or nothing, and may repeat the call', async () => {
+  it('gets all of it recorded or nothing when the control plane is killed, and may repeat the call', async () => {
     for (const wait of [0, 20]) {
       const id = await make('p', { auto_dispatch: false });
       const lease = await tasks.lease(id);

@@ -73,7 +73,7 @@ describe('a task schedule', () => {
     expect(await tasksOf(id)).toHaveLength(1);
   });
 
-  it('whose project was deleted says so in the audit log, and ends', async () => {
+  it('says in the audit log that its project was deleted, and ends', async () => {
     const project = await test.call('POST', '/api/runtime/projects', {
       body: { name: 'gone', repo_url: 'https://git.example.org/gone' },
     });

@@ -91,7 +91,7 @@ function Approve({ proposal, onClose }: { proposal: ShownProposal; onClose: () =
         </p>
         <TextInput
           label="Expected version"
-          description="The commit that the branch must be at. Empty: any commit."
+          description="The commit that the branch must be at. Leave it empty to accept every commit."
           placeholder="any commit"
           value={version}
           onChange={(event) => setVersion(event.currentTarget.value)}
