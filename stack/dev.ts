@@ -28,12 +28,14 @@ export async function servePage(
   root: string,
   apiUrl: string,
 ): Promise<{ url: string; stop: () => Promise<void> }> {
-  const { createServer } = await import('vite');
-  const api = { target: apiUrl, changeOrigin: false };
+  const [{ createServer }, { proxyTo }] = await Promise.all([
+    import('vite'),
+    import('../web/vite.config.ts'),
+  ]);
   const server = await createServer({
     configFile: join(root, 'web', 'vite.config.ts'),
     logLevel: 'warn',
-    server: { proxy: { '/api': api, '/docs': api, '/openapi.json': api, '/health': api } },
+    server: { proxy: proxyTo(apiUrl) },
   });
   await server.listen();
   const url = server.resolvedUrls?.local[0] ?? '';

@@ -42,6 +42,7 @@ export const SERVER_NAMES_LIKE_AGENT: readonly string[] = [
 /** Settings that an agent must not see: it has its own key. */
 const serverSettings = [
   'MEMBRIDGE_ADMIN_KEY',
+  'MEMBRIDGE_AGENT_KEY',
   'RUNTIME_API_KEY',
   'MEMBRIDGE_SIGNING_KEY',
   'MEMBRIDGE_HOST',

@@ -2,7 +2,11 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
-const api = { target: 'http://127.0.0.1:8000', changeOrigin: false };
+/** Returns the paths that Vite passes on to a control plane at an address. */
+export function proxyTo(target: string) {
+  const api = { target, changeOrigin: false };
+  return { '/api': api, '/docs': api, '/openapi.json': api, '/health': api };
+}
 
 /** Builds the page into dist/web of the checkout; `vite -c web/vite.config.ts` serves it beside a local API. */
 export default defineConfig({
@@ -34,6 +38,6 @@ export default defineConfig({
   },
   server: {
     host: '127.0.0.1',
-    proxy: { '/api': api, '/docs': api, '/openapi.json': api, '/health': api },
+    proxy: proxyTo('http://127.0.0.1:8000'),
   },
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isTerminal } from '../contract/tasks/tasks.ts';
+import { isTerminal } from '../contract/tasks/task-status.ts';
 import type { TaskEvent, TaskState } from '../contract/tasks/task-workflow.ts';
 import { NEXT_STATUSES, backoffMs, initialState, transition } from './task-state.ts';
 

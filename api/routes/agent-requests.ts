@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
@@ -56,14 +55,17 @@ export const agentRequestRoutes = [
       const node = caller.node ?? '';
       const space = await requireSpace(deps, params.cid, node);
       const request = { jobId: body.job_id, action: body.action, trigger: 'cli' } as const;
-      const sync = callEngine(
-        deps.engine,
-        (client) => syncAndWait(client, { space, node }, request),
-        2 * SYNC_ANSWER_MS,
-      );
-      // The update continues at Temporal when nobody waits for it; its end is asked for again by its id.
-      const result = await Promise.race([sync, sleep(SYNC_ANSWER_MS, null)]);
-      sync.catch(() => undefined);
+      const wait = async () =>
+        await callEngine(
+          deps.engine,
+          (client) => syncAndWait(client, { space, node }, request),
+          SYNC_ANSWER_MS,
+        );
+      const result = await wait().catch((error: unknown) => {
+        // The update continues at Temporal; the agent asks for its end again by the same id.
+        if (error instanceof MembridgeError && error.code === 'engine_busy') return null;
+        throw error;
+      });
       return { result };
     },
   }),

@@ -7,7 +7,7 @@ import { readProposal } from '../../contract/projects/proposal-content.ts';
 import { PROPOSAL_TYPE } from '../../contract/projects/proposals.ts';
 import { NO_USAGE } from '../../contract/tasks/runs.ts';
 import type { FinishRequest, LeaseState, NewArtifact } from '../../contract/tasks/task-workflow.ts';
-import { isTerminal } from '../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../contract/tasks/task-status.ts';
 import { getArtifact, listArtifacts } from '../../db/queries/find-artifacts.ts';
 import { countSessionMessages, listLeases, listResults } from '../../db/queries/find-leases.ts';
 import { readOutput } from '../../db/queries/task-output.ts';

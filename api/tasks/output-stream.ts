@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isTerminal } from '../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../contract/tasks/task-status.ts';
 import { getTaskRow } from '../../db/queries/find-tasks.ts';
 import { readOutput, seqBeforeTail } from '../../db/queries/task-output.ts';
 import type { Deps } from '../deps.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { isTerminal, Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
+import { Task, type TaskStatus } from '../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../contract/tasks/task-status.ts';
 
 /** Pause between two checks, in milliseconds. */
 const LOOK_MS = 10;

@@ -10,8 +10,6 @@ import { CronExpression } from '../projects/projects.ts';
 export const TaskStatus = z.enum(['queued', 'leased', 'running', 'completed', 'failed', 'dead', 'cancelled']);
 export type TaskStatus = z.infer<typeof TaskStatus>;
 
-export { isTerminal } from './task-status.ts';
-
 /** The limits of a task: the original's two, and ours. */
 export const TaskPolicy = z.strictObject({
   timeout_sec: z.number().int().min(1).max(3_600).default(120),

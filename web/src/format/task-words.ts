@@ -1,7 +1,8 @@
 import type { AuditLog } from '../../../contract/audit.ts';
 import type { Lease } from '../../../contract/tasks/leases.ts';
 import type { ProposalStatus } from '../../../contract/projects/proposals.ts';
-import { isTerminal, type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
+import { type Task, type TaskStatus } from '../../../contract/tasks/tasks.ts';
+import { isTerminal } from '../../../contract/tasks/task-status.ts';
 import { withUnknownStates, withUnknownWords, type Words } from './words.ts';
 
 /** The status of a task, in the API's own words. */
