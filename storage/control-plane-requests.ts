@@ -1,4 +1,9 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -77,7 +82,25 @@ export class ControlPlaneRequests {
     this.#agent.destroy();
   }
 
-  async #exchange({ method, path, signal, upload }: StoreCall): Promise<IncomingMessage> {
+  /**
+   * Sends a request, and sends it again when a kept connection turns out to be closed: a proxy may close one at
+   * any time. Every method here may be repeated. A stream cannot be, so it needs a connection of its own.
+   */
+  async #exchange(call: StoreCall): Promise<IncomingMessage> {
+    for (;;) {
+      const outgoing = this.#open(call);
+      try {
+        return await this.#sendBody(outgoing, call.upload);
+      } catch (error) {
+        const repeatable = call.upload === undefined || Buffer.isBuffer(call.upload.content);
+        // Each repetition takes a connection out of the pool, so the last one is new.
+        if (!repeatable || !outgoing.reusedSocket || call.signal.aborted || !isClosedConnection(error))
+          throw error;
+      }
+    }
+  }
+
+  #open({ method, path, signal, upload }: StoreCall): ClientRequest {
     const { server_url: serverUrl, agent_key: agentKey, epoch } = this.#access;
     const headers: Record<string, string> = {
       'X-MEMBRIDGE-AGENT': agentKey,
@@ -90,7 +113,10 @@ export class ControlPlaneRequests {
       headers[SHA256_HEADER] = upload.sha256;
     }
     const send = this.#isHttps ? httpsRequest : httpRequest;
-    const outgoing = send(`${serverUrl}${path}`, { method, headers, agent: this.#agent, signal });
+    return send(`${serverUrl}${path}`, { method, headers, agent: this.#agent, signal });
+  }
+
+  async #sendBody(outgoing: ClientRequest, upload: Upload | undefined): Promise<IncomingMessage> {
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       // A refusal may arrive before the whole body is sent.
       outgoing.once('response', resolve);
@@ -143,6 +169,11 @@ export class ControlPlaneRequests {
  * page never passes for an object.
  */
 const isOfControlPlane = (answer: IncomingMessage): boolean => protocolOf(answer) !== undefined;
+
+function isClosedConnection(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
 
 function protocolOf({ headers }: IncomingMessage): string | undefined {
   return headers[PROTOCOL_HEADER.toLowerCase()]?.toString();

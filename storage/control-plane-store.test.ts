@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { canonicalId } from '../contract/memory/canonical-id.ts';
 import { PROTOCOL_HEADER } from '../contract/nodes/protocol.ts';
@@ -145,5 +145,32 @@ describe('a server that is not a control plane', () => {
     });
     await expect(store.get(headKey(CID, 'me'))).rejects.toMatchObject(unavailable);
     await expect(store.put(headKey(CID, 'me'), Buffer.from('x'))).rejects.toMatchObject(unavailable);
+  });
+});
+
+describe('a proxy that closes kept connections', () => {
+  it('fails no request, and repeats none that had a connection of its own', async () => {
+    const requests = new Map<Socket, number>();
+    let received = 0;
+    const server = createServer(({ socket }, response) => {
+      received += 1;
+      const nth = (requests.get(socket) ?? 0) + 1;
+      requests.set(socket, nth);
+      if (nth > 1) socket.destroy();
+      else response.writeHead(200, { [PROTOCOL_HEADER]: '1' }).end('held');
+    });
+    await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle));
+    const { port } = server.address() as AddressInfo;
+    const store = openControlPlaneStore({ server_url: `http://127.0.0.1:${port}`, agent_key: 'k' });
+    try {
+      const key = headKey(CID, 'me');
+      // Leaves three kept connections behind.
+      await Promise.all([store.get(key), store.get(key), store.get(key)]);
+      expect((await store.get(key))?.toString()).toBe('held');
+      expect(received).toBe(7);
+    } finally {
+      store.close();
+      server.close();
+    }
   });
 });

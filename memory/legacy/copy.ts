@@ -13,6 +13,7 @@ import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { RowWriter } from '../claude-mem/write.ts';
 import { differingColumns } from '../merge/fold.ts';
 import { KINDS, SHAPES, type Kind } from '../format/kinds.ts';
+import { isStub } from '../ledger/entities.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { SpaceProjects } from '../space/space-projects.ts';
 import { redactRow } from '../space/redact.ts';
@@ -186,7 +187,7 @@ class Narrowing {
         changed = true;
         continue;
       }
-      if (!this.#coverage.has(row)) {
+      if (!this.#coverage.has(row) || this.#isEmptyStub(row)) {
         this.#writer.remove(kind, row.id);
         changed = true;
         continue;
@@ -206,6 +207,16 @@ class Narrowing {
       changed = true;
     }
     return changed;
+  }
+
+  /**
+   * Returns whether a row is a stub session that no row of the copy needs: a machine that imported it would take
+   * it for a session of its own. Sessions come last, so rows that are left out are gone by now.
+   */
+  #isEmptyStub({ kind, id }: MemoryRow): boolean {
+    if (kind !== 'session') return false;
+    const entity = this.#ledger.entities.byRow(kind, id);
+    return entity !== null && isStub(entity) && !this.#reader.hasChildren(id);
   }
 
   /**

@@ -256,6 +256,31 @@ describe('a published snapshot', () => {
     for (const word of ['about private', 'Dear diary', 'do private']) expect(bytes).not.toContain(word);
   });
 
+  it('contains no stub session whose rows were deleted', async () => {
+    const b = fleet.add('b', '13.25.3');
+    b.db.pragma('foreign_keys = OFF');
+    b.write.observation({
+      memorySessionId: 'mem-lost',
+      project: 'garden',
+      title: 'orphan',
+      narrative: 'n',
+      createdAt: JANUARY,
+    });
+    observe(b, 'garden', 'kept');
+    const c = fleet.add('c', '13.25.3', { orphanWaitMs: 0 });
+    await b.engine.push(fleet.space, CALL);
+    await c.engine.pull(fleet.space, true, CALL);
+    expect(all(c.db, 'SELECT count(*) FROM sdk_sessions')).toEqual([2]);
+    b.db.exec(`DELETE FROM observations WHERE title = 'orphan'`);
+    await b.engine.push(fleet.space, CALL);
+    await c.engine.pull(fleet.space, true, CALL);
+    expect(all(c.db, 'SELECT count(*) FROM sdk_sessions')).toEqual([2]);
+    await published(c);
+    expect(all((await pulled()).db, 'SELECT content_session_id FROM sdk_sessions')).toEqual([
+      's-garden-kept',
+    ]);
+  });
+
   it('has the old format on an old claude-mem', async () => {
     const c = fleet.add('c', '5.5.1');
     writeHistory(c.db, { name: 'c', seed: 3, observations: 24, from: JANUARY });
