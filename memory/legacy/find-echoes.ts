@@ -8,9 +8,13 @@ import { isSameValue } from '../format/values.ts';
  * wrote it sends it. The same rules apply to this database in scan.ts and emit.ts.
  */
 export function isEcho(reader: RowReader, row: MemoryRow): boolean {
-  if (!row.isReplica) return false;
-  if (isInMadeUpSession(row)) return true;
-  const { kind, id, set } = row;
+  return isInMadeUpSession(row) || hasOwnRow(reader, row);
+}
+
+/** Returns whether a row is another sync's copy of a memory that has its own row in the same database. */
+export function hasOwnRow(reader: RowReader, row: MemoryRow): boolean {
+  const { kind, id, set, isReplica } = row;
+  if (!isReplica) return false;
   const at = set['created_at_epoch'];
   if (typeof at !== 'number') return false;
   const key = memoryKey(kind, set, namedSession(row.of));

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { SpaceConfig, Traffic } from '../../contract/memory/memory.ts';
-import { RowReader, namedSession, type MemoryRow } from '../claude-mem/read.ts';
+import { RowReader, isInMadeUpSession, namedSession, type MemoryRow } from '../claude-mem/read.ts';
 import { detectSchema, type ClaudeMemSchema } from '../claude-mem/schema.ts';
 import { EXCLUDED_PROJECT, KINDS, SHAPES, type Kind } from '../format/kinds.ts';
 import { memoryKey } from '../format/keys.ts';
@@ -15,7 +15,7 @@ import type { SyncSession } from '../session.ts';
 import type { Row, Value } from '../format/values.ts';
 import type { Version } from '../format/versions.ts';
 import { Coverage } from './coverage.ts';
-import { isEcho } from './find-echoes.ts';
+import { hasOwnRow } from './find-echoes.ts';
 import { NO_MEMORIES, type Holding, type MemoryCounts } from './memory-counts.ts';
 import { legacyNode } from './objects.ts';
 import { readAlready, type MergeBatches } from '../merge/batches.ts';
@@ -111,7 +111,7 @@ export class SnapshotMerge {
         last = rows.at(-1)?.id ?? last;
         const operations: FullOperation[] = [];
         for (const row of rows) {
-          if (isEcho(reader, row)) continue;
+          if (hasOwnRow(reader, row)) continue;
           const isCovered = coverage.has(row);
           const table = row.project === EXCLUDED_PROJECT ? undefined : COUNTED_AS[kind];
           if (table !== undefined) {
@@ -121,6 +121,8 @@ export class SnapshotMerge {
               if (row.project !== null && tally.projects.size < MAX_NAMES) tally.projects.add(row.project);
             }
           }
+          // The machine that wrote it sends it. It counts all the same: an original machine has only this row.
+          if (isInMadeUpSession(row)) continue;
           if (!isCovered) {
             this.#result.outside += 1;
             continue;

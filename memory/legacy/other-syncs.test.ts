@@ -87,6 +87,28 @@ describe('rows that another sync copied', () => {
   });
 });
 
+it('count in a pushed snapshot that has no other row of the memory', async () => {
+  old.write.session({
+    contentSessionId: 'mem-a',
+    memorySessionId: 'mem-a',
+    project: 'garden',
+    startedAt: JANUARY,
+  });
+  old.db.exec(`INSERT INTO user_prompts
+    (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
+    VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
+  await old.push();
+  const publish = async (): Promise<unknown> =>
+    await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
+  await expect(publish()).rejects.toMatchObject({
+    code: 'mirror_guarded',
+    message: expect.stringContaining('--fewer 1.') as string,
+  });
+  talk(a);
+  await settle(fleet.space, [a, b]);
+  expect(await publish()).toMatchObject({ state: 'published', counts: { prompts: 1 } });
+});
+
 it('are sent as old text that another sync restored, even after a publication saw the edit', async () => {
   talk(a);
   await settle(fleet.space, [a, b]);
