@@ -117,6 +117,7 @@ export function startAgent(
     leases: () => tasks.leases(),
     work: () => tasks.work(),
     onDrained: (drained) => tasks.setDrained(drained),
+    onPools: (allowed) => tasks.allowPools(allowed),
     log,
   });
 

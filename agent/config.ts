@@ -5,7 +5,7 @@ import { AgentEngineWay } from '../contract/nodes/engine-tunnel.ts';
 import { errorMessage } from '../contract/errors.ts';
 import { AgentStoreWay } from '../contract/nodes/nodes.ts';
 import { NodeId } from '../contract/http/primitives.ts';
-import { Label } from '../contract/tasks/tasks.ts';
+import { LabelList } from '../contract/tasks/tasks.ts';
 import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
 import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 
@@ -58,12 +58,6 @@ export interface AgentConfig {
   readonly logLevel: string;
 }
 
-/** Labels, separated by commas or spaces. */
-const Labels = z
-  .string()
-  .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
-  .pipe(z.array(Label).max(32));
-
 /** Names of variables, separated by commas or spaces. */
 const VariableNames = z
   .string()
@@ -102,7 +96,7 @@ const Environment = z.object({
   MEMBRIDGE_REPOS_BASE: z.string().optional(),
   MEMBRIDGE_RUNNER: z.string().optional(),
   MEMBRIDGE_MAX_CONCURRENCY: z.coerce.number().int().min(1).max(32).default(1),
-  MEMBRIDGE_LABELS: Labels.optional(),
+  MEMBRIDGE_LABELS: LabelList.optional(),
   MEMBRIDGE_SPACES: SpaceNames.optional(),
   MEMBRIDGE_AGENT_STORE: AgentStoreWay.default('direct'),
   MEMBRIDGE_TASK_ENV: VariableNames.optional(),

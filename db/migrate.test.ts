@@ -43,3 +43,24 @@ test('processes that start together migrate one after the other', async () => {
   );
   expect(exits).toEqual([0, 0, 0]);
 });
+
+test('a node of an earlier version keeps the pools that it serves', async () => {
+  const db = connectDatabase(database.url, { onIdleError: () => undefined });
+  try {
+    await migrateDatabase(db);
+    await db.pool.query(`
+      ALTER TABLE nodes DROP COLUMN pools;
+      ALTER TABLE enrolment_tokens DROP COLUMN pools;
+      INSERT INTO nodes (id, key_hash, public_key, facts, registered_at, install_method) VALUES
+        ('labelled', 'a', 'a', '{"capabilities": {"labels": ["gpu", "big"]}}', 1, 'enrolled'),
+        ('plain', 'b', 'b', '{}', 1, 'enrolled')`);
+    await db.pool.query(await readFile(new URL('./migrations/0011_pools.sql', import.meta.url), 'utf8'));
+    const { rows } = await db.pool.query('SELECT id, pools FROM nodes ORDER BY id');
+    expect(rows).toEqual([
+      { id: 'labelled', pools: ['gpu', 'big'] },
+      { id: 'plain', pools: [] },
+    ]);
+  } finally {
+    await db.close();
+  }
+});

@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 async function addNode(id: string): Promise<void> {
-  await createEnrolmentToken(db, { tokenHash: id, nodeId: id, now: 1, expiresAt: 1_000, by });
+  await createEnrolmentToken(db, { tokenHash: id, pools: [], nodeId: id, now: 1, expiresAt: 1_000, by });
   await enrolNode(db, {
     tokenHash: id,
     nodeId: id,

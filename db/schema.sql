@@ -55,6 +55,7 @@ CREATE TABLE enrolment_tokens (
   expires_at bigint NOT NULL,
   used_at bigint,
   used_by text,
+  pools jsonb NOT NULL DEFAULT '[]'::jsonb,
   CONSTRAINT enrolment_tokens_pkey PRIMARY KEY (token_hash)
 );
 
@@ -261,6 +262,7 @@ CREATE TABLE nodes (
   install_method text NOT NULL,
   drained_at bigint,
   sealing_key_ids jsonb,
+  pools jsonb NOT NULL DEFAULT '[]'::jsonb,
   CONSTRAINT nodes_key_hash_unique UNIQUE (key_hash),
   CONSTRAINT nodes_pkey PRIMARY KEY (id)
 );

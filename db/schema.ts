@@ -47,6 +47,8 @@ export const nodes = pgTable('nodes', {
   sealing_key_ids: jsonb('sealing_key_ids').$type<string[]>(),
   /** Since when it receives no new tasks; null when it does. */
   drained_at: epochMs('drained_at'),
+  /** Pools that a person allowed, besides the default one. The node serves those of them that it asks for. */
+  pools: jsonb('pools').$type<string[]>().notNull().default([]),
 });
 
 /** One-time tokens for enrolling a machine; only their hashes are stored. */
@@ -57,6 +59,8 @@ export const enrolmentTokens = pgTable('enrolment_tokens', {
   expires_at: epochMs('expires_at').notNull(),
   used_at: epochMs('used_at'),
   used_by: text('used_by'),
+  /** Pools that its node may serve. */
+  pools: jsonb('pools').$type<string[]>().notNull().default([]),
 });
 
 /** The spaces: each has one canonical id and the claude-mem project names that it covers. */

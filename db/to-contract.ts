@@ -34,7 +34,8 @@ export function toNode(row: NodeRow, now: number): Node {
     standing,
     last_heartbeat: row.last_heartbeat,
     registered_at: row.registered_at,
-    capabilities: facts.capabilities,
+    capabilities: { ...facts.capabilities, labels: servedPools(row) },
+    pools: { asked: facts.capabilities.labels, allowed: row.pools },
     ip_addrs: facts.ip_addrs,
     agent_version: facts.agent_version,
     os_info: facts.os_info,
@@ -49,12 +50,17 @@ export function toNode(row: NodeRow, now: number): Node {
   };
 }
 
+/** Returns the pools that a node serves besides the default one: it asks for them, and a person allowed them. */
+export function servedPools({ facts, pools }: Pick<NodeRow, 'facts' | 'pools'>): string[] {
+  return facts.capabilities.labels.filter((pool) => pools.includes(pool));
+}
+
 /**
  * Returns a node's standing.
  * @param now the control plane's clock, epoch milliseconds
  */
 export function nodeStanding(
-  row: Pick<NodeRow, 'id' | 'facts' | 'last_heartbeat' | 'drained_at'>,
+  row: Pick<NodeRow, 'id' | 'facts' | 'last_heartbeat' | 'drained_at' | 'pools'>,
   now: number,
 ): NodeStanding {
   const { facts } = row;
@@ -64,7 +70,7 @@ export function nodeStanding(
       lastHeartbeat: row.last_heartbeat,
       drained: row.drained_at !== null,
       dryrun: facts.dryrun,
-      capabilities: facts.capabilities,
+      capabilities: { ...facts.capabilities, labels: servedPools(row) },
       sandbox: facts.task_sandbox ?? null,
       work: facts.work ?? null,
     },

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
-import { readAgentConfig } from '../agent/config.ts';
+import { readAgentConfig, type AgentConfig } from '../agent/config.ts';
 import { DEFAULT_SERVER_URL, ensureEnrolled } from '../agent/control-plane/enrol.ts';
 import { readState } from '../agent/control-plane/state.ts';
 import { errorMessage } from '../contract/errors.ts';
@@ -26,17 +26,21 @@ export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
   const apiKey = env.RUNTIME_API_KEY;
   const enrolToken =
     config.enrolToken ??
-    (apiKey ? await askForToken(config.serverUrl ?? DEFAULT_SERVER_URL, config.nodeId, apiKey) : null);
+    (apiKey ? await askForToken(config.serverUrl ?? DEFAULT_SERVER_URL, config, apiKey) : null);
   const state = await ensureEnrolled({ ...config, enrolToken });
   return `changed\t${file} (enrolled as ${state.enrolment.node_id} at ${state.server_url})`;
 }
 
-/** Requests a token for exactly this node, valid for a few minutes. */
-async function askForToken(serverUrl: string, nodeId: string, apiKey: string): Promise<string> {
+/** Requests a token for exactly this node and the pools that it asks for, valid for a few minutes. */
+async function askForToken(
+  serverUrl: string,
+  { nodeId, labels }: Pick<AgentConfig, 'nodeId' | 'labels'>,
+  apiKey: string,
+): Promise<string> {
   const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'X-Runtime-API-Key': apiKey },
-    body: JSON.stringify({ node_id: nodeId, ttl_seconds: 300 }),
+    body: JSON.stringify({ node_id: nodeId, ttl_seconds: 300, ...(labels.length > 0 && { pools: labels }) }),
     signal: AbortSignal.timeout(15_000),
   });
   const text = await response.text();

@@ -175,7 +175,13 @@ export class EngineGateway {
       for (const entry of of.open) {
         if (entry.keyHash !== keyHash) continue;
         if (access?.node === node) {
+          const before = entry.rights;
           entry.rights = rightsOf(node, this.#options.engine.namespace, access.labels);
+          const { queues } = entry.rights;
+          // A poll of a withdrawn pool may be open, and only its end keeps it from bringing a task.
+          if ([...before.queues].some((queue) => !queues.has(queue))) {
+            entry.tunnel?.close(TUNNEL_CLOSE.changed, 'it lost a pool');
+          }
         } else {
           entry.tunnel?.close(TUNNEL_CLOSE.revoked, 'this key is no longer valid');
         }

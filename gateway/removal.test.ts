@@ -19,6 +19,7 @@ import {
 } from '../test/gateway/tunnel-client.ts';
 
 const REVOKED = 4_401;
+const LOST_A_POOL = 4_403;
 const PERMISSION_DENIED = 7;
 
 let database: { url: string; drop(): Promise<void> };
@@ -88,7 +89,7 @@ describe('open tunnels', () => {
     client.close();
   });
 
-  it('let their node poll a pool exactly as long as it reports the label', async () => {
+  it('let their node poll a pool exactly as long as it asks for it and a person allows it', async () => {
     const { agent_key: key } = await enrolNode(first, 'labelled');
     const client = await openTunnelClient(second.plane.url, key);
     const { namespace } = second.plane.deps.engine.address;
@@ -103,11 +104,22 @@ describe('open tunnels', () => {
         body: { ...body, facts: { ...body.facts, capabilities } },
       });
     };
-    expect(await poll()).toBe(PERMISSION_DENIED);
+    const allow = async (pools: string[]): Promise<void> => {
+      const answer = await first.call('PUT', '/api/runtime/workers/labelled/pools', { body: { pools } });
+      expect(answer.status).toBe(200);
+    };
     await report(['gpu']);
+    expect(await poll()).toBe(PERMISSION_DENIED);
+    await allow(['gpu']);
     await expect.poll(poll).not.toBe(PERMISSION_DENIED);
-    await report([]);
-    await expect.poll(poll).toBe(PERMISSION_DENIED);
-    client.close();
+    const open = client.call('PollActivityTaskQueue', request);
+    const code = closeCode(client.socket);
+    await allow([]);
+    expect(await code).toBe(LOST_A_POOL);
+    await open.catch(() => undefined);
+    const again = await openTunnelClient(second.plane.url, key);
+    const polled = await again.call('PollActivityTaskQueue', request, { 'grpc-timeout': '500m' });
+    expect(polled.status).toBe(PERMISSION_DENIED);
+    again.close();
   });
 });

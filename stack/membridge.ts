@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { LabelList } from '../contract/tasks/tasks.ts';
 import { parseRoles, type Role } from '../contract/roles.ts';
 import { onlyNames, withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
@@ -120,6 +121,8 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
   const port = await choosePort(undefined, 'MEMBRIDGE_AGENT_PORT', env, 8_001);
   const agentDir = resolve(root, env.MEMBRIDGE_AGENT_DATA_DIR || join(dataDir, 'agent'));
   const nodeId = env.MEMBRIDGE_NODE_ID || hostname();
+  // The agent reports a wrong list.
+  const labels = LabelList.safeParse(env.MEMBRIDGE_LABELS ?? '').data ?? [];
   const isEnrolled = (): boolean => existsSync(join(agentDir, 'agent.json'));
   return startNodeProcess({
     name: 'agent',
@@ -128,7 +131,9 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
     env: async () => ({
       ...withoutPrefix(env, ...stackSettings, ...serverSettings),
       MEMBRIDGE_SERVER_URL: serverUrl,
-      ...(!isEnrolled() && { MEMBRIDGE_ENROL_TOKEN: await enrolmentToken(serverUrl, nodeId, secrets) }),
+      ...(!isEnrolled() && {
+        MEMBRIDGE_ENROL_TOKEN: await enrolmentToken(serverUrl, nodeId, labels, secrets),
+      }),
       MEMBRIDGE_NODE_ID: nodeId,
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: agentDir,
@@ -138,12 +143,17 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
   });
 }
 
-/** Requests a token that admits one new agent, once. */
-async function enrolmentToken(serverUrl: string, nodeId: string, secrets: ServerSecrets): Promise<string> {
+/** Requests a token that admits one new agent to pools, once. */
+async function enrolmentToken(
+  serverUrl: string,
+  nodeId: string,
+  pools: readonly string[],
+  secrets: ServerSecrets,
+): Promise<string> {
   const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-runtime-api-key': secrets.RUNTIME_API_KEY },
-    body: JSON.stringify({ node_id: nodeId }),
+    body: JSON.stringify({ node_id: nodeId, pools }),
     signal: AbortSignal.timeout(15_000),
   });
   const text = await response.text();

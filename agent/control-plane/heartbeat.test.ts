@@ -70,6 +70,7 @@ async function beat(
     onMembership: () => Promise.resolve(),
     onSpaces: () => undefined,
     onWaves: () => undefined,
+    onPools: () => undefined,
     tasks: { ...readAgentConfig({}), maxConcurrency: 1, labels: [], spaces: ['garden'] },
     sandbox: { mode: 'none', refuses: false, detail: 'bwrap is not installed' },
     leases: () => [],

@@ -103,6 +103,7 @@ export class Heartbeat {
       this.#options.onWaves(answer.waves === true);
       this.#options.onSpaces(answer.spaces);
       this.#options.onDrained(answer.drained);
+      this.#options.onPools(answer.pools ?? null);
     } catch (error) {
       const problem = errorMessage(error);
       if (this.#state.problem !== problem)
@@ -186,5 +187,7 @@ export interface HeartbeatOptions {
   /** What its last check found about its ability to work. */
   readonly work: () => NodeWork;
   readonly onDrained: (drained: boolean) => void;
+  /** Receives the pools that this node may serve; null from a control plane that allows every pool. */
+  readonly onPools: (allowed: readonly string[] | null) => void;
   readonly log: Logger;
 }

@@ -21,7 +21,7 @@ import { Readiness } from './readiness.ts';
 import type { ChosenSandbox } from './sandbox.ts';
 import { TaskSlots } from './slots.ts';
 import { TaskRunner } from './task-runner.ts';
-import { startTaskWorkers, type TaskWorker } from './workers.ts';
+import { TaskWorkers } from './workers.ts';
 
 /** The part of an agent that runs tasks. */
 export interface NodeTasks {
@@ -30,6 +30,8 @@ export interface NodeTasks {
   /** Returns what the last check found about the node's ability to work. */
   work(): NodeWork;
   setDrained(drained: boolean): void;
+  /** Sets the pools that this node may serve; null for every pool. */
+  allowPools(allowed: readonly string[] | null): void;
   stop(): Promise<void>;
 }
 
@@ -65,6 +67,8 @@ export function startTasks(
   const { enrolment } = state;
   const slots = new TaskSlots(config.maxConcurrency);
   let running: RunningTasks | null = null;
+  // The first answer to a heartbeat says which pools are allowed.
+  let pools: readonly string[] = [];
   const readiness = new Readiness({
     node: enrolment.node_id,
     engine: engine.address,
@@ -89,6 +93,7 @@ export function startTasks(
   const beginWhenPossible = (): void => {
     if (!mayBegin || running !== null || !isProgramRunnable(config.runner.program)) return;
     running = runTasks({ config, state, engine, chosen, log, around, slots, readiness });
+    running.serve(pools);
   };
   beginWhenPossible();
   if (mayBegin && running === null) {
@@ -100,6 +105,10 @@ export function startTasks(
     leases: () => running?.leases() ?? [],
     work: () => readiness.work,
     setDrained: (drained) => slots.setDrained(drained),
+    allowPools: (allowed) => {
+      pools = config.labels.filter((pool) => allowed?.includes(pool) ?? true);
+      running?.serve(pools);
+    },
     stop: async () => {
       await readiness.stop();
       await running?.stop();
@@ -112,6 +121,8 @@ interface RunningTasks {
   leases(): AgentHeartbeat['leases'];
   /** Returns the task queues that are polled. */
   queues(): string[];
+  /** Sets the pools that are polled besides the default one. */
+  serve(pools: readonly string[]): void;
   waits(): string[];
   stop(): Promise<void>;
 }
@@ -164,20 +175,15 @@ function runTasks(given: {
     log,
   });
   // Processes that a former agent left run under a lease that is lost, or is about to be.
-  let workers: TaskWorker[] = [];
+  let workers: TaskWorkers | null = null;
+  let pools: readonly string[] = [];
   let stopping = false;
   const begin = async (): Promise<void> => {
     await sweepAll(dir, config.dataDir, log);
     if (stopping) return;
-    workers = startTaskWorkers({
-      engine: address,
-      node,
-      labels: config.labels,
-      slots,
-      runner,
-      log,
-      polls: () => around.changed(),
-    });
+    const polls = (): void => around.changed();
+    workers = new TaskWorkers({ engine: address, node, slots, runner, log, polls });
+    workers.serve(pools);
   };
   const started = begin();
   const sweeping = setInterval(() => {
@@ -187,13 +193,17 @@ function runTasks(given: {
   }, SWEEP_MS);
   return {
     leases: () => runner.leases(),
-    queues: () => workers.filter(({ worker }) => worker.isPolling()).map(({ queue }) => queue),
+    queues: () => workers?.queues() ?? [],
+    serve: (allowed) => {
+      pools = allowed;
+      workers?.serve(allowed);
+    },
     waits: () => runner.waits(),
     stop: async () => {
       clearInterval(sweeping);
       stopping = true;
       await started;
-      await Promise.all(workers.map(({ worker }) => worker.stop()));
+      await workers?.stop();
       await guard.close();
       await keeper.close();
       store.close();

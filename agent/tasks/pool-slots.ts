@@ -6,10 +6,14 @@ interface PoolSlots {
   readonly supplier: CustomSlotSupplier<ActivitySlotInfo>;
   /** Called when a polled task takes one of the node's slots. */
   arrived(): void;
+  /** Begins no further poll, and waits until no task of the pool runs. */
+  close(): Promise<void>;
 }
 
 /** The SDK holds one while it polls, and then while it runs the task that arrived. */
 interface Permit {
+  /** Whether a task arrived. */
+  isUsed: boolean;
   /** Whether the permit took one of the node's slots. */
   hasSlot: boolean;
 }
@@ -22,6 +26,9 @@ interface Permit {
 export function poolSlots(slots: TaskSlots): PoolSlots {
   /** Permits without a slot: of open polls, and of tasks that are just arriving. */
   let spokenFor = 0;
+  /** Tasks that arrived and have not ended. */
+  let running = 0;
+  let isClosed = false;
   const arriving: Permit[] = [];
   return {
     arrived: () => {
@@ -33,16 +40,20 @@ export function poolSlots(slots: TaskSlots): PoolSlots {
     supplier: {
       type: 'custom',
       reserveSlot: async (_context, signal): Promise<Permit> => {
-        while (!slots.hasRoom(spokenFor)) await waitForChange(slots, signal);
+        while (isClosed || !slots.hasRoom(spokenFor)) await waitForChange(slots, signal);
         spokenFor += 1;
-        return { hasSlot: false };
+        return { isUsed: false, hasSlot: false };
       },
       tryReserveSlot: () => null,
-      markSlotUsed: ({ permit }) => {
-        arriving.push(permit as Permit);
+      markSlotUsed: (context) => {
+        const permit = context.permit as Permit;
+        permit.isUsed = true;
+        running += 1;
+        arriving.push(permit);
       },
       releaseSlot: (context) => {
         const permit = context.permit as Permit;
+        if (permit.isUsed) running -= 1;
         if (!permit.hasSlot) {
           spokenFor -= 1;
           const at = arriving.indexOf(permit);
@@ -51,19 +62,23 @@ export function poolSlots(slots: TaskSlots): PoolSlots {
         slots.notifyChange();
       },
     },
+    close: async () => {
+      isClosed = true;
+      while (running > 0) await waitForChange(slots);
+    },
   };
 }
 
-async function waitForChange(slots: TaskSlots, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+async function waitForChange(slots: TaskSlots, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const unwatch = slots.watch(() => resolve(undefined));
-  const abort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
+  const abort = (): void => reject(signal?.reason as Error);
+  signal?.addEventListener('abort', abort, { once: true });
   try {
     await promise;
   } finally {
     unwatch();
-    signal.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', abort);
   }
 }

@@ -127,6 +127,22 @@ describe('polls of a pool', () => {
     await again;
   });
 
+  it('do not begin once the pool is closed, which waits for its running tasks', async () => {
+    const slots = new TaskSlots(3);
+    const pool = poolSlots(slots);
+    const running = await pool.supplier.reserveSlot(context, never);
+    const open = await pool.supplier.reserveSlot(context, never);
+    pool.supplier.markSlotUsed(permitOf(running));
+    pool.arrived();
+    const closing = pool.close();
+    expect(await settled(pool.supplier.reserveSlot(context, never))).toBe(false);
+    pool.supplier.releaseSlot(permitOf(open));
+    expect(await settled(closing)).toBe(false);
+    pool.supplier.releaseSlot(permitOf(running));
+    await closing;
+    await poolSlots(slots).close();
+  });
+
   it('end when the worker does', async () => {
     const slots = new TaskSlots(1);
     slots.tryTake();

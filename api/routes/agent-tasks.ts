@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { Node } from '../../contract/nodes/nodes.ts';
+import { AllowPools, Node } from '../../contract/nodes/nodes.ts';
 import { OutputChunk } from '../../contract/tasks/runs.ts';
+import { allowPools } from '../../db/queries/allow-pools.ts';
 import { drainNode } from '../../db/queries/drain-node.ts';
 import { appendOutput } from '../../db/queries/task-output.ts';
 import { notFoundError } from '../http/not-found.ts';
 import { defineRoute } from '../http/route.ts';
-import { actorName } from '../auth/actor.ts';
+import { actorName, auditByCaller } from '../auth/actor.ts';
 
 const Id = z.strictObject({ id: z.string() });
 
@@ -46,6 +47,26 @@ export const agentTaskRoutes = [
     handle: async ({ params, body, caller }, deps) => {
       const change = { id: params.id, drained: body.drained, by: actorName(caller), now: deps.now() };
       const node = await drainNode(deps.db, change);
+      if (node === null) throw notFoundError('node', params.id);
+      return node;
+    },
+  }),
+  defineRoute({
+    method: 'put',
+    path: '/api/runtime/workers/:id/pools',
+    auth: 'people',
+    tag: 'Nodes',
+    summary: 'Set the pools that a node may serve',
+    description:
+      'Besides the pool `default`, a node serves the pools that its owner asks for (MEMBRIDGE_LABELS) and that are allowed here or by its enrolment token. The node follows within one heartbeat.',
+    params: Id,
+    body: AllowPools,
+    status: 200,
+    response: Node,
+    errors: { 404: 'There is no such node' },
+    handle: async ({ params, body, caller }, deps) => {
+      const by = auditByCaller(caller);
+      const node = await allowPools(deps.db, { id: params.id, pools: body.pools, by, now: deps.now() });
       if (node === null) throw notFoundError('node', params.id);
       return node;
     },

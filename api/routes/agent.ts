@@ -135,7 +135,7 @@ export const agentRoutes = [
         spaces,
         drained: recorded.drained,
         ...(membership === undefined || membership.signature === told ? {} : { membership }),
-        ...(told === undefined ? {} : { waves: true }),
+        ...(told === undefined ? {} : { waves: true, pools: recorded.pools }),
       };
     },
   }),

@@ -87,7 +87,7 @@ export const workerRoutes = [
     tag,
     summary: 'Make a one-time token for enrolling a machine',
     description:
-      'With node_id the token enrols exactly that node; if the node exists, its old key is revoked. Without node_id, it enrols one new node of any name. The token is shown only this once.',
+      'With node_id the token enrols exactly that node; if the node exists, its old key is revoked. Without node_id, it enrols one new node of any name. `pools` are those that the node may serve besides the default one. The token is shown only this once.',
     body: CreateEnrolmentToken,
     status: 201,
     response: EnrolmentToken,
@@ -99,6 +99,7 @@ export const workerRoutes = [
       await createEnrolmentToken(deps.db, {
         tokenHash: sha256Hex(token),
         nodeId,
+        pools: body.pools,
         now,
         expiresAt,
         by: auditByCaller(caller),

@@ -18,6 +18,7 @@ beforeAll(async () => {
   labelled = await enrolStoreNode(test, 'labelled');
   const { facts, ...rest } = heartbeat('labelled');
   const capabilities = { claude_cli: true, max_concurrency: 1, labels: ['gpu'] };
+  await test.call('PUT', '/api/runtime/workers/labelled/pools', { body: { pools: ['gpu'] } });
   await test.call('POST', '/api/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': labelled.enrolled.agent_key },
     body: { ...rest, facts: { ...facts, capabilities } },

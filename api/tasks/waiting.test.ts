@@ -63,6 +63,11 @@ describe('a waiting task', () => {
     const { agent_key: key } = await enrolNode(test, 'g', false);
     const says = { labels: ['gpu'], max_concurrency: 2 };
     await sendTaskHeartbeat(test, key, says);
+    expect(await reasonOf(id)).toEqual({
+      reason: 'node g asks for pool gpu, which nobody allowed it yet',
+      position: null,
+    });
+    await test.call('PUT', '/api/runtime/workers/g/pools', { body: { pools: ['gpu'] } });
     await silence('g');
     expect(await reasonOf(id)).toEqual({ reason: 'no node of pool gpu is online', position: null });
     expect(await reasonOf(plain)).toEqual({ reason: 'no node of the fleet is online', position: null });
@@ -122,6 +127,7 @@ describe('a waiting task', () => {
     const join = async (node: string, labels: string[], hasClone: boolean): Promise<void> => {
       const { agent_key: key } = await enrolNode(test, node, false);
       await sendTaskHeartbeat(test, key, { labels });
+      await test.call('PUT', `/api/runtime/workers/${node}/pools`, { body: { pools: labels } });
       const cloned = `insert into project_node_status (id, project_id, node_id, clone_status, updated_at, workflow_id, run_id)
         values ($2, $1, $2, 'cloned', 1, 'w', 'r')
         on conflict (project_id, node_id) do update set clone_status = 'cloned'`;

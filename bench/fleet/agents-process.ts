@@ -78,6 +78,7 @@ async function addAgent(
     onSpaces: (told) => void (spaces = told),
     onWaves: (hasWaves) => requests.setWaves(hasWaves),
     onDrained: () => undefined,
+    onPools: () => undefined,
     tasks: TASKS,
     sandbox: { mode: 'none', refuses: true, detail: 'no tasks are run in this bench' },
     leases: () => [],

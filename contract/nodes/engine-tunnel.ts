@@ -30,6 +30,8 @@ export const MAX_MISSED_PINGS = 2;
 export const TUNNEL_CLOSE = {
   /** The node was removed, or enrolled again with another key. */
   revoked: 4_401,
+  /** The node may not serve a pool that it served before. It connects again at once. */
+  changed: 4_403,
   /** The tunnel carried no call with the agent's secret in time, or no HTTP/2 at all. */
   unused: 4_408,
 } as const;

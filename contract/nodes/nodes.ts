@@ -2,6 +2,7 @@ import { AgentEngineWay } from './engine-tunnel.ts';
 import { Membership } from '../memory/membership.ts';
 import { z } from 'zod';
 import { MemoryStatus, SpaceConfig } from '../memory/memory.ts';
+import { Label } from '../tasks/tasks.ts';
 import { NodeStanding, NodeWork } from './node-standing.ts';
 import { EpochMs, NodeId, ReportedId, openEnum } from '../http/primitives.ts';
 
@@ -139,12 +140,26 @@ export const AgentHeartbeatResponse = z.strictObject({
   spaces: z.array(SpaceConfig),
   /** Whether the node must not begin further tasks. */
   drained: z.boolean().default(false),
+  /** Pools that it may serve besides the default one. Sent only to an agent that names its membership. */
+  pools: z.array(z.string()).optional(),
   /** Sent only to an agent that names its membership (X-MEMBRIDGE-MEMBERSHIP), when that differs. */
   membership: Membership.optional(),
   /** Whether a space's workflow accepts notices of new memories. Sent only to an agent that names its membership. */
   waves: z.boolean().optional(),
 });
 export type AgentHeartbeatResponse = z.infer<typeof AgentHeartbeatResponse>;
+
+/** Pools of a node besides the default one. It serves those that are in both lists. */
+export const NodePools = z.strictObject({
+  /** What its owner set in MEMBRIDGE_LABELS. */
+  asked: z.array(z.string()),
+  /** What a person allowed. */
+  allowed: z.array(z.string()),
+});
+export type NodePools = z.infer<typeof NodePools>;
+
+/** The body of `PUT /api/runtime/workers/:id/pools`: all pools that it may serve besides the default one. */
+export const AllowPools = z.strictObject({ pools: z.array(Label).max(32) });
 
 /** A node as the API shows it. Field names follow the original's WorkerNode. */
 export const Node = z.strictObject({
@@ -160,7 +175,10 @@ export const Node = z.strictObject({
   standing: NodeStanding,
   last_heartbeat: EpochMs.nullable(),
   registered_at: EpochMs,
+  /** `labels` are the pools that it serves besides the default one: it asks for them, and a person allowed them. */
   capabilities: NodeCapabilities,
+  /** Empty lists where the control plane of a remote fleet is of an earlier version. */
+  pools: NodePools.default({ asked: [], allowed: [] }),
   ip_addrs: z.array(z.string()),
   agent_version: z.string(),
   os_info: z.string(),
@@ -181,6 +199,8 @@ export type Node = z.infer<typeof Node>;
 export const CreateEnrolmentToken = z.strictObject({
   node_id: NodeId.optional(),
   ttl_seconds: z.number().int().min(60).max(604_800).default(3_600),
+  /** Pools that the node may serve besides the default one. */
+  pools: z.array(Label).max(32).default([]),
 });
 export const EnrolmentToken = z.strictObject({
   token: z.string(),

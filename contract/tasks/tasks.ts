@@ -35,6 +35,12 @@ export const Label = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"');
 
+/** The text of MEMBRIDGE_LABELS: labels, separated by commas or spaces. */
+export const LabelList = z
+  .string()
+  .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
+  .pipe(z.array(Label).max(32));
+
 /** The pool of every node. Other pools are named after a label of nodes. */
 export const DEFAULT_POOL = 'default';
 

@@ -45,7 +45,7 @@ export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<vo
       .set({ used_at: input.now, used_by: input.nodeId })
       .where(eq(enrolmentTokens.token_hash, input.tokenHash));
     const [known] = await tx
-      .select({ publicKey: nodes.public_key })
+      .select({ publicKey: nodes.public_key, pools: nodes.pools })
       .from(nodes)
       .where(eq(nodes.id, input.nodeId));
     const isNew = known === undefined;
@@ -53,7 +53,12 @@ export async function enrolNode(db: Database, input: EnrolNodeInput): Promise<vo
     if (known !== undefined && known.publicKey !== input.publicKey) {
       await retireKey(tx, { node: input.nodeId, publicKey: known.publicKey }, input.now);
     }
-    const identity = { key_hash: input.keyHash, public_key: input.publicKey, facts: input.facts };
+    const identity = {
+      key_hash: input.keyHash,
+      public_key: input.publicKey,
+      facts: input.facts,
+      pools: [...new Set([...(known?.pools ?? []), ...token.pools])],
+    };
     const insert = tx
       .insert(nodes)
       .values({ id: input.nodeId, ...identity, registered_at: input.now, install_method: 'enrolled' });

@@ -1,5 +1,6 @@
 import { and, count, eq, inArray, sql } from 'drizzle-orm';
 import type { NodeStanding } from '../../contract/nodes/node-standing.ts';
+import type { NodeFacts } from '../../contract/nodes/nodes.ts';
 import { DEFAULT_POOL, type Waiting } from '../../contract/tasks/tasks.ts';
 import type { Database, Executor } from '../connect.ts';
 import { leases, llmTasks, managedProjects, nodes, projectNodeStatus } from '../schema.ts';
@@ -89,6 +90,7 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
       facts: nodes.facts,
       last_heartbeat: nodes.last_heartbeat,
       drained_at: nodes.drained_at,
+      pools: nodes.pools,
       fits: sql<boolean>`coalesce(${labelCondition(task.pool)}, false)`,
       // In a select from one table the ORM omits table names, so a plain `id` would be the lease's.
       busy: sql<number>`(select count(*) from ${leases} where ${leases.worker_id} = "nodes"."id" and ${leases.status} = 'active')::int`,
@@ -151,13 +153,26 @@ async function listCandidates(executor: Executor, task: TaskRow, now: number): P
     fitting.length === 0
       ? task.pool === DEFAULT_POOL
         ? 'no node has a program to run tasks with (the claude CLI)'
-        : `no node has the label ${task.pool}`
+        : notServedSentence(task.pool, rows)
       : unable !== undefined
         ? `no node of ${pool} takes tasks: ${unableSentence(unable)}`
         : fitting.some(({ online }) => online)
           ? `every node of ${pool} that is online is drained`
           : `no node of ${pool} is online`;
   return { nodes: takes.filter(({ fits }) => fits), what: pool, none };
+}
+
+/** Explains why no node serves a pool besides the default one. */
+function notServedSentence(
+  pool: string,
+  rows: readonly { id: string; facts: NodeFacts; pools: readonly string[] }[],
+): string {
+  const asking = rows.find(
+    ({ facts, pools }) => facts.capabilities.labels.includes(pool) && !pools.includes(pool),
+  );
+  return asking === undefined
+    ? `no node has the label ${pool}`
+    : `node ${asking.id} asks for pool ${pool}, which nobody allowed it yet`;
 }
 
 /** Explains why an online node takes no tasks. */

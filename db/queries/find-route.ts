@@ -27,6 +27,7 @@ const STANDING_COLUMNS = {
   facts: nodes.facts,
   last_heartbeat: nodes.last_heartbeat,
   drained_at: nodes.drained_at,
+  pools: nodes.pools,
 };
 
 /**

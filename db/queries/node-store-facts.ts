@@ -104,7 +104,10 @@ export async function isBlobNamed(db: Database, input: { node: string; sha256: s
           or(isNull(llmTasks.requested_worker_id), eq(llmTasks.requested_worker_id, node)),
           or(
             eq(llmTasks.pool, DEFAULT_POOL),
-            sql`${nodes.facts}->'capabilities'->'labels' ? ${llmTasks.pool}`,
+            and(
+              sql`${nodes.facts}->'capabilities'->'labels' ? ${llmTasks.pool}`,
+              sql`${nodes.pools} ? ${llmTasks.pool}`,
+            ),
           ),
           isLong,
           isPrompt,

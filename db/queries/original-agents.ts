@@ -47,6 +47,7 @@ function toOriginalNode(row: Row, now: number): Node {
     last_heartbeat: row.last_seen,
     registered_at: row.registered_at,
     capabilities: row.capabilities,
+    pools: { asked: row.capabilities.labels, allowed: [] },
     ip_addrs: row.ip_addrs,
     agent_version: row.agent_version,
     os_info: row.os_info,

@@ -17,7 +17,7 @@ import { emitEvents } from './emit-events.ts';
 export async function recordHeartbeat(
   db: Database,
   input: { node: string; heartbeat: AgentHeartbeat; sealingKeyIds: string[] | undefined; now: number },
-): Promise<{ returned: boolean; drained: boolean } | null> {
+): Promise<{ returned: boolean; drained: boolean; pools: string[] } | null> {
   const { facts, memory } = input.heartbeat;
   return await db.transaction(async (tx) => {
     const [before] = await tx
@@ -46,6 +46,7 @@ export async function recordHeartbeat(
     return {
       returned,
       drained: row.drained_at !== null,
+      pools: row.pools,
     };
   });
 }

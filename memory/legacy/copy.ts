@@ -210,8 +210,8 @@ class Narrowing {
   }
 
   /**
-   * Returns whether a row is a stub session that no row of the copy needs: a machine that imported it would take
-   * it for a session of its own. Sessions come last, so rows that are left out are gone by now.
+   * Returns whether a row is a stub session that no row of the copy needs. A machine that imports it takes it for
+   * a session of its own. Sessions come last, so rows that are left out are gone by now.
    */
   #isEmptyStub({ kind, id }: MemoryRow): boolean {
     if (kind !== 'session') return false;

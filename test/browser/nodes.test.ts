@@ -14,7 +14,7 @@ beforeAll(async () => {
   [fleet, visitor] = await Promise.all([startFleet(), startVisitor()]);
   laptop = fleet.machine('laptop', { observations: 36 });
   const older = fleet.machine('desktop', { release: '12.7.5' });
-  const open = { MEMBRIDGE_RUNNER: '["sh"]', MEMBRIDGE_TASK_SANDBOX: 'none' };
+  const open = { MEMBRIDGE_RUNNER: '["sh"]', MEMBRIDGE_TASK_SANDBOX: 'none', MEMBRIDGE_LABELS: 'gpu' };
   [agent] = await Promise.all([fleet.start(laptop), fleet.start(older, undefined, open)]);
 });
 afterEach(() => visitor.check());
@@ -41,6 +41,18 @@ test('shows a dead node as offline with its age, live, and online again later', 
   await agent.restart();
   await see(page, 'node-status-laptop', 'Online');
   await see(page, 'nodes-offline', '0');
+});
+
+test('allows a pool that a node asks for, and withdraws it', async () => {
+  const page = await openNodes();
+  await click(page, 'node-open-desktop');
+  await see(page, 'node-pool-gpu', 'The node asks for it');
+  await click(page, 'node-pool-change-gpu');
+  await see(page, 'node-pool-change-gpu', 'Withdraw');
+  const { body } = await fleet.test.call('GET', '/api/runtime/workers/desktop');
+  expect(body).toMatchObject({ capabilities: { labels: ['gpu'] } });
+  await click(page, 'node-pool-change-gpu');
+  await see(page, 'node-pool-change-gpu', 'Allow');
 });
 
 test('lists nodes with the contents of their claude-mem databases', async () => {
@@ -74,6 +86,13 @@ test('admits a machine with a token from the page, shows it without a reload, an
   await page.getByTestId('add-node-name').fill('not a name!');
   await see(page, 'add-node', /letters|may|must/i);
   await page.getByTestId('add-node-name').fill('build-01');
+  const pools = page.getByTestId('add-node-pools');
+  await pools.fill('no pool!');
+  await pools.press('Enter');
+  await see(page, 'add-node', /must be 1 to 63 letters/);
+  await pools.press('Backspace');
+  await pools.fill('gpu');
+  await pools.press('Enter');
   await click(page, 'add-node-create');
   await see(page, 'add-node-expiry', 'valid for');
   const token = await page.getByTestId('add-node-token').innerText();
@@ -84,6 +103,8 @@ test('admits a machine with a token from the page, shows it without a reload, an
   const joined = await fleet.start(fleet.machine('build-01'), token);
   await see(page, 'node-status-build-01', 'Online');
   await see(page, 'nodes-total', '3');
+  const { body: node } = await fleet.test.call('GET', '/api/runtime/workers/build-01');
+  expect(node).toMatchObject({ pools: { asked: [], allowed: ['gpu'] } });
 
   await click(page, 'node-menu-build-01');
   await click(page, 'node-remove-build-01');

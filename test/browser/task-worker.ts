@@ -50,6 +50,7 @@ export async function enrolRunner(
   const { agent_key: key } = await enrolNode(test, node, false);
   const { facts, ...rest } = heartbeat(node);
   const runs = { claude_cli: true, max_concurrency: 2, labels: ['gpu'], ...capabilities };
+  await test.call('PUT', `/api/runtime/workers/${node}/pools`, { body: { pools: runs.labels } });
   await test.call('POST', '/api/agent/heartbeat', {
     headers: { 'X-MEMBRIDGE-AGENT': key },
     body: { ...rest, facts: { ...facts, capabilities: runs } },

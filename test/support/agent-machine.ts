@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type Database from 'better-sqlite3';
+import { LabelList } from '../../contract/tasks/tasks.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { writeHistory } from '../../fixtures/claude-mem/history.ts';
 import { MemoryWriter } from '../../fixtures/claude-mem/write.ts';
@@ -64,7 +65,8 @@ export async function startTestMachine(
   }
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id } });
+  const pools = LabelList.parse(options.env?.['MEMBRIDGE_LABELS'] ?? '');
+  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id, pools } });
   const environment = {
     PATH: process.env['PATH'] ?? '',
     MEMBRIDGE_AGENT_DATA_DIR: join(home, '.membridge'),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,6 +89,29 @@ describe('where a task runs', () => {
     });
     await drain('a', false);
     await tasks.becomes(named, { status: 'completed', worker_id: 'a' });
+  });
+
+  it('is a node of its pool, as long as a person allows it; running tasks continue', async () => {
+    const allow = async (pools: string[]): Promise<void> => {
+      const answer = await test.call('PUT', '/api/runtime/workers/a/pools', { body: { pools } });
+      expect(answer.status, JSON.stringify(answer.body)).toBe(200);
+    };
+    const running = await make('hold withdrawn', { pool: 'gpu' });
+    await program.started(running);
+    await allow([]);
+    await expect
+      .poll(async () => (await tasks.get(await make('say waits', { pool: 'gpu' }))).waiting?.reason)
+      .toBe('node a asks for pool gpu, which nobody allowed it yet');
+    const { logFile } = (agents.get('a') as TestMachine).service;
+    await expect
+      .poll(() => readFileSync(logFile, 'utf8'), { timeout: 20_000 })
+      .toContain('this node may not serve the pool any longer');
+    expect((await tasks.get(running)).status).toBe('running');
+    program.go('withdrawn');
+    await tasks.becomes(running, { status: 'completed', worker_id: 'a', attempts: 1 });
+    const waits = await make('say later', { pool: 'gpu' });
+    await allow(['gpu']);
+    await tasks.becomes(waits, { status: 'completed', worker_id: 'a' });
   });
 
   it('is a node with a clone of its project; without one, the task waits', async () => {

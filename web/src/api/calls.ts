@@ -46,10 +46,10 @@ export const api = {
 
   nodes: (signal?: AbortSignal) => request('/api/runtime/workers', z.array(Node), { signal }),
   removeNode: (id: string) => send(`/api/runtime/workers/${encode(id)}`, { method: 'DELETE' }),
-  createToken: (nodeId: string | null) =>
+  createToken: ({ nodeId, pools }: { nodeId: string | null; pools: readonly string[] }) =>
     request('/api/runtime/enrolment-tokens', EnrolmentToken, {
       method: 'POST',
-      body: nodeId === null ? {} : { node_id: nodeId },
+      body: { ...(nodeId !== null && { node_id: nodeId }), ...(pools.length > 0 && { pools }) },
     }),
 
   spaces: (signal?: AbortSignal) => request('/api/membridge/spaces', z.array(SpaceSummary), { signal }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Artifact } from '../../../contract/tasks/artifacts.ts';
 import { AuditLog } from '../../../contract/audit.ts';
+import { Node } from '../../../contract/nodes/nodes.ts';
 import { Lease, Run, TaskResult } from '../../../contract/tasks/leases.ts';
 import { Proposal, ProposalPreview, ShownProposal } from '../../../contract/projects/proposals.ts';
 import { OutputChunk } from '../../../contract/tasks/runs.ts';
@@ -80,6 +81,8 @@ export const taskApi = {
   runs: (limit: number, signal?: AbortSignal) =>
     request(`/api/runtime/runs?attempts=true&limit=${limit}`, z.array(Run), { signal }),
 
+  allowPools: (node: string, pools: readonly string[]) =>
+    request(`/api/runtime/workers/${encode(node)}/pools`, Node, { method: 'PUT', body: { pools } }),
   drain: (node: string, drained: boolean) =>
     send(`/api/runtime/workers/${encode(node)}/drain`, { method: 'POST', body: { drained } }),
 

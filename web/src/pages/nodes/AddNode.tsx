@@ -1,7 +1,8 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button, TagsInput, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { NodeId } from '../../../../contract/http/primitives.ts';
+import { Label } from '../../../../contract/tasks/tasks.ts';
 import { basePath } from '../../api/base-path.ts';
 import { api } from '../../api/calls.ts';
 import { errorSentence } from '../../api/problem.ts';
@@ -17,11 +18,14 @@ export function AddNode() {
   const [name, setName] = useState('');
   const create = useMutation({ mutationFn: api.createToken });
   const nodeId = name.trim();
+  const [pools, setPools] = useState<string[]>([]);
+  const poolProblem = pools.map((pool) => Label.safeParse(pool).error?.issues[0]?.message).find(Boolean);
   const problem = nodeId === '' ? undefined : NodeId.safeParse(nodeId).error?.issues[0]?.message;
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (problem === undefined) create.mutate(nodeId === '' ? null : nodeId);
+    if (problem !== undefined || poolProblem !== undefined) return;
+    create.mutate({ nodeId: nodeId === '' ? null : nodeId, pools });
   };
 
   return (
@@ -37,6 +41,16 @@ export function AddNode() {
           maxLength={128}
           spellCheck={false}
           data-testid="add-node-name"
+        />
+        <TagsInput
+          label="Pools"
+          description="Optional. Pools of tasks that it may serve besides “default”."
+          placeholder="gpu"
+          value={pools}
+          onChange={setPools}
+          error={poolProblem}
+          maxTags={32}
+          data-testid="add-node-pools"
         />
         <Button type="submit" loading={create.isPending} data-testid="add-node-create">
           Create token

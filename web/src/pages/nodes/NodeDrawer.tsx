@@ -9,6 +9,7 @@ import { absoluteTime } from '../../format/time.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
 import { NodeStatus } from './NodeStatus.tsx';
+import { PoolsFact } from './PoolsFact.tsx';
 import { SandboxFact } from './SandboxFact.tsx';
 import styles from './NodeDrawer.module.css';
 
@@ -112,6 +113,6 @@ function abilityFacts(node: Node): Fact[] {
     { name: 'Claude CLI', value: capabilities.claude_cli ? 'yes' : 'no' },
     { name: 'Task sandbox', value: <SandboxFact node={node} />, testId: 'node-sandbox' },
     { name: 'Tasks at the same time', value: count(capabilities.max_concurrency) },
-    { name: 'Labels', value: capabilities.labels.length === 0 ? '–' : capabilities.labels.join(', ') },
+    { name: 'Pools', value: <PoolsFact node={node} />, testId: 'node-pools' },
   ];
 }
