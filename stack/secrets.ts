@@ -55,13 +55,22 @@ export function loadStackSecrets(dataDir: string): StackSecrets {
     postgresPassword: randomKey(),
     // A file of version 0.4 lacks it.
     postgresRuntimePassword: randomKey(),
-    minioAccessKey: randomBytes(10).toString('hex'),
-    minioSecretKey: randomKey(),
+    ...newStoreKeys(),
     ...known,
   };
   if (Object.keys(secrets).every((name) => name in known)) return secrets;
   writePrivately(file, `${JSON.stringify(secrets, null, 2)}\n`);
   return secrets;
+}
+
+/** Replaces the keys of MinIO in `<dataDir>/stack.json`. */
+export function replaceStoreKeys(dataDir: string): void {
+  const secrets = { ...loadStackSecrets(dataDir), ...newStoreKeys() };
+  writePrivately(join(dataDir, 'stack.json'), `${JSON.stringify(secrets, null, 2)}\n`);
+}
+
+function newStoreKeys(): Pick<StackSecrets, 'minioAccessKey' | 'minioSecretKey'> {
+  return { minioAccessKey: randomBytes(10).toString('hex'), minioSecretKey: randomKey() };
 }
 
 function randomKey(): string {

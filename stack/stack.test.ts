@@ -1,10 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import { Client as MinioClient } from 'minio';
 import { Client } from 'pg';
@@ -14,6 +15,8 @@ import { freePort } from './ports.ts';
 import { findTool } from './tools.ts';
 import { removeStackData, startStack, type Stack, type StackOptions } from './stack.ts';
 
+const root = join(import.meta.dirname, '..');
+const run = promisify(execFile);
 const anyPorts = { postgres: 0, minio: 0, temporal: 0, temporalUi: 0 };
 const cleanups: Array<() => Promise<void> | void> = [];
 
@@ -123,6 +126,34 @@ describe('the stack', () => {
     wrong.password = 'guess';
     await expect(query(wrong.href, 'select 1')).rejects.toThrow(/password authentication failed/);
   });
+
+  test(
+    'refuses the former keys of the store after they were rotated, and keeps its objects',
+    { timeout: 120_000 },
+    async () => {
+      const dataDir = newDataDir();
+      const first = await up(dataDir);
+      await objectStore(first.minio).makeBucket('kept');
+      const rotate = async (...env: [string, string][]): Promise<string> => {
+        const { stdout } = await run(join(root, 'bin', 'membridge-server'), ['rotate-store-key'], {
+          env: { ...process.env, MEMBRIDGE_DATA_DIR: dataDir, ...Object.fromEntries(env) },
+        });
+        return stdout;
+      };
+      await expect(rotate(['MINIO_ENDPOINT', 'http://store.example'])).rejects.toThrow(
+        'not a part of this server',
+      );
+      expect(await objectStore(first.minio).bucketExists('kept')).toBe(true);
+      expect(await rotate()).toContain('The next start of the server uses them.');
+      await first.stop();
+      const second = await up(dataDir);
+      expect(second.minio.secretKey).not.toBe(first.minio.secretKey);
+      expect(await objectStore(second.minio).bucketExists('kept')).toBe(true);
+      const former = { ...first.minio, endpoint: second.minio.endpoint };
+      await expect(objectStore(former).bucketExists('kept')).rejects.toThrow();
+      await expect(rotate(['MEMBRIDGE_DATA_DIR', join(dataDir, 'none')])).rejects.toThrow('There is no');
+    },
+  );
 
   test('restarts each killed part on the same port with the same data', { timeout: 120_000 }, async () => {
     const stack = await up(newDataDir());
