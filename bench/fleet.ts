@@ -32,8 +32,8 @@ type Log = (line: string) => void;
 
 /**
  * `npm run bench -- fleet [--nodes N ...]`: what a fleet costs the control plane. It measures an idle minute, one
- * memory, and one propagation. The agents are real, on claude-mem databases in memory. They share this machine with
- * what is measured.
+ * memory, a restart and one propagation. The agents are real, on claude-mem databases in memory. They share this machine
+ * with what is measured. With MEMBRIDGE_AGENT_ENGINE=tunnel they reach Temporal through the control plane.
  */
 export async function benchFleet(root: string, log: Log, sizes: readonly number[]): Promise<Result[]> {
   const results: Result[] = [];
@@ -80,6 +80,16 @@ async function measureFleet(root: string, log: Log, nodes: number): Promise<Resu
     await waitUntilQuiet(usage);
     const memoryEvents = (await historyEvents(temporal)) - events;
 
+    log(`${label}: a restart of the control plane ...`);
+    const restart = await measureDuring(usage, async () => {
+      await running.api.kill();
+      await running.api.restart();
+      const due = fleet.pulls() + nodes - 1;
+      fleet.write(nodeName(0));
+      await waitUntil(`a memory on ${nodes - 1} nodes`, PATIENCE_S, () => fleet.pulls() >= due);
+    });
+    await waitUntilQuiet(usage);
+
     log(`${label}: a propagation ...`);
     const servers = await startGitServers();
     undo.push(() => servers.stop());
@@ -94,6 +104,12 @@ async function measureFleet(root: string, log: Log, nodes: number): Promise<Resu
       ...figures(`${label}, an idle minute`, idle, 1),
       ...figures(`${label}, one memory`, memory, MEMORIES),
       single(`${label}, one memory`, 'events of Temporal’s history', 'events', memoryEvents / MEMORIES),
+      single(
+        `${label}, the control plane is killed and started`,
+        'until a memory written then is on all nodes',
+        'ms',
+        restart.after.at - restart.before.at,
+      ),
       ...figures(`${label}, one propagation`, propagation, 1),
       single(`${label}, one propagation`, 'events of Temporal’s history', 'events', propagationEvents),
     ];

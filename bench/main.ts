@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { elapsed } from '../stack/machine.mjs';
 import { findTool } from '../stack/tools.ts';
 import { MEMORIES, benchFleet } from './fleet.ts';
+import { benchGateway } from './gateway.ts';
 import { benchMemory } from './memory.ts';
 import { benchProjects } from './projects.ts';
 import { lineOf, surroundings, type BenchReport, type Result } from './results.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   tasks: benchTasks,
   sandbox: benchSandbox,
   fleet: benchFleet,
+  gateway: benchGateway,
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { enrol } from '../../agent/control-plane/control-plane.ts';
 import { readFacts } from '../../agent/node-facts.ts';
 import { Heartbeat } from '../../agent/control-plane/heartbeat.ts';
-import { DirectRequests } from '../../agent/engine-requests.ts';
+import { openWorkerEngine } from '../../agent/engine.ts';
 import { SyncRequests } from '../../agent/memory/sync-requests.ts';
 import { startNodeWorker } from '../../agent/worker.ts';
 import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../contract/memory/memory.ts';
@@ -54,20 +54,17 @@ async function addAgent(
   { id, token }: { id: string; token: string },
 ): Promise<void> {
   const facts = readFacts({ url: '', dryrun: false, tasks: TASKS });
-  const { key } = generateNodeKey();
-  const { agent_key: agentKey, temporal } = await enrol(serverUrl, {
-    token,
-    node_id: id,
-    public_key: key.publicKey,
-    facts,
-  });
-  const requests = new SyncRequests(new DirectRequests(temporal, id), log);
+  const { key, pem } = generateNodeKey();
+  const enrolment = await enrol(serverUrl, { token, node_id: id, public_key: key.publicKey, facts });
+  const state = { server_url: serverUrl, private_key: pem, enrolment };
+  const engine = await openWorkerEngine({ engine: 'direct' }, state, log);
+  const requests = new SyncRequests(engine.requests, log);
   let spaces: SpaceConfig[] = [];
   let unsent = 0;
   let seen = 0;
   const heartbeat = new Heartbeat({
     serverUrl,
-    agentKey,
+    agentKey: enrolment.agent_key,
     sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),
     url: '',
@@ -111,7 +108,7 @@ async function addAgent(
   };
   const refused = (what: string) => () => Promise.reject(new Error(`no node of this bench has ${what}`));
   const worker = startNodeWorker({
-    engine: temporal,
+    engine: engine.address,
     node: id,
     memory,
     primary: { primary: refused('a primary'), mirror: refused('a mirror') },

@@ -6,6 +6,8 @@ import { MemoryEngine, type SyncCall } from '../../memory/engine.ts';
 import { type EngineOptions } from '../../memory/engine-options.ts';
 import { loadSealingKey } from '../../memory/format/sealing.ts';
 import { loadNodeKey } from '../../memory/format/signing.ts';
+import type { ControlPlaneAccess } from '../../storage/control-plane-requests.ts';
+import { openControlPlaneStore } from '../../storage/control-plane-store.ts';
 import { openObjectStore } from '../../storage/object-store.ts';
 import { jobOf, serve } from './program.ts';
 
@@ -16,7 +18,7 @@ export interface NodeJob extends Pick<EngineOptions, 'databasePath' | 'ledgerPat
   readonly sealingKey: string;
   readonly certificate: NodeCertificate;
   readonly controlPublicKey: string;
-  readonly access: StoreAccess;
+  readonly access: StoreAccess | ControlPlaneAccess;
   readonly space: SpaceConfig;
 }
 
@@ -59,7 +61,7 @@ const engine = new MemoryEngine({
     controlPublicKey,
     sealingKeys: [loadSealingKey(sealingKey)],
   },
-  store: openObjectStore(access),
+  store: 'server_url' in access ? openControlPlaneStore(access) : openObjectStore(access),
 });
 const call: SyncCall = { signal: new AbortController().signal, progress: () => undefined };
 
