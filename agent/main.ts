@@ -6,6 +6,7 @@ import { readAgentConfig } from './config.ts';
 import { openWorkerEngine } from './engine.ts';
 import { ensureEnrolled, refreshConnection } from './control-plane/enrol.ts';
 import { createAgentApp, listen } from './local/http.ts';
+import { answerCallsOf } from './remote/index.ts';
 import { writeRunning } from './control-plane/state.ts';
 
 /** The exit code with which an agent asks its service manager to start it again. */
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
 
   const stop = async (code: number): Promise<void> => {
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    closeCalls();
     server.close();
     server.closeAllConnections();
     await agent.stop();
@@ -37,6 +39,7 @@ async function main(): Promise<void> {
     );
     void stop(1);
   });
+  const closeCalls = answerCallsOf(agent);
   // systemd restarts a service that ended with a failure (Restart=on-failure).
   server.on(
     'request',

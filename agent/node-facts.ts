@@ -43,6 +43,7 @@ export function readFacts(options: {
       labels: [...options.tasks.labels],
     },
     tasks_running: options.tasksRunning ?? 0,
+    answers_calls: true,
     ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
     ...(sandbox === undefined ? {} : { task_sandbox: sandbox }),
     ...(work === undefined ? {} : { work }),

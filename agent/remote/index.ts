@@ -1,0 +1,19 @@
+import type { Agent } from '../agent.ts';
+import { CallAnswerer } from './answer-calls.ts';
+import { openCallLink } from './call-link.ts';
+import { makeRunCall } from './run-call.ts';
+
+/** Lets people ask this agent through the control plane. @returns a function that ends it */
+export function answerCallsOf(agent: Agent): () => void {
+  const { state, log } = agent;
+  const answerer = new CallAnswerer(makeRunCall(agent));
+  return openCallLink({
+    serverUrl: state.server_url,
+    agentKey: state.enrolment.agent_key,
+    serve: (socket) => answerer.serve(socket),
+    report: (problem) => {
+      if (problem === null) log.info('people can ask this node again');
+      else log.warn({ reason: problem }, 'people cannot ask this node; the agent connects again');
+    },
+  });
+}
