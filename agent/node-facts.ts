@@ -43,10 +43,10 @@ export function readFacts(options: {
       labels: [...options.tasks.labels],
     },
     tasks_running: options.tasksRunning ?? 0,
-    answers_calls: true,
     ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
     ...(sandbox === undefined ? {} : { task_sandbox: sandbox }),
-    ...(work === undefined ? {} : { work }),
+    // Not at enrolment: a control plane of version 0.4 refuses unknown fields there.
+    ...(work === undefined ? {} : { work, answers_calls: true }),
   };
 }
 

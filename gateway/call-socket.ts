@@ -14,12 +14,15 @@ export interface NodeCall {
   readonly deadlineMs: number;
   /** Aborted when the caller left. */
   readonly signal: AbortSignal;
+  /** Called with each piece as it comes. By default the pieces are collected. */
+  readonly piece?: (text: string) => void;
 }
 
 /** A call that waits for its answer. */
 interface Waiting {
   readonly pieces: string[];
   bytes: number;
+  readonly piece: ((text: string) => void) | undefined;
   done(text: string): void;
   failed(error: MembridgeError): void;
 }
@@ -59,12 +62,12 @@ export class CallSocket {
    * @throws MembridgeError call_timeout; node_unreachable when the socket closes; call_failed for an answer that is
    * too large; conflict when the caller left; NodeProblem with what the node reported
    */
-  async ask({ name, input, deadlineMs, signal }: NodeCall): Promise<string> {
+  async ask({ name, input, deadlineMs, signal, piece }: NodeCall): Promise<string> {
     if (!this.isOpen) throw this.#unreachable(this.#end ?? 'its connection closes');
     this.#lastId += 1;
     const id = this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    this.#waiting.set(id, { pieces: [], bytes: 0, done: resolve, failed: reject });
+    this.#waiting.set(id, { pieces: [], bytes: 0, piece, done: resolve, failed: reject });
     const left = (): void => {
       this.#abandon(
         id,
@@ -141,6 +144,7 @@ export class CallSocket {
       this.#waiting.delete(frame.id);
       return waiting.failed(new NodeProblem(this.#node, frame.code, frame.message));
     }
+    if (frame.type === 'piece' && waiting.piece !== undefined) return waiting.piece(frame.text);
     waiting.bytes += Buffer.byteLength(frame.text);
     if (waiting.bytes > MAX_CALL_ANSWER_BYTES) {
       const message = `The answer of node ${this.#node} has more than ${MAX_CALL_ANSWER_BYTES} bytes, the most that is passed on.`;

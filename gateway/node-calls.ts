@@ -1,5 +1,5 @@
 import { MembridgeError } from '../contract/errors.ts';
-import { MAX_CALL_FRAME_BYTES, MAX_CALLS_AT_ONCE } from '../contract/nodes/agent-calls.ts';
+import { MAX_CALL_FRAME_BYTES, MAX_CALLS_AT_ONCE, MAX_LOGS_AT_ONCE } from '../contract/nodes/agent-calls.ts';
 import { KEY_REVOKED, SOCKET_CLOSE } from '../contract/nodes/agent-socket.ts';
 import { CallSocket } from './call-socket.ts';
 import { NodeSockets, type KeyLookup, type KeyedSocket, type Upgrade } from './node-sockets.ts';
@@ -10,7 +10,7 @@ import { NodeSockets, type KeyLookup, type KeyedSocket, type Upgrade } from './n
  */
 const MAX_SOCKETS = 8;
 /** The most calls of one socket that wait for an answer. A node refuses more than it works on; a hostile one may not. */
-const MAX_WAITING = 2 * MAX_CALLS_AT_ONCE;
+const MAX_WAITING = MAX_CALLS_AT_ONCE + MAX_LOGS_AT_ONCE;
 
 interface KeyedCallSocket extends KeyedSocket {
   calls: CallSocket | null;

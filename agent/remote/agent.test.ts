@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MACHINE_ONLY_CALLS, REMOTE_CALLS } from '../../contract/nodes/remote-calls.ts';
 import { startTestMachine, type TestMachine } from '../../test/support/agent-machine.ts';
-import { startTestPlane, type Answer, type TestPlane } from '../../test/support/control-plane.ts';
+import {
+  RUNTIME_KEY,
+  startTestPlane,
+  type Answer,
+  type TestPlane,
+} from '../../test/support/control-plane.ts';
 import { openCutLine, type CutLine } from '../../test/support/cut-line.ts';
 import { ENGINE_CALLS } from '../calls/index.ts';
 
@@ -77,6 +82,22 @@ describe('an agent that people ask from afar', () => {
     expect(['node_unreachable', 'node_offline']).toContain(away.body['code']);
     line.mend();
     await expect.poll(async () => (await ask('status')).status).toBe(200);
+  });
+
+  it('sends the last lines of its log, and lets somebody follow it', async () => {
+    const read = async (query: string, signal?: AbortSignal): Promise<Response> =>
+      await fetch(`${test.plane.url}/api/runtime/workers/a/calls/log${query}`, {
+        headers: { 'X-Runtime-API-Key': RUNTIME_KEY },
+        ...(signal === undefined ? {} : { signal }),
+      });
+    const text = await (await read('')).text();
+    expect(text).toMatch(/"level":"info","message":"agent runs","fields":"\{.*database/);
+    expect(text).toMatch(/"level":"info","message":"people can ask this node again"/);
+    expect(text).toMatch(/event: end\ndata: \{\}\n\n$/);
+    const left = new AbortController();
+    const followed = await read('?follow=1&lines=0', left.signal);
+    expect(followed.status).toBe(200);
+    left.abort();
   });
 
   it('offers exactly the calls of the contract, and leaves the others to the machine', () => {

@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { WebSocket, WebSocketServer } from 'ws';
 import { MembridgeError } from '../../contract/errors.ts';
 import { MAX_CALL_ANSWER_BYTES, type AnsweringFrame } from '../../contract/nodes/agent-calls.ts';
-import { CallAnswerer } from './answer-calls.ts';
+import { CallAnswerer, type CallContext } from './answer-calls.ts';
 
 /** What each call of these tests does. A "wait" works until the test releases it, as work that cannot be cancelled does. */
 const releases: (() => void)[] = [];
 const signals: AbortSignal[] = [];
-async function run(name: string, input: unknown, signal: AbortSignal): Promise<unknown> {
+async function run(name: string, input: unknown, { signal }: CallContext): Promise<unknown> {
   signals.push(signal);
   if (name === 'echo') return await Promise.resolve(input);
   if (name === 'fail') throw new MembridgeError('memory_locked', 'the database is locked');

@@ -6,23 +6,34 @@ import {
   MAX_CALL_ANSWER_BYTES,
   MAX_CALL_PROBLEM_CHARS,
   MAX_CALLS_AT_ONCE,
+  MAX_LOGS_AT_ONCE,
   type AnsweringFrame,
 } from '../../contract/nodes/agent-calls.ts';
+import { LOG_CALL } from '../../contract/nodes/node-log.ts';
 import { toProblem } from '../local/problems.ts';
+
+/** What a call has while it runs. */
+export interface CallContext {
+  /** Aborted when nobody waits for the answer. */
+  readonly signal: AbortSignal;
+  /** Sends a piece of an answer that comes in pieces. Resolves when the connection has taken it. */
+  readonly piece: (text: string) => Promise<void>;
+}
 
 /**
  * Works on one call.
- * @param signal aborted when nobody waits for the answer
  * @returns the answer, for JSON
  * @throws MembridgeError or ZodError, which the caller gets as a problem
  */
-export type RunCall = (name: string, input: unknown, signal: AbortSignal) => Promise<unknown>;
+export type RunCall = (name: string, input: unknown, context: CallContext) => Promise<unknown>;
 
 /** Answers the calls of an agent's sockets. Logs nothing, because arguments and answers are nobody else's business. */
 export class CallAnswerer {
   readonly #run: RunCall;
   /** How many calls are worked on, those that nobody waits for included: they still take this machine's time. */
-  #working = 0;
+  readonly #calls = { working: 0, max: MAX_CALLS_AT_ONCE };
+  /** How many read the log. Somebody who reads it must not keep others from asking. */
+  readonly #logs = { working: 0, max: MAX_LOGS_AT_ONCE };
 
   constructor(run: RunCall) {
     this.#run = run;
@@ -52,10 +63,12 @@ export class CallAnswerer {
     open.set(id, cancelled);
     const signal = AbortSignal.any([cancelled.signal, AbortSignal.timeout(deadlineMs)]);
     const send = (frame: AnsweringFrame): Promise<void> => sendFrame(socket, frame);
-    this.#working += 1;
+    const slots = name === LOG_CALL ? this.#logs : this.#calls;
+    slots.working += 1;
     try {
-      if (this.#working > MAX_CALLS_AT_ONCE) throw busy();
-      const text = JSON.stringify(await this.#run(name, input, signal));
+      if (slots.working > slots.max) throw busy(slots.max);
+      const piece = async (part: string): Promise<void> => await send({ type: 'piece', id, text: part });
+      const text = JSON.stringify(await this.#run(name, input, { signal, piece }));
       if (Buffer.byteLength(text) > MAX_CALL_ANSWER_BYTES) throw tooLarge(name);
       // A reader that is slow makes this wait; a caller that left makes it stop.
       let from = 0;
@@ -66,7 +79,7 @@ export class CallAnswerer {
     } catch (error) {
       if (!signal.aborted) await send(problemFrame(id, error)).catch(() => undefined);
     } finally {
-      this.#working -= 1;
+      slots.working -= 1;
       open.delete(id);
     }
   }
@@ -77,10 +90,10 @@ function problemFrame(id: number, error: unknown): AnsweringFrame {
   return { type: 'problem', id, code, message: detail.slice(0, MAX_CALL_PROBLEM_CHARS) };
 }
 
-function busy(): MembridgeError {
+function busy(max: number): MembridgeError {
   return new MembridgeError(
     'too_many_requests',
-    `it is busy with ${MAX_CALLS_AT_ONCE} calls, the most that it works on at once. Ask again when one has ended.`,
+    `it is busy with ${max} calls, the most that it works on at once. Ask again when one has ended.`,
   );
 }
 

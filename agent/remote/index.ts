@@ -1,12 +1,17 @@
 import type { Agent } from '../agent.ts';
+import type { RecentLog } from '../recent-log.ts';
 import { CallAnswerer } from './answer-calls.ts';
 import { openCallLink } from './call-link.ts';
 import { makeRunCall } from './run-call.ts';
 
-/** Lets people ask this agent through the control plane. @returns a function that ends it */
-export function answerCallsOf(agent: Agent): () => void {
+/**
+ * Lets people ask this agent through the control plane.
+ * @param recent the last lines of its log
+ * @returns a function that ends it
+ */
+export function answerCallsOf(agent: Agent, recent: RecentLog): () => void {
   const { state, log } = agent;
-  const answerer = new CallAnswerer(makeRunCall(agent));
+  const answerer = new CallAnswerer(makeRunCall(agent, recent));
   return openCallLink({
     serverUrl: state.server_url,
     agentKey: state.enrolment.agent_key,

@@ -31,13 +31,27 @@ export async function askNode(
   by: { readonly caller: Caller; readonly res: Response },
   deps: Deps,
 ): Promise<unknown> {
+  const { socket, left } = await beginCall(node, name, by, deps);
+  const text = await socket.ask({ name, input, deadlineMs: deadlineSeconds * 1_000, signal: left.signal });
+  return readAnswer(node, REMOTE_CALLS[name].output, text);
+}
+
+/**
+ * Finds the socket of a node, and records that somebody asks it.
+ * @returns the socket, and what is aborted when the caller disconnects
+ * @throws MembridgeError not_found, node_offline, node_unreachable, agent_outdated, too_many_requests
+ */
+export async function beginCall(
+  node: string,
+  name: string,
+  { caller, res }: { readonly caller: Caller; readonly res: Response },
+  deps: Deps,
+): Promise<{ socket: Pick<CallSocket, 'ask'>; left: AbortController }> {
   const socket = deps.calls.find(node) ?? (await refuseCall(node, deps));
   const left = new AbortController();
-  by.res.once('close', () => left.abort());
-  await recordCall(node, name, by.caller, deps);
-  const { signal } = left;
-  const text = await socket.ask({ name, input, deadlineMs: deadlineSeconds * 1_000, signal });
-  return readAnswer(node, REMOTE_CALLS[name].output, text);
+  res.once('close', () => left.abort());
+  await recordCall(node, name, caller, deps);
+  return { socket, left };
 }
 
 /** Says why a node cannot be asked. @throws always */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MembridgeError } from '../../contract/errors.ts';
+import { LOG_CALL, LogLine, MAX_LOG_LINES } from '../../contract/nodes/node-log.ts';
 import {
   CALL_SECONDS,
   DeadlineSeconds,
@@ -11,8 +12,11 @@ import {
 } from '../../contract/nodes/remote-calls.ts';
 import { defineRoute, type Route } from '../http/route.ts';
 import { askNode } from '../nodes/ask-node.ts';
+import { streamLog } from '../nodes/stream-log.ts';
 
 const tag = 'Nodes';
+
+const WorkerId = z.strictObject({ id: z.string() });
 
 const DESCRIPTION = `The control plane passes the call on to the node's agent and waits for the answer, ${CALL_SECONDS.default} s by default. When the caller disconnects, the call ends on the node. The audit log records who asked and the name of the call. Nothing records the arguments or the answer.`;
 
@@ -36,7 +40,7 @@ function callRoute(name: RemoteCallName): Route {
     tag,
     summary,
     description: DESCRIPTION,
-    params: z.strictObject({ id: z.string() }),
+    params: WorkerId,
     body: z.strictObject({
       /** The arguments of the call. */
       input: isOptional ? input.optional() : input,
@@ -56,6 +60,25 @@ function callRoute(name: RemoteCallName): Route {
 
 export const nodeCallRoutes = [
   ...Object.keys(REMOTE_CALLS).filter(isRemoteCall).map(callRoute),
+  defineRoute({
+    method: 'get',
+    path: `/api/runtime/workers/:id/calls/${LOG_CALL}`,
+    auth: 'people',
+    tag,
+    summary: "Read the last lines of a node's own log, as server-sent events",
+    description: `Each data line is a LogLine: at (epoch ms), level, message, and fields as JSON text. Secrets of a known form are replaced. follow=1 continues with new lines for up to an hour. The event end says that no line follows; the event problem has code and detail. An agent keeps ${MAX_LOG_LINES} lines since its start.`,
+    params: WorkerId,
+    query: z.strictObject({
+      lines: z.coerce.number().int().min(0).max(MAX_LOG_LINES).default(200),
+      follow: z.enum(['0', '1']).default('0'),
+    }),
+    status: 200,
+    content: 'text/event-stream',
+    event: LogLine,
+    errors: ERRORS,
+    handle: async ({ params, query: { lines, follow }, caller, res }, deps) =>
+      await streamLog(params.id, { lines, follow: follow === '1' }, { caller, res }, deps),
+  }),
   defineRoute({
     method: 'post',
     path: '/api/runtime/workers/:id/calls/:name',

@@ -20,6 +20,9 @@ export const CALL_PIECE_CHARS = 131_072;
 /** How many calls a node works on at the same time. */
 export const MAX_CALLS_AT_ONCE = 4;
 
+/** How many readers of its log a node serves at the same time, besides these calls. */
+export const MAX_LOGS_AT_ONCE = 4;
+
 const Id = z.number().int().positive();
 
 /** A frame of the control plane. Unknown fields and types are those of a newer one. */
