@@ -130,9 +130,9 @@ export class EngineGateway {
     });
   }
 
-  /** Closes the tunnels of a node whose key is no longer valid, and gives the others the node's present rights. */
-  async recheck(node: string): Promise<void> {
-    await this.#sockets.recheck(node);
+  /** Closes tunnels of these nodes whose key is no longer valid, and gives the others their node's present rights. */
+  async recheck(nodes: readonly string[]): Promise<void> {
+    await this.#sockets.recheck(nodes);
   }
 
   /** Does the same for every node, because events may have been missed. */

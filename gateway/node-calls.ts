@@ -73,9 +73,9 @@ export class NodeCalls {
     );
   }
 
-  /** Closes the sockets of a node whose key is no longer valid. */
-  async recheck(node: string): Promise<void> {
-    await this.#sockets.recheck(node);
+  /** Closes sockets of these nodes whose key is no longer valid. */
+  async recheck(nodes: readonly string[]): Promise<void> {
+    await this.#sockets.recheck(nodes);
   }
 
   /** Does the same for every node, because events may have been missed. */

@@ -14,10 +14,10 @@ export interface NodeAccess {
 
 /** How the sockets of nodes follow the keys of the fleet. */
 export interface KeyLookup {
-  /** Finds the node of a key; null when no node has it now. */
-  readonly findAccess: (keyHash: string) => Promise<NodeAccess | null>;
-  /** Called when a node's access could not be looked up. */
-  readonly failed: (node: string, error: unknown) => void;
+  /** Finds the nodes of keys, by key hash. A key that no node has now is not in the answer. */
+  readonly findAccess: (keyHashes: readonly string[]) => Promise<ReadonlyMap<string, NodeAccess>>;
+  /** Called when the access of nodes could not be looked up. */
+  readonly failed: (nodes: readonly string[], error: unknown) => void;
 }
 
 /** An accepted upgrade request. */
@@ -85,23 +85,28 @@ export class NodeSockets<S extends KeyedSocket> {
     });
     this.#server.handleUpgrade(upgrade.req, upgrade.socket, upgrade.head, (socket) => on.opened(socket));
     // The node may have been removed between the check of its key and this moment, in which the socket gets no event.
-    void this.recheck(node);
+    void this.recheck([node]);
   }
 
-  /** Closes the sockets of a node whose key is no longer valid, and gives the others the node's present access. */
-  async recheck(node: string): Promise<void> {
-    for (const keyHash of new Set([...this.of(node)].map((entry) => entry.keyHash))) {
-      let access: NodeAccess | null;
-      try {
-        access = await this.#lookup.findAccess(keyHash);
-      } catch (error) {
-        this.#lookup.failed(node, error);
-        setTimeout(() => void this.recheck(node), RECHECK_MS).unref();
-        continue;
-      }
+  /** Closes sockets of these nodes whose key is no longer valid, and gives the others their node's present access. */
+  async recheck(nodes: readonly string[]): Promise<void> {
+    const keyHashes = nodes.flatMap((node) => [...this.of(node)].map((entry) => entry.keyHash));
+    if (keyHashes.length === 0) return;
+    let access: ReadonlyMap<string, NodeAccess>;
+    try {
+      access = await this.#lookup.findAccess([...new Set(keyHashes)]);
+    } catch (error) {
+      this.#lookup.failed(nodes, error);
+      setTimeout(() => void this.recheck(nodes), RECHECK_MS).unref();
+      return;
+    }
+    const checked = new Set(keyHashes);
+    for (const node of nodes) {
       for (const entry of this.of(node)) {
-        if (entry.keyHash !== keyHash) continue;
-        if (access?.node === node) entry.allow(access);
+        // A socket that opened during the look-up has its own.
+        if (!checked.has(entry.keyHash)) continue;
+        const present = access.get(entry.keyHash);
+        if (present?.node === node) entry.allow(present);
         else entry.revoke();
       }
     }
@@ -109,6 +114,6 @@ export class NodeSockets<S extends KeyedSocket> {
 
   /** Does the same for every node, because events may have been missed. */
   async recheckAll(): Promise<void> {
-    for (const node of this.#nodes.keys()) await this.recheck(node);
+    await this.recheck([...this.#nodes.keys()]);
   }
 }

@@ -15,8 +15,9 @@ export async function requireAccess(
   { db }: Pick<Deps, 'db'>,
 ): Promise<NodeAccess & { readonly keyHash: string }> {
   const keyHash = sha256Hex(req.get('X-MEMBRIDGE-AGENT') ?? '');
-  const access = await findNodeAccess(db, { keyHash });
-  if (access === null) throw new MembridgeError('unauthorized', 'This node was removed; enrol it again.');
+  const access = (await findNodeAccess(db, { keyHashes: [keyHash] })).get(keyHash);
+  if (access === undefined)
+    throw new MembridgeError('unauthorized', 'This node was removed; enrol it again.');
   return { ...access, keyHash };
 }
 
