@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { pino } from 'pino';
 import { errorMessage } from '../contract/errors.ts';
 import { startAgent } from './agent.ts';
 import { readAgentConfig } from './config.ts';
 import { openWorkerEngine } from './engine.ts';
 import { ensureEnrolled, refreshConnection } from './control-plane/enrol.ts';
 import { createAgentApp, listen } from './local/http.ts';
+import { createLog } from './recent-log.ts';
+import { answerCallsOf } from './remote/index.ts';
 import { writeRunning } from './control-plane/state.ts';
 
 /** The exit code with which an agent asks its service manager to start it again. */
@@ -16,7 +17,7 @@ const STOP_TIMEOUT_MS = 15_000;
 
 async function main(): Promise<void> {
   const config = readAgentConfig(process.env);
-  const log = pino({ level: config.logLevel, name: 'agent' });
+  const { log, recent } = createLog(config.logLevel);
   for (const warning of config.database.warnings) log.warn(warning);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const state = await refreshConnection(config, await ensureEnrolled(config), log);
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
 
   const stop = async (code: number): Promise<void> => {
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    closeCalls();
     server.close();
     server.closeAllConnections();
     await agent.stop();
@@ -37,6 +39,7 @@ async function main(): Promise<void> {
     );
     void stop(1);
   });
+  const closeCalls = answerCallsOf(agent, recent);
   // systemd restarts a service that ended with a failure (Restart=on-failure).
   server.on(
     'request',

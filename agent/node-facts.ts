@@ -45,7 +45,8 @@ export function readFacts(options: {
     tasks_running: options.tasksRunning ?? 0,
     ...(options.tasks.spaces === undefined ? {} : { spaces: [...options.tasks.spaces] }),
     ...(sandbox === undefined ? {} : { task_sandbox: sandbox }),
-    ...(work === undefined ? {} : { work }),
+    // Not at enrolment: a control plane of version 0.4 refuses unknown fields there.
+    ...(work === undefined ? {} : { work, answers_calls: true }),
   };
 }
 

@@ -24,11 +24,13 @@ import type { Deps } from './deps.ts';
 import { callEngine } from './engine/engine-calls.ts';
 import { listProjects } from '../db/queries/list-projects.ts';
 import { applySchedules } from './projects/change.ts';
+import { NodeCalls } from '../gateway/node-calls.ts';
 import { openGateway } from './engine/engine-gateway.ts';
 import { openEventHub } from './event-hub.ts';
 import { FailedSignIns } from './auth/failed-sign-ins.ts';
 import { createHealthCheck } from './health/health.ts';
 import { createMetrics } from './health/metrics.ts';
+import { followKeys, keyLookup } from './nodes/follow-keys.ts';
 import { watchProjects } from './projects/watch.ts';
 import { watchProposals } from './proposals/sweep.ts';
 import { createRemoteClient } from './remote/client.ts';
@@ -138,6 +140,7 @@ export async function startControlPlane(
       () => {
         endStreams(deps.events);
         deps.gateway.close();
+        deps.calls.close();
         return closeServer(server);
       },
       () => clearInterval(watch),
@@ -200,6 +203,9 @@ async function openDeps(
   closers.push(() => failures.stop());
   const gateway = openGateway({ config, db, events, logger, now });
   closers.push(() => gateway.close());
+  const calls = new NodeCalls(keyLookup({ db, logger }));
+  followKeys({ events }, calls);
+  closers.push(() => calls.close());
   return {
     config,
     db,
@@ -210,6 +216,7 @@ async function openDeps(
     events,
     failures,
     gateway,
+    calls,
     health,
     metrics,
     remote,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/connect.ts';
 import type { Engine } from '../engine/connect.ts';
 import type { EngineGateway } from '../gateway/gateway.ts';
+import type { NodeCalls } from '../gateway/node-calls.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { StreamedObjects } from '../storage/streamed-objects.ts';
 import type { Config } from './config.ts';
@@ -25,6 +26,8 @@ export interface Deps {
   readonly failures: FailedSignIns;
   /** Serves the engine tunnels of agents. */
   readonly gateway: EngineGateway;
+  /** Passes calls of people on to nodes. */
+  readonly calls: NodeCalls;
   readonly health: HealthCheck;
   readonly metrics: Metrics;
   /** The client of a remote control plane, where one is set. */

@@ -75,7 +75,18 @@ export const SECTIONS: readonly Section[] = [
       'push_refused',
     ],
   },
-  { title: 'Nodes and tasks', codes: ['node_offline', 'no_worker', 'task_failed'] },
+  {
+    title: 'Nodes and tasks',
+    codes: [
+      'node_offline',
+      'node_unreachable',
+      'agent_outdated',
+      'call_timeout',
+      'call_failed',
+      'no_worker',
+      'task_failed',
+    ],
+  },
 ];
 
 const INTRODUCTION =

@@ -16,11 +16,12 @@ const PATHS_OF_EVERY_ROLE = [
 
 /**
  * Returns the role that serves a path, or null when every process does. Nodes enrol at the control plane, so their
- * tokens are made there.
+ * tokens are made there. They open their sockets there too, so it passes calls on to them.
  */
 export function roleOfPath(path: string): Role | null {
   if (PATHS_OF_EVERY_ROLE.includes(path)) return null;
   if (path === '/api/runtime/enrolment-tokens') return 'control';
+  if (path.startsWith('/api/runtime/workers/:id/calls/')) return 'control';
   return path.startsWith('/api/runtime/') ? 'runtime' : 'control';
 }
 

@@ -323,6 +323,33 @@ export const ERRORS = {
     title: 'The node is offline',
     help: 'Start the agent on the machine that the message names, or choose another node.',
   },
+  node_unreachable: {
+    status: 503,
+    retryable: true,
+    title: 'The node cannot be asked now',
+    cause: 'Its agent has no connection for calls to this control plane, or lost it during the call.',
+    help: 'Ask again in 15 seconds. If the error stays, read the log of the agent on that machine.',
+  },
+  agent_outdated: {
+    status: 409,
+    retryable: false,
+    title: 'The agent of the node is too old for this',
+    help: 'Upgrade Membridge on the machine that the message names, then ask again.',
+  },
+  call_timeout: {
+    status: 504,
+    retryable: true,
+    title: 'The node did not answer in time',
+    cause: 'The call reached the node. Its database may be large, or a sync may be running there.',
+    help: 'Ask again with a larger `deadline_seconds`.',
+  },
+  call_failed: {
+    status: 502,
+    retryable: false,
+    title: 'The node could not answer',
+    cause: 'The agent failed, or its answer has more than 8 MiB or another form than it should.',
+    help: 'Read the reason in the message, and the log of the agent on that machine.',
+  },
   disk_full: {
     status: 507,
     retryable: false,

@@ -245,11 +245,20 @@ test('does not recreate a node that was deleted during its round', async () => {
 test('live nodes are those with a fresh heartbeat, and a node comes back once', async () => {
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 100_000 })).toEqual([]);
   const report = { node, heartbeat: heartbeat(), sealingKeyIds: undefined };
-  expect(await recordHeartbeat(db, { ...report, now: 100_000 })).toMatchObject({ returned: true, drained: false });
-  expect(await recordHeartbeat(db, { ...report, now: 110_000 })).toMatchObject({ returned: false, drained: false });
+  expect(await recordHeartbeat(db, { ...report, now: 100_000 })).toMatchObject({
+    returned: true,
+    drained: false,
+  });
+  expect(await recordHeartbeat(db, { ...report, now: 110_000 })).toMatchObject({
+    returned: false,
+    drained: false,
+  });
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 135_000 })).toEqual([node]);
   expect(await listLiveNodes(db, { withinMs: 25_000, now: 135_001 })).toEqual([]);
-  expect(await recordHeartbeat(db, { ...report, now: 140_000 })).toMatchObject({ returned: true, drained: false });
+  expect(await recordHeartbeat(db, { ...report, now: 140_000 })).toMatchObject({
+    returned: true,
+    drained: false,
+  });
 });
 
 test('events become visible in the order of their numbers under concurrent writes', async () => {

@@ -3,6 +3,7 @@ import { freePort } from '../stack/ports.ts';
 import type { Service } from '../stack/service.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
 import { siteUrl, startCaddy, startNginx, type Site } from '../test/support/proxies.ts';
+import { openCallNode } from '../test/gateway/call-node.ts';
 import { openTunnelClient } from '../test/gateway/tunnel-client.ts';
 
 let test: TestPlane;
@@ -35,7 +36,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-it.each([
+const PROXIES = [
   'no proxy',
   'nginx at the root',
   'nginx in a sub-path',
@@ -43,8 +44,19 @@ it.each([
   'Caddy at the root',
   'Caddy in a sub-path',
   'Caddy that takes the sub-path off',
-])('carries a tunnel through %s, with the lines of docs/install.md', async (proxy) => {
+];
+
+it.each(PROXIES)('carries a tunnel through %s, with the lines of docs/install.md', async (proxy) => {
   const client = await openTunnelClient(urls.get(proxy) ?? '', key);
   expect(await client.call('GetSystemInfo', new Uint8Array())).toMatchObject({ status: 0 });
   client.close();
+});
+
+it.each(PROXIES)('carries a call to a node through %s', async (proxy) => {
+  const node = await openCallNode(urls.get(proxy) ?? '', key);
+  const answer = test.call('POST', '/api/runtime/workers/outside/calls/coverage', { body: {} });
+  const { id } = await node.nextCall('coverage');
+  node.send({ type: 'answer', id, text: '{"spaces":[]}' });
+  expect(await answer).toMatchObject({ status: 200, body: { spaces: [] } });
+  node.socket.terminate();
 });

@@ -73,7 +73,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     folder: 'gateway',
-    holds: 'what agents may call at Temporal: tunnel, allow-list, task tokens',
+    holds:
+      'sockets of agents: what they may call at Temporal (tunnel, allow-list, task tokens), and what people ask them',
     imports: ['contract', 'engine'],
     without: {
       packages: [

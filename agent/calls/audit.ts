@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { AuditAnswer, AuditInput } from '../../contract/nodes/remote-calls.ts';
 import { defineEngineCall, refuseWords } from './engine-call.ts';
 
 /** Finds changes and deletions of memories that were sent before. */
@@ -11,12 +11,8 @@ automatically in the background, within the hour. The next sync follows immediat
 
   --recent   only the newest rows: some 2,000 of each kind`,
   options: { recent: { type: 'boolean' } },
-  input: z.strictObject({ deep: z.boolean().default(true) }),
-  output: z.strictObject({
-    rows: z.number().int(),
-    changed: z.number().int(),
-    deleted: z.number().int(),
-  }),
+  input: AuditInput,
+  output: AuditAnswer,
   changes: () => true,
   read: (typed) => {
     refuseWords('audit', typed);

@@ -1,13 +1,8 @@
 import { z } from 'zod';
-import { KINDS } from '../../memory/format/kinds.ts';
+import { BlameAnswer, BlameInput } from '../../contract/nodes/remote-calls.ts';
 import { UsageError, defineEngineCall } from './engine-call.ts';
 
-const Kind = z.enum(KINDS);
-/**
- * The node that wrote something. `signer` is the node that signed it, where that is another one; an agent of 0.4 does
- * not report it.
- */
-const Writer = z.object({ node: z.string(), at: z.number(), signer: z.string().nullable().default(null) });
+const TypedWords = z.tuple([BlameInput.shape.kind, z.coerce.number().int().positive()]);
 const time = (at: number): string => new Date(at).toISOString();
 const signedBy = ({ signer }: { signer: string | null }): string =>
   signer === null ? '' : `; signed by ${signer}, not by the node that it names`;
@@ -18,23 +13,12 @@ export const blame = defineEngineCall({
   usage: 'KIND ID',
   summary: 'which node wrote a memory of this machine',
   help: `KIND is session, prompt, summary or observation; ID is the id that claude-mem shows.`,
-  input: z.strictObject({ kind: Kind, id: z.number().int().positive() }),
-  output: z.strictObject({
-    memories: z.array(
-      z.object({
-        key: z.string(),
-        writer: Writer.nullable(),
-        segment: z
-          .object({ node: z.string(), epoch: z.string(), seq: z.number(), hash: z.string(), at: z.number() })
-          .nullable(),
-        changed: z.array(z.object({ part: z.string(), ...Writer.shape })),
-      }),
-    ),
-  }),
+  input: BlameInput,
+  output: BlameAnswer,
   changes: () => false,
   read: ({ words }) => {
     const [kind, id, ...rest] = words;
-    const parsed = z.tuple([Kind, z.coerce.number().int().positive()]).safeParse([kind, id]);
+    const parsed = TypedWords.safeParse([kind, id]);
     if (!parsed.success || rest.length > 0)
       throw new UsageError('"blame" needs a kind and an id, such as: observation 42');
     return { kind: parsed.data[0], id: parsed.data[1] };

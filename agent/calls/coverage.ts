@@ -1,20 +1,6 @@
-import { z } from 'zod';
-import { Uncovered, uncoveredSentence } from '../../contract/memory/uncovered.ts';
+import { uncoveredSentence } from '../../contract/memory/uncovered.ts';
+import { CoverageAnswer, NoInput } from '../../contract/nodes/remote-calls.ts';
 import { defineEngineCall, refuseWords } from './engine-call.ts';
-
-const Output = z.strictObject({
-  spaces: z.array(
-    z.strictObject({
-      cid: z.string(),
-      project: z.string(),
-      /** Null when the space covers a claude-mem project of this node, or the database has no project yet. */
-      uncovered: Uncovered.nullable(),
-    }),
-  ),
-});
-
-/** The answer of `coverage`. */
-export type CoverageAnswer = z.infer<typeof Output>;
 
 /** Reports for each space whether it covers anything in this node's database. */
 export const coverage = defineEngineCall({
@@ -22,8 +8,8 @@ export const coverage = defineEngineCall({
   usage: '',
   summary: "whether each space covers anything of this node's database",
   help: 'A space that covers none of the claude-mem projects that are here sends nothing. Names the largest of these projects.',
-  input: z.strictObject({}),
-  output: Output,
+  input: NoInput,
+  output: CoverageAnswer,
   changes: () => false,
   read: (typed) => {
     refuseWords('coverage', typed);

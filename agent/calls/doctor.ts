@@ -8,7 +8,7 @@ import { holdersOf } from '../../memory/claude-mem/holders.ts';
 import { mendFullText } from '../../memory/claude-mem/mend-full-text.ts';
 import { openForReading } from '../../memory/claude-mem/open.ts';
 import { readVectorIndex } from '../../memory/claude-mem/vector-index.ts';
-import { Check } from '../doctor/check.ts';
+import { Check } from '../../contract/nodes/remote-calls.ts';
 import { defineEngineCall } from './engine-call.ts';
 
 /** Checks the inside of claude-mem's database and its vector index, for `membridge doctor`. Writes nothing. */

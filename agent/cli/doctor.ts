@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DryRunAnswer } from '../../contract/nodes/remote-calls.ts';
 import { fixDatabase } from '../calls/doctor.ts';
 import { refuseWords, UsageError } from '../calls/engine-call.ts';
 import { call, callLong } from './client.ts';
@@ -19,8 +20,6 @@ const Doctor = z.looseObject({
   ),
 });
 type Doctor = z.infer<typeof Doctor>;
-
-const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
 
 /** `membridge doctor`, `membridge doctor --fix` and `membridge doctor store` */
 export const doctorCommand: Command = {
@@ -72,7 +71,7 @@ async function fix(found: Doctor, { isSure, json }: { isSure: boolean; json: boo
   for (const { what } of fixes) say(`to do: ${what}`);
   if (!isSure && !(await confirm('doctor --fix', 'Do that now?'))) return 1;
   const answer = await callLong('/doctor/fix', { fixes: fixes.map(({ id }) => id) }, printAside);
-  const dryRun = DryRun.safeParse(answer);
+  const dryRun = DryRunAnswer.safeParse(answer);
   if (dryRun.success) {
     print(json ? JSON.stringify(answer) : dryRun.data.detail);
     return 0;

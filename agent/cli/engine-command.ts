@@ -1,11 +1,8 @@
-import { z } from 'zod';
+import { DryRunAnswer } from '../../contract/nodes/remote-calls.ts';
 import type { EngineCall } from '../calls/engine-call.ts';
 import { callLong } from './client.ts';
 import { print, printAside, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
-
-/** The answer of an agent with MEMBRIDGE_AGENT_DRYRUN=1. */
-const DryRun = z.strictObject({ dryrun: z.literal(true), detail: z.string() });
 
 /** Makes the command of a call of agent/calls. */
 export function engineCommand(engineCall: EngineCall): Command {
@@ -26,7 +23,7 @@ export function engineCommand(engineCall: EngineCall): Command {
         if (typed.options['yes'] !== true && !(await confirm(name, asks.question))) return 1;
       }
       const answer = await callLong(`/${name}`, input, printAside);
-      const dryRun = DryRun.safeParse(answer);
+      const dryRun = DryRunAnswer.safeParse(answer);
       if (json) print(JSON.stringify(answer));
       else if (dryRun.success) print(dryRun.data.detail);
       else for (const line of engineCall.say(engineCall.output.parse(answer))) print(line);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { refuseWords } from '../calls/engine-call.ts';
 import { uncoveredSentence } from '../../contract/memory/uncovered.ts';
-import { coverage, type CoverageAnswer } from '../calls/coverage.ts';
+import { coverage } from '../calls/coverage.ts';
+import type { CoverageAnswer } from '../../contract/nodes/remote-calls.ts';
 import { call } from './client.ts';
 import { print, type Command } from './command.ts';
 

@@ -144,7 +144,13 @@ async function sendToAnyVersion<T>(
   } catch (error) {
     if (!(error instanceof ControlPlaneError) || error.status !== 400) throw error;
     const { syncs: _syncs, ...memory } = heartbeat.memory;
-    const { spaces: _spaces, task_sandbox: _sandbox, work: _work, ...facts } = heartbeat.facts;
+    const {
+      spaces: _spaces,
+      task_sandbox: _sandbox,
+      work: _work,
+      answers_calls: _calls,
+      ...facts
+    } = heartbeat.facts;
     const state = STATES_OF_0_4.has(memory.state) ? memory.state : 'locked';
     return await send({ ...heartbeat, facts, memory: { ...memory, state } });
   }

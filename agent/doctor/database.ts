@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../../contract/errors.ts';
 import { findLiveDatabase } from '../../memory/claude-mem/data-folder.ts';
 import type { AgentConfig } from '../config.ts';
-import type { Check } from './check.ts';
+import type { Check } from '../../contract/nodes/remote-calls.ts';
 import { findBadPlaces, findConflictCopies } from './location.ts';
 
 /** Reports which database this agent syncs, why it is that one, and whether claude-mem uses it. */

@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { MembridgeError, errorMessage } from '../../contract/errors.ts';
+import type { SyncCall } from '../../memory/engine.ts';
 import { headPrefix } from '../../memory/format/layout.ts';
 import { probeConditionalWrites, type ConditionFinding } from '../../storage/probe-conditional-writes.ts';
 import { isThroughControlPlane, openRoutedStore, routeTarget } from '../../storage/store-route.ts';
@@ -7,10 +8,10 @@ import type { Agent } from '../agent.ts';
 import { readStoreReport, writeStoreReport } from '../control-plane/state.ts';
 import { chooseStoreRoute } from '../control-plane/store-route.ts';
 import { uncoveredSentence } from '../../contract/memory/uncovered.ts';
-import { coverage, type CoverageAnswer } from '../calls/coverage.ts';
+import { coverage } from '../calls/coverage.ts';
 import { deletes } from '../calls/deletes.ts';
 import { inspectDatabase } from '../calls/doctor.ts';
-import type { Check } from './check.ts';
+import type { Check, CoverageAnswer } from '../../contract/nodes/remote-calls.ts';
 import { examineDatabase, examinePlace } from './database.ts';
 import { isProgramRunnable } from '../node-facts.ts';
 
@@ -26,9 +27,18 @@ const INSIDE_MS = 60_000;
 /** Less free space than this at the ledger causes a warning, in bytes. */
 const MIN_FREE_BYTES = 500_000_000;
 
+/** Limits a call of the memory thread to a time in milliseconds, and to as long as the caller waits. */
+const callWithin = (ms: number, left: AbortSignal): SyncCall => ({
+  signal: AbortSignal.any([left, AbortSignal.timeout(ms)]),
+  progress: () => undefined,
+});
+
 /** Checks whether mass deletions wait for an answer; nothing is sent until then. */
-async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
-  const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
+async function examineDeletions(
+  { memory }: Agent,
+  left: AbortSignal,
+): Promise<[ok: boolean, detail: string]> {
+  const call = callWithin(ANSWER_MS, left);
   try {
     const held = deletes.output.parse(await memory.call(deletes.name, {}, call)) as {
       deletes: number | null;
@@ -40,8 +50,8 @@ async function examineDeletions({ memory }: Agent): Promise<[ok: boolean, detail
 }
 
 /** Examines the inside of claude-mem's database and its vector index, in the memory thread. */
-async function examineInside({ memory }: Agent): Promise<Check[]> {
-  const call = { signal: AbortSignal.timeout(INSIDE_MS), progress: () => undefined };
+async function examineInside({ memory }: Agent, left: AbortSignal): Promise<Check[]> {
+  const call = callWithin(INSIDE_MS, left);
   try {
     const answer = inspectDatabase.output.parse(await memory.call(inspectDatabase.name, {}, call));
     return (answer as { checks: Check[] }).checks;
@@ -54,8 +64,8 @@ async function examineInside({ memory }: Agent): Promise<Check[]> {
  * Checks whether the spaces cover anything in this node's database. A node with nothing that a space covers sends
  * nothing.
  */
-async function examineCoverage({ memory }: Agent): Promise<[ok: boolean, detail: string]> {
-  const call = { signal: AbortSignal.timeout(ANSWER_MS), progress: () => undefined };
+async function examineCoverage({ memory }: Agent, left: AbortSignal): Promise<[ok: boolean, detail: string]> {
+  const call = callWithin(ANSWER_MS, left);
   try {
     const { spaces } = coverage.output.parse(await memory.call(coverage.name, {}, call)) as CoverageAnswer;
     const hints = spaces.flatMap(({ project, uncovered }) =>
@@ -78,8 +88,14 @@ function examineSandbox({ config, sandbox: { told } }: Agent): Check {
   return { name, ok: !told.refuses, warning: true, detail: told.detail ?? 'tasks run without a sandbox' };
 }
 
-/** Examines everything that this node's memory sync depends on. Changes nothing. */
-export async function examine(agent: Agent): Promise<Check[]> {
+/**
+ * Examines everything that this node's memory sync depends on. Changes nothing.
+ * @param signal ends the longer checks early; they then fail
+ */
+export async function examine(
+  agent: Agent,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Check[]> {
   const { heartbeat, state, engine, requests, worker, config } = agent;
   const memory = heartbeat.memory;
   const checks: Check[] = [];
@@ -100,10 +116,10 @@ export async function examine(agent: Agent): Promise<Check[]> {
   );
 
   checks.push(examineDatabase(config), examinePlace(config));
-  if (memory.state !== 'missing') checks.push(...(await examineInside(agent)));
+  if (memory.state !== 'missing') checks.push(...(await examineInside(agent, signal)));
   if (memory.rows !== null) {
-    add('deletions', ...(await examineDeletions(agent)));
-    if (agent.spaces().length > 0) add('coverage', ...(await examineCoverage(agent)));
+    add('deletions', ...(await examineDeletions(agent, signal)));
+    if (agent.spaces().length > 0) add('coverage', ...(await examineCoverage(agent, signal)));
   }
   if ((memory.heldSegments ?? 0) > 0) {
     const nodes = `${memory.heldSegments} segments of nodes that this one does not trust yet are held`;

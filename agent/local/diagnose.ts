@@ -7,8 +7,13 @@ import { examine } from '../doctor/doctor.ts';
  * Examines this node, and answers as the original's `/doctor`.
  * @param project the project that the caller names, as each of the original's callers does; a dry run then gives its
  * short answer
+ * @param signal ends the longer checks early
  */
-export async function diagnose(agent: Agent, project: string | undefined): Promise<Record<string, unknown>> {
+export async function diagnose(
+  agent: Agent,
+  project: string | undefined,
+  signal?: AbortSignal,
+): Promise<Record<string, unknown>> {
   const { dryrun } = agent.config;
   const name = project ?? agent.spaces()[0]?.projectId ?? '';
   const about = {
@@ -22,7 +27,7 @@ export async function diagnose(agent: Agent, project: string | undefined): Promi
     const detail = `[DRYRUN] Would examine this node for ${project}`;
     return { ok: true, ...about, detail, stdout: null, stderr: null, returncode: null };
   }
-  const checks = await examine(agent);
+  const checks = await examine(agent, signal);
   const failed = checks.filter((check) => !check.ok);
   const line = ({ name: what, ok, detail }: (typeof checks)[number]): string =>
     `${ok ? 'ok' : 'FAILED'} ${what}: ${detail}`;

@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { arch, hostname, release, type } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +10,6 @@ import { MembridgeError } from '../../contract/errors.ts';
 import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { CanonicalId, ProjectName, type SyncAction } from '../../contract/http/primitives.ts';
 import { isLoopbackAddress, isOwnHost } from '../../contract/nodes/own-host.ts';
-import { agentState, syncState } from '../../contract/memory/sync-state.ts';
 import type { Agent } from '../agent.ts';
 import { ENGINE_CALLS } from '../calls/index.ts';
 import { examineStore } from '../doctor/doctor.ts';
@@ -23,6 +21,7 @@ import { ExecuteTaskBody, executeTask } from './execute-task.ts';
 import { isFromThisMachine, requireProcessControl } from './local-only.ts';
 import { controlProcess } from './process-control.ts';
 import { readOriginal } from './read-original.ts';
+import { readStatus } from './read-status.ts';
 import { readDiskOf, readGitVersion, initSystem, readSystemInfo } from './system.ts';
 import { readRegistry, registerProject } from '../projects/registry.ts';
 import { listSessions, readSession } from '../../runner/sessions.ts';
@@ -108,30 +107,7 @@ export function createAgentApp(agent: Agent, restart: () => void): express.Expre
 
   app.get('/status', (request, response) => {
     const { project } = ProjectQuery.parse(request.query);
-    const name = project ?? agent.spaces()[0]?.projectId ?? '';
-    const now = Date.now();
-    const { memory, state: heartbeat } = agent.heartbeat;
-    const own = agentState({ now, memory, heartbeat });
-    response.json({
-      ok: own.isWell,
-      state: own.state,
-      project: name,
-      canonical_id: canonicalId(name),
-      hostname: hostname(),
-      detail: own.detail || own.state,
-      dryrun: config.dryrun,
-      config_env_exists: existsSync(config.configEnv),
-      hooks_bin_exists: existsSync(config.hooksBin),
-      db_exists: existsSync(config.databasePath),
-      db_path: config.databasePath,
-      memory,
-      spaces: agent.spaces(),
-      space_states: (memory.syncs ?? []).map((sync) => ({
-        canonical_id: sync.space,
-        ...syncState({ now, memory, sync }),
-      })),
-      heartbeat,
-    });
+    response.json(readStatus(agent, project));
   });
 
   for (const action of ['push', 'pull', 'sync'] as const) {

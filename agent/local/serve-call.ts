@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
+import type { SyncCall } from '../../memory/engine.ts';
 import type { Agent } from '../agent.ts';
 import type { EngineCall } from '../calls/engine-call.ts';
 import { toProblem } from './problems.ts';
@@ -13,10 +14,10 @@ const LINES_MEDIA_TYPE = 'application/x-ndjson';
  */
 export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler {
   return async (request: Request, response: Response): Promise<void> => {
-    const { name } = engineCall;
     const input = engineCall.input.parse(request.body ?? {});
-    if (agent.config.dryrun && engineCall.changes(input)) {
-      response.json({ dryrun: true, detail: `[DRYRUN] Would run ${name} ${JSON.stringify(input)}` });
+    const dryRun = describeDryRun(agent, engineCall, input);
+    if (dryRun !== null) {
+      response.json(dryRun);
       return;
     }
     const gone = new AbortController();
@@ -26,15 +27,38 @@ export function serveCall(agent: Agent, engineCall: EngineCall): RequestHandler 
     const tell = (line: object): boolean => inLines && response.write(`${JSON.stringify(line)}\n`);
     try {
       const call = { signal: gone.signal, progress: (progress: string): void => void tell({ progress }) };
-      const result = engineCall.output.parse(await agent.memory.call(name, input, call));
+      const result = await runEngineCall(agent, engineCall, input, call);
       if (inLines) tell({ result });
       else response.json(result);
     } catch (error) {
       if (!inLines) throw error;
       tell({ problem: toProblem(error, agent.config.serverUrl) });
-    } finally {
-      agent.heartbeat.bringForward();
     }
     response.end();
   };
+}
+
+/**
+ * Has the memory thread run a call of agent/calls. With a dry run, a call that changes something only describes
+ * itself.
+ * @param input as the call's own schema parsed it
+ */
+export async function runEngineCall(
+  agent: Agent,
+  engineCall: EngineCall,
+  input: unknown,
+  call: SyncCall,
+): Promise<unknown> {
+  const dryRun = describeDryRun(agent, engineCall, input);
+  if (dryRun !== null) return dryRun;
+  try {
+    return engineCall.output.parse(await agent.memory.call(engineCall.name, input, call));
+  } finally {
+    agent.heartbeat.bringForward();
+  }
+}
+
+function describeDryRun({ config }: Agent, engineCall: EngineCall, input: unknown): object | null {
+  if (!config.dryrun || !engineCall.changes(input)) return null;
+  return { dryrun: true, detail: `[DRYRUN] Would run ${engineCall.name} ${JSON.stringify(input)}` };
 }

@@ -1,20 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocket, createWebSocketStream } from 'ws';
-import { MAX_TUNNEL_MESSAGE_BYTES, TUNNEL_SECRET_HEADER } from '../../contract/nodes/engine-tunnel.ts';
-import { errorMessage } from '../../contract/errors.ts';
-import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/nodes/protocol.ts';
-import { endWhenSilent } from '../../engine/end-when-silent.ts';
-import { pauseBeforeTry } from './pause.ts';
-import { readRefusal } from './refusal.ts';
-import { tunnelUrl } from './tunnel-url.ts';
+import { createWebSocketStream } from 'ws';
+import {
+  ENGINE_TUNNEL_PATH,
+  MAX_TUNNEL_MESSAGE_BYTES,
+  TUNNEL_SECRET_HEADER,
+} from '../../contract/nodes/engine-tunnel.ts';
+import { openAgentSocket, type AgentSocketOptions } from './agent-socket.ts';
+import { Outage } from './outage.ts';
 
-/** How long the control plane may take to open a WebSocket, in milliseconds. */
-const OPEN_WITHIN_MS = 10_000;
 /** Local connections at the same time; the gateway accepts as many from one node. */
 const MAX_CONNECTIONS = 64;
 
@@ -64,22 +61,20 @@ export async function openEngineTunnel(options: TunnelOptions): Promise<EngineTu
 
 /** Carries local connections, and remembers whether the control plane answered recently. */
 class Carrier {
-  readonly #options: TunnelOptions;
-  readonly #url: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #socket: AgentSocketOptions;
+  readonly #outage: Outage;
   readonly #sockets = new Set<Socket>();
   readonly #closed = new AbortController();
-  /** When tries began to fail, by the monotonic clock in milliseconds; null while they succeed. */
-  #failingSince: number | null = null;
-  #problem: string | null = null;
 
-  constructor(options: TunnelOptions, secret: string) {
-    this.#options = options;
-    this.#url = tunnelUrl(options.serverUrl);
-    this.#headers = {
-      'X-MEMBRIDGE-AGENT': options.agentKey,
-      [TUNNEL_SECRET_HEADER]: secret,
-      [PROTOCOL_HEADER]: String(PROTOCOL),
+  constructor({ serverUrl, agentKey, report }: TunnelOptions, secret: string) {
+    this.#outage = new Outage(report);
+    this.#socket = {
+      serverUrl,
+      agentKey,
+      path: ENGINE_TUNNEL_PATH,
+      purpose: { name: 'engine tunnel', ifOld: 'Upgrade it, or set MEMBRIDGE_AGENT_ENGINE=direct.' },
+      maxMessageBytes: MAX_TUNNEL_MESSAGE_BYTES,
+      headers: { [TUNNEL_SECRET_HEADER]: secret },
     };
   }
 
@@ -87,60 +82,30 @@ class Carrier {
     this.#sockets.add(local);
     local.on('error', () => local.destroy());
     local.once('close', () => this.#sockets.delete(local));
-    const outage = this.#failingSince === null ? null : performance.now() - this.#failingSince;
-    const pause = pauseBeforeTry(outage, Math.random());
-    await sleep(pause, undefined, { signal: this.#closed.signal }).catch(() => undefined);
-    if (local.destroyed || this.#closed.signal.aborted) return void local.destroy();
-    const remote = new WebSocket(this.#url, {
-      headers: this.#headers,
-      handshakeTimeout: OPEN_WITHIN_MS,
-      maxPayload: MAX_TUNNEL_MESSAGE_BYTES,
-      perMessageDeflate: false,
-    });
+    const { signal } = this.#closed;
+    await sleep(this.#outage.pauseMs(), undefined, { signal }).catch(() => undefined);
+    if (local.destroyed || signal.aborted) return void local.destroy();
     // The worker may end connections whenever it likes; only an end on the other side is a failure.
     let isOver = false;
+    const remote = openAgentSocket(this.#socket, {
+      opened: () => {
+        this.#outage.worked();
+        const duplex = createWebSocketStream(remote);
+        pipeline(local, duplex, local, () => local.destroy());
+      },
+      failed: (problem) => {
+        if (!isOver && !signal.aborted) this.#outage.failed(problem);
+        local.destroy();
+      },
+    });
     local.once('close', () => {
       isOver = true;
       remote.terminate();
     });
-    const failed = (problem: string): void => {
-      if (!isOver) this.#failed(problem);
-      local.destroy();
-    };
-    remote.once('unexpected-response', (_request, response: IncomingMessage) => {
-      void readRefusal(response, this.#options.serverUrl).then(failed);
-    });
-    remote.on('error', (error) =>
-      failed(`The control plane at ${this.#options.serverUrl} does not answer: ${errorMessage(error)}`),
-    );
-    remote.once('open', () => {
-      this.#worked();
-      endWhenSilent(remote);
-      const duplex = createWebSocketStream(remote);
-      pipeline(local, duplex, local, () => local.destroy());
-    });
-    remote.once('close', (code, reason) =>
-      failed(`The control plane closed the engine tunnel (${code} ${reason.toString()}).`),
-    );
   }
 
   close(): void {
     this.#closed.abort();
     for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #worked(): void {
-    this.#failingSince = null;
-    if (this.#problem === null) return;
-    this.#problem = null;
-    this.#options.report(null);
-  }
-
-  #failed(problem: string): void {
-    if (this.#closed.signal.aborted) return;
-    this.#failingSince ??= performance.now();
-    if (this.#problem !== null) return;
-    this.#problem = problem;
-    this.#options.report(problem);
   }
 }

@@ -1,21 +1,35 @@
 import type { IncomingMessage } from 'node:http';
 
+/** What a WebSocket is for, in the words of messages. */
+export interface SocketPurpose {
+  readonly name: string;
+  readonly ifOld: string;
+}
+
 /** How many characters of an answer are read. */
 const MAX_ANSWER_CHARS = 4_096;
 /** How long an answer may take, in milliseconds. */
 const ANSWER_WITHIN_MS = 5_000;
 
-/** Returns why the control plane, or a server in front of it, opened no WebSocket. */
-export async function readRefusal(response: IncomingMessage, serverUrl: string): Promise<string> {
+/**
+ * Returns why the control plane, or a server in front of it, opened no WebSocket.
+ * @param purpose.name what the WebSocket is for, such as "engine tunnel"
+ * @param purpose.ifOld what to do where the control plane is too old to have it; ends a sentence
+ */
+export async function readRefusal(
+  response: IncomingMessage,
+  serverUrl: string,
+  purpose: SocketPurpose,
+): Promise<string> {
   const status = response.statusCode ?? 0;
   const detail = detailOf(await readStart(response));
   if (detail === null) {
     return `Something between this machine and ${serverUrl} answered ${status} in place of a WebSocket. Have the proxy pass WebSockets on.`;
   }
   if (status === 404) {
-    return `The control plane at ${serverUrl} has no engine tunnel: it is older than this agent. Upgrade it, or set MEMBRIDGE_AGENT_ENGINE=direct.`;
+    return `The control plane at ${serverUrl} has no ${purpose.name}: it is older than this agent. ${purpose.ifOld}`;
   }
-  return `The control plane at ${serverUrl} refused the engine tunnel with ${status}: ${detail}`;
+  return `The control plane at ${serverUrl} refused the ${purpose.name} with ${status}: ${detail}`;
 }
 
 async function readStart(response: IncomingMessage): Promise<string> {

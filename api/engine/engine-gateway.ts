@@ -1,19 +1,19 @@
 import { errorMessage } from '../../contract/errors.ts';
-import { findNodeAccess } from '../../db/queries/find-node-access.ts';
 import { auditEntry, recordAudit } from '../../db/queries/record-audit.ts';
 import { EngineGateway } from '../../gateway/gateway.ts';
 import type { Deps } from '../deps.ts';
+import { followKeys, keyLookup } from '../nodes/follow-keys.ts';
 
 /**
  * Makes the gateway of this control plane. It learns of removed nodes, changed keys and labels from the events of all
  * control planes.
  */
 export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logger' | 'now'>): EngineGateway {
-  const { config, db, events, logger, now } = deps;
+  const { config, db, logger, now } = deps;
   const gateway = new EngineGateway({
     engine: config.engine,
     signingKey: config.signingKey,
-    findAccess: (keyHash) => findNodeAccess(db, { keyHash }),
+    ...keyLookup(deps),
     refused: ({ node, method, reason }) => {
       logger.warn({ node, method, reason }, 'the gateway refused an engine call of a node');
       const told = {
@@ -29,14 +29,8 @@ export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logge
         ),
       );
     },
-    failed: (node, error) =>
-      logger.warn({ node, reason: errorMessage(error) }, "a node's key could not be looked up; trying again"),
     now,
   });
-  events.subscribe(({ event }) => {
-    if (event.type === 'node') void gateway.recheck(event.node.id);
-    else if (event.type === 'node-removed') void gateway.recheck(event.id);
-    else if (event.type === 'reset') void gateway.recheckAll();
-  });
+  followKeys(deps, gateway);
   return gateway;
 }

@@ -135,7 +135,7 @@ function invalid(route: Route): Record<number, string> {
 function success(route: Route): ResponseConfig {
   const description = 'Success';
   if (route.content === 'text/event-stream') {
-    return { description, content: { 'text/event-stream': { schema: ServerEvent } } };
+    return { description, content: { 'text/event-stream': { schema: route.event ?? ServerEvent } } };
   }
   if (route.content !== undefined)
     return { description, content: { [route.content]: { schema: z.string() } } };

@@ -9,6 +9,7 @@ import {
   type FieldProblem,
 } from '../../contract/errors.ts';
 import type { Problem } from '../../contract/http/api.ts';
+import { NodeProblem } from '../../gateway/node-problem.ts';
 import { translateEngineError } from '../engine/engine-calls.ts';
 
 /** A MembridgeError whose problem body has members besides the standard ones (RFC 9457 section 3.2). */
@@ -83,10 +84,8 @@ export function handleErrors(logger: Logger): ErrorRequestHandler {
     if (error.code === 'internal') {
       logger.error({ err: thrown, request_id: res.getHeader('X-Request-ID') }, 'request failed');
     } else if (ERRORS[error.code].status >= 500) {
-      logger.warn(
-        { code: error.code, reason: error.message, request_id: res.getHeader('X-Request-ID') },
-        'refused',
-      );
+      const reason = error instanceof NodeProblem ? 'a node reported it' : error.message;
+      logger.warn({ code: error.code, reason, request_id: res.getHeader('X-Request-ID') }, 'refused');
     }
     // Too late for an answer: Express then cuts the connection.
     if (res.headersSent) next(thrown);

@@ -53,6 +53,8 @@ export interface Route {
   /** The body of success; absent when there is none, or when it is not JSON (then `content` names its type). */
   readonly response?: z.ZodType;
   readonly content?: string;
+  /** The schema of a data line, where `content` is a stream of other events than ServerEvent. */
+  readonly event?: z.ZodType;
   /** Statuses of errors that only some routes answer with, each with its meaning. */
   readonly errors?: Readonly<Record<number, string>>;
   /** Whether the rate limit does not apply: for agents and streams, which are known and steady. */

@@ -56,24 +56,11 @@ export async function streamEvents(
     // A client that reads slowly misses these, and gets the next ones.
     if (live && !res.writableNeedDrain) writeEvent(res, null, { type: 'heartbeats', nodes: [...nodes] });
   });
-  const streams = trackStream(res, deps);
+  attendStream(res, deps, stillAllowed);
   deps.metrics.sseClients.inc();
-  const ping = setInterval(() => {
-    res.write(': ping\n\n');
-    if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
-  }, PING_MS);
-  const check = setInterval(() => {
-    stillAllowed().then(
-      (allowed) => allowed || res.end(),
-      () => undefined, // PostgreSQL is away; the next check tries again.
-    );
-  }, CHECK_MS);
   res.once('close', () => {
-    clearInterval(ping);
-    clearInterval(check);
     unsubscribe();
     stopHeartbeats();
-    streams.delete(res);
     deps.metrics.sseClients.dec();
   });
   const range = await readEventRange(deps.db);
@@ -107,6 +94,33 @@ async function replay(
     }
     if (batch.length < REPLAY_BATCH) return;
   }
+}
+
+/**
+ * Keeps a stream alive for proxies with a comment every 15 seconds, and ends it when the process stops.
+ * @param stillAllowed checked every two seconds; the stream ends when it returns false
+ */
+export function attendStream(
+  res: Response,
+  deps: Pick<Deps, 'events'>,
+  stillAllowed: () => Promise<boolean>,
+): void {
+  const streams = trackStream(res, deps);
+  const ping = setInterval(() => {
+    res.write(': ping\n\n');
+    if (res.writableLength > MAX_UNREAD_BYTES) res.destroy();
+  }, PING_MS);
+  const check = setInterval(() => {
+    stillAllowed().then(
+      (allowed) => allowed || res.end(),
+      () => undefined, // PostgreSQL is away; the next check tries again.
+    );
+  }, CHECK_MS);
+  res.once('close', () => {
+    clearInterval(ping);
+    clearInterval(check);
+    streams.delete(res);
+  });
 }
 
 /** Ends a stream when the process stops. @returns the streams of the hub */

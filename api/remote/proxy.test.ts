@@ -92,6 +92,8 @@ describe('a runtime-only process', () => {
       ['POST', '/agent/heartbeat'],
       ['POST', '/api/agent/enrol'],
       ['POST', '/api/runtime/enrolment-tokens'],
+      ['POST', '/api/runtime/workers/laptop/calls/doctor'],
+      ['GET', '/api/runtime/workers/laptop/calls/log'],
     ] as const) {
       const answer = await runtime.call(method, path, {
         headers: admin,

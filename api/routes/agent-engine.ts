@@ -1,9 +1,6 @@
-import { MembridgeError } from '../../contract/errors.ts';
 import { ENGINE_TUNNEL_PATH, TUNNEL_SECRET_HEADER } from '../../contract/nodes/engine-tunnel.ts';
-import { findNodeAccess } from '../../db/queries/find-node-access.ts';
 import { defineRoute } from '../http/route.ts';
-import { sha256Hex } from '../auth/secrets.ts';
-import { takeUpgrade } from '../http/upgrades.ts';
+import { requireAccess, requireUpgrade } from '../nodes/agent-sockets.ts';
 
 export const agentEngineRoutes = [
   defineRoute({
@@ -18,18 +15,9 @@ export const agentEngineRoutes = [
     errors: { 429: 'The node has too many tunnels' },
     unlimited: true,
     handle: async ({ req }, deps) => {
-      const keyHash = sha256Hex(req.get('X-MEMBRIDGE-AGENT') ?? '');
-      const access = await findNodeAccess(deps.db, { keyHash });
-      if (access === null) throw new MembridgeError('unauthorized', 'This node was removed; enrol it again.');
+      const access = await requireAccess(req, deps);
       const secret = deps.gateway.admit(access.node, req);
-      const upgrade = takeUpgrade(req);
-      if (upgrade === null) {
-        throw new MembridgeError(
-          'bad_request',
-          `${ENGINE_TUNNEL_PATH} accepts only WebSockets, and this request asks for none. A proxy between the agent and the control plane removes the header Upgrade: configure it to forward WebSockets.`,
-        );
-      }
-      deps.gateway.accept({ req, ...upgrade }, { ...access, keyHash }, secret);
+      deps.gateway.accept(requireUpgrade(req), access, secret);
     },
   }),
 ];

@@ -1,4 +1,5 @@
 import type { Route } from '../http/route.ts';
+import { agentCallRoutes } from './agent-calls.ts';
 import { agentEngineRoutes } from './agent-engine.ts';
 import { agentRequestRoutes } from './agent-requests.ts';
 import { agentTaskRoutes } from './agent-tasks.ts';
@@ -8,6 +9,7 @@ import { auditRoutes } from './audit.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
 import { leadershipRoutes } from './leadership.ts';
+import { nodeCallRoutes } from './node-calls.ts';
 import { originalAgentRoutes } from './original-agents.ts';
 import { originalProjectRoutes } from './original-projects.ts';
 import { originalSyncRoutes } from './original-sync.ts';
@@ -42,6 +44,7 @@ export const ROUTES: readonly Route[] = [
   ...taskScheduleRoutes,
   ...webhookRoutes,
   ...workerRoutes,
+  ...nodeCallRoutes,
   ...runtimeConfigRoutes,
   ...streamRoutes,
   ...agentRoutes,
@@ -49,6 +52,7 @@ export const ROUTES: readonly Route[] = [
   ...agentRequestRoutes,
   ...agentStoreRoutes,
   ...agentEngineRoutes,
+  ...agentCallRoutes,
   ...originalProjectRoutes,
   ...originalAgentRoutes,
   ...originalSyncRoutes,

@@ -112,6 +112,7 @@ export const taskRecordRoutes = [
     }),
     status: 200,
     content: 'text/event-stream',
+    event: OutputChunk,
     errors: { 404: 'There is no such task' },
     unlimited: true,
     handle: async ({ params, query, req, res, caller }, deps) => {

@@ -19,19 +19,3 @@ export const TUNNEL_SECRET = /^[\w-]{32,128}$/;
 
 /** The most bytes of one WebSocket message. Each end cuts its stream into far smaller pieces. */
 export const MAX_TUNNEL_MESSAGE_BYTES = 1_048_576;
-
-/** How often each end pings the other, in milliseconds. */
-export const TUNNEL_PING_MS = 20_000;
-
-/** How many unanswered pings make an end close the tunnel. */
-export const MAX_MISSED_PINGS = 2;
-
-/** WebSocket close codes of the gateway, besides the standard ones. */
-export const TUNNEL_CLOSE = {
-  /** The node was removed, or enrolled again with another key. */
-  revoked: 4_401,
-  /** The node may not serve a pool that it served before. It connects again at once. */
-  changed: 4_403,
-  /** The tunnel carried no call with the agent's secret in time, or no HTTP/2 at all. */
-  unused: 4_408,
-} as const;

@@ -45,6 +45,8 @@ export const NodeFacts = z.strictObject({
   task_sandbox: TaskSandbox.optional(),
   /** What it found when it last checked whether it can work. Absent at enrolment, and from agents before 0.5. */
   work: NodeWork.optional(),
+  /** Whether its agent answers calls of people (agent-calls.ts). Absent at enrolment, and from agents before 0.5. */
+  answers_calls: z.boolean().optional(),
 });
 export type NodeFacts = z.infer<typeof NodeFacts>;
 

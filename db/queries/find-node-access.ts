@@ -1,22 +1,29 @@
-import { eq } from 'drizzle-orm';
+import { inArray } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { nodes } from '../schema.ts';
 import { servedPools } from '../to-contract.ts';
 
+/** The access of a node's key. */
+interface NodeAccessRow {
+  readonly node: string;
+  /** Pools that the node serves besides the default one. */
+  readonly labels: string[];
+}
+
 /**
- * Returns the node whose key has this SHA-256 (hex), and its pools besides the default one; null when there
- * is none.
+ * Finds the nodes that have these keys now, in one query.
+ * @param input.keyHashes SHA-256 of each key, in hex
+ * @returns by key hash, without keys that no node has
  */
 export async function findNodeAccess(
   db: Database,
-  input: { keyHash: string },
-): Promise<{ node: string; labels: string[] } | null> {
-  const [row] = await db.run((sql) =>
+  input: { keyHashes: readonly string[] },
+): Promise<ReadonlyMap<string, NodeAccessRow>> {
+  const rows = await db.run((sql) =>
     sql
-      .select({ id: nodes.id, facts: nodes.facts, pools: nodes.pools })
+      .select({ keyHash: nodes.key_hash, id: nodes.id, facts: nodes.facts, pools: nodes.pools })
       .from(nodes)
-      .where(eq(nodes.key_hash, input.keyHash)),
+      .where(inArray(nodes.key_hash, [...input.keyHashes])),
   );
-  if (row === undefined) return null;
-  return { node: row.id, labels: servedPools(row) };
+  return new Map(rows.map(({ keyHash, id, ...row }) => [keyHash, { node: id, labels: servedPools(row) }]));
 }

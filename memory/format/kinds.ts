@@ -1,12 +1,14 @@
-/**
- * The four kinds of memory that are synced, and the role of each of their columns. Columns are addressed by
- * name only: their order differs between fresh and upgraded claude-mem databases.
- */
-export const KINDS = ['session', 'prompt', 'summary', 'observation'] as const;
+import { KINDS } from '../../contract/memory/kinds.ts';
 
-/** In the order in which they are sent and applied: rows follow their session. */
+export { KINDS };
+
+/** A kind of memory that is synced. */
 export type Kind = (typeof KINDS)[number];
 
+/**
+ * The role of each column of a kind. Columns are addressed by name only: their order differs between fresh and
+ * upgraded claude-mem databases.
+ */
 interface KindShape {
   /** Number that the ledger stores for the kind; never reused. */
   readonly code: number;

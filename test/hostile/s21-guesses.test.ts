@@ -34,6 +34,8 @@ describe('S21: wrong keys', () => {
     ['GET', '/projects', 'X-MEMBRIDGE-ADMIN'],
     ['POST', '/api/agent/heartbeat', 'X-MEMBRIDGE-AGENT'],
     ['POST', '/agent/heartbeat', 'X-MEMBRIDGE-AGENT'],
+    ['GET', '/api/agent/calls', 'X-MEMBRIDGE-AGENT'],
+    ['POST', '/api/runtime/workers/:id/calls/doctor', 'X-Runtime-API-Key'],
     ['GET', '/api/events', 'X-Runtime-API-Key'],
   ])('are refused without a check after 100 in a minute: %s %s with %s', async (method, path, header) => {
     const attempt = withHeader(method, path, header);

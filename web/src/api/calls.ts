@@ -13,6 +13,7 @@ import { AuditProof } from '../../../contract/audit.ts';
 import { Job, MembersPage, Space, SpaceSummary } from '../../../contract/memory/memory.ts';
 import { PublishMirrorResponse, type PublishMirror } from '../../../contract/memory/mirror.ts';
 import { EnrolmentToken, Node } from '../../../contract/nodes/nodes.ts';
+import { DoctorAnswer } from '../../../contract/nodes/remote-calls.ts';
 import type { SyncAction } from '../../../contract/http/primitives.ts';
 import {
   RuntimeConfig,
@@ -46,6 +47,13 @@ export const api = {
 
   nodes: (signal?: AbortSignal) => request('/api/runtime/workers', z.array(Node), { signal }),
   removeNode: (id: string) => send(`/api/runtime/workers/${encode(id)}`, { method: 'DELETE' }),
+  /** Has a node examine itself. Aborting cancels the call on the node. */
+  runDoctor: (id: string, signal: AbortSignal) =>
+    request(`/api/runtime/workers/${encode(id)}/calls/doctor`, DoctorAnswer, {
+      method: 'POST',
+      body: {},
+      signal,
+    }),
   createToken: ({ nodeId, pools }: { nodeId: string | null; pools: readonly string[] }) =>
     request('/api/runtime/enrolment-tokens', EnrolmentToken, {
       method: 'POST',

@@ -8,6 +8,7 @@ import { bytes, count } from '../../format/numbers.ts';
 import { absoluteTime } from '../../format/time.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
+import { AskNode } from './AskNode.tsx';
 import { NodeStatus } from './NodeStatus.tsx';
 import { PoolsFact } from './PoolsFact.tsx';
 import { SandboxFact } from './SandboxFact.tsx';
@@ -32,6 +33,7 @@ export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose:
             <h2>Agent</h2>
             <Facts facts={agentFacts(node)} />
           </section>
+          <AskNode key={node.id} node={node} />
           <section>
             <h2>Memory</h2>
             <Facts facts={memoryFacts(node, now)} />

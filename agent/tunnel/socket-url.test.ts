@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { tunnelUrl } from './tunnel-url.ts';
+import { ENGINE_TUNNEL_PATH } from '../../contract/nodes/engine-tunnel.ts';
+import { socketUrl } from './socket-url.ts';
 
 it.each([
   ['http://127.0.0.1:8000', 'ws://127.0.0.1:8000/api/agent/engine'],
@@ -7,5 +8,5 @@ it.each([
   ['https://host.example/membridge', 'wss://host.example/membridge/api/agent/engine'],
   ['https://host.example/membridge/', 'wss://host.example/membridge/api/agent/engine'],
 ])('opens the tunnel to %s at %s', (serverUrl, url) => {
-  expect(tunnelUrl(serverUrl)).toBe(url);
+  expect(socketUrl(serverUrl, ENGINE_TUNNEL_PATH)).toBe(url);
 });
