@@ -114,6 +114,20 @@ describe('a call to a node', () => {
     await expect(openCallNode(test.plane.url, itsKey)).rejects.toThrow(/401/);
   });
 
+  it('uses no socket of a former key', async () => {
+    const former = (await enrolNode(test, 'rekeyed')).agent_key;
+    const old = await openCallNode(test.plane.url, former);
+    const { agent_key: itsKey } = await enrolNode(test, 'rekeyed');
+    await expect.poll(() => old.closed).toBe(4_401);
+    const renewed = await openCallNode(test.plane.url, itsKey);
+    const answer = ask('coverage', {}, 'rekeyed');
+    const { id } = await renewed.nextCall('coverage');
+    renewed.send({ type: 'answer', id, text: JSON.stringify(COVERED) });
+    expect((await answer).status).toBe(200);
+    expect(old.frames).toEqual([]);
+    renewed.socket.terminate();
+  });
+
   it('is refused with 429 while eight others wait for the node', async () => {
     const waiting = Array.from({ length: 8 }, () => ask('coverage'));
     const ids: number[] = [];

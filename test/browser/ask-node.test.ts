@@ -71,6 +71,8 @@ test('explains that an offline node cannot answer', async () => {
   const page = await openNode('laptop');
   await see(page, 'ask-node-refusal', /laptop is offline.*membridge doctor/);
   expect(await page.getByTestId('node-doctor').getAttribute('aria-disabled')).toBe('true');
+  // What it could do before says nothing now.
+  expect(await page.getByTestId('node-work').count()).toBe(0);
   await agent.restart();
   await page.getByTestId('ask-node-refusal').waitFor({ state: 'detached' });
 });

@@ -8,6 +8,7 @@ import { bytes, count } from '../../format/numbers.ts';
 import { absoluteTime } from '../../format/time.ts';
 import { MEMORY_STATES } from '../../format/words.ts';
 import { useNow } from '../../live/clock.ts';
+import { presenceOf } from '../../live/presence.ts';
 import { AskNode } from './AskNode.tsx';
 import { NodeStatus } from './NodeStatus.tsx';
 import { PoolsFact } from './PoolsFact.tsx';
@@ -31,7 +32,7 @@ export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose:
         <div className={styles.sections}>
           <section>
             <h2>Agent</h2>
-            <Facts facts={agentFacts(node)} />
+            <Facts facts={agentFacts(node, now)} />
           </section>
           <AskNode key={node.id} node={node} />
           <section>
@@ -51,10 +52,11 @@ export function NodeDrawer({ node, onClose }: { node: Node | undefined; onClose:
 const mono = (text: string) =>
   text === '' ? <span className="dim">–</span> : <span className="mono">{text}</span>;
 
-function agentFacts(node: Node): Fact[] {
+function agentFacts(node: Node, now: number): Fact[] {
   return [
     { name: 'Status', value: <NodeStatus node={node} /> },
-    ...(node.standing.presence === 'online'
+    // The standing is as old as the last event; a node that fell silent since sends none.
+    ...(presenceOf(node, now) === 'online'
       ? [{ name: 'Work', value: node.standing.sentence, testId: 'node-work' }]
       : []),
     {
