@@ -4,14 +4,18 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocket, createWebSocketStream } from 'ws';
-import { MAX_TUNNEL_MESSAGE_BYTES, TUNNEL_SECRET_HEADER } from '../../contract/nodes/engine-tunnel.ts';
-import { errorMessage } from '../../contract/errors.ts';
+import {
+  ENGINE_TUNNEL_PATH,
+  MAX_TUNNEL_MESSAGE_BYTES,
+  TUNNEL_SECRET_HEADER,
+} from '../../contract/nodes/engine-tunnel.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/nodes/protocol.ts';
 import { endWhenSilent } from '../../engine/end-when-silent.ts';
+import { createWebSocketStream, openWebSocket } from '../../transport/requests.ts';
+import type { Server } from '../../transport/server.ts';
+import { explainConnection } from '../../transport/tls-problem.ts';
 import { pauseBeforeTry } from './pause.ts';
 import { readRefusal } from './refusal.ts';
-import { tunnelUrl } from './tunnel-url.ts';
 
 /** How long the control plane may take to open a WebSocket, in milliseconds. */
 const OPEN_WITHIN_MS = 10_000;
@@ -20,8 +24,7 @@ const MAX_CONNECTIONS = 64;
 
 /** The options of a tunnel. */
 export interface TunnelOptions {
-  /** The control plane's URL, perhaps with a path. */
-  readonly serverUrl: string;
+  readonly server: Server;
   /** The node's own key. */
   readonly agentKey: string;
   /** Called with why the tunnel does not work, and with null once it works again. */
@@ -65,7 +68,6 @@ export async function openEngineTunnel(options: TunnelOptions): Promise<EngineTu
 /** Carries local connections, and remembers whether the control plane answered recently. */
 class Carrier {
   readonly #options: TunnelOptions;
-  readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #sockets = new Set<Socket>();
   readonly #closed = new AbortController();
@@ -75,7 +77,6 @@ class Carrier {
 
   constructor(options: TunnelOptions, secret: string) {
     this.#options = options;
-    this.#url = tunnelUrl(options.serverUrl);
     this.#headers = {
       'X-MEMBRIDGE-AGENT': options.agentKey,
       [TUNNEL_SECRET_HEADER]: secret,
@@ -91,11 +92,11 @@ class Carrier {
     const pause = pauseBeforeTry(outage, Math.random());
     await sleep(pause, undefined, { signal: this.#closed.signal }).catch(() => undefined);
     if (local.destroyed || this.#closed.signal.aborted) return void local.destroy();
-    const remote = new WebSocket(this.#url, {
+    const { server } = this.#options;
+    const remote = openWebSocket(server, ENGINE_TUNNEL_PATH, {
       headers: this.#headers,
       handshakeTimeout: OPEN_WITHIN_MS,
       maxPayload: MAX_TUNNEL_MESSAGE_BYTES,
-      perMessageDeflate: false,
     });
     // The worker may end connections whenever it likes; only an end on the other side is a failure.
     let isOver = false;
@@ -108,10 +109,10 @@ class Carrier {
       local.destroy();
     };
     remote.once('unexpected-response', (_request, response: IncomingMessage) => {
-      void readRefusal(response, this.#options.serverUrl).then(failed);
+      void readRefusal(response, server.url).then(failed);
     });
     remote.on('error', (error) =>
-      failed(`The control plane at ${this.#options.serverUrl} does not answer: ${errorMessage(error)}`),
+      failed(`The control plane at ${server.url} does not answer: ${explainConnection(error, server)}`),
     );
     remote.once('open', () => {
       this.#worked();

@@ -14,6 +14,7 @@ import { nodeQueue } from '../../contract/names.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
+import { serverAt } from '../../transport/server.ts';
 
 /** Agents that join at the same time. */
 const MAX_CONCURRENT_JOINS = 10;
@@ -53,9 +54,10 @@ async function addAgent(
   { serverUrl, heartbeatMs, folder }: Extract<ToAgents, { kind: 'start' }>,
   { id, token }: { id: string; token: string },
 ): Promise<void> {
+  const server = serverAt(serverUrl);
   const facts = readFacts({ url: '', dryrun: false, tasks: TASKS });
   const { key } = generateNodeKey();
-  const { agent_key: agentKey, temporal } = await enrol(serverUrl, {
+  const { agent_key: agentKey, temporal } = await enrol(server, {
     token,
     node_id: id,
     public_key: key.publicKey,
@@ -66,7 +68,7 @@ async function addAgent(
   let unsent = 0;
   let seen = 0;
   const heartbeat = new Heartbeat({
-    serverUrl,
+    server,
     agentKey,
     sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),
