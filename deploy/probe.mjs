@@ -2,7 +2,7 @@
  * `probe.mjs <what> [argument]`: answers questions of the installer and of health checks, with an exit code and one
  * line. Plain JavaScript on node: modules only, for Node 18 or later, because it runs before anything is installed.
  */
-import { createHash } from 'node:crypto';
+import { X509Certificate, createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,24 +27,40 @@ const questions = {
 };
 
 /**
- * Sends a request without any key. With a pin, the agent itself checks the certificate before it sends one.
+ * Sends a request without any key. With a pin, it only compares the keys that the server shows; before the agent sends a key, it
+ * checks the certificates themselves.
  * @returns {Promise<{ status: number, text: string }>}
  */
 async function get(url) {
+  const pin = process.env.MEMBRIDGE_SERVER_PIN;
   const { request } = await import(url.protocol === 'https:' ? 'node:https' : 'node:http');
-  const rejectUnauthorized = !process.env.MEMBRIDGE_SERVER_PIN;
+  const options = { signal: AbortSignal.timeout(DEADLINE_MS), rejectUnauthorized: !pin, agent: false };
   return await new Promise((resolve, reject) => {
-    const outgoing = request(
-      url,
-      { signal: AbortSignal.timeout(DEADLINE_MS), rejectUnauthorized },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8').on('data', (piece) => (text += piece));
-        answer.once('error', reject).once('end', () => resolve({ status: answer.statusCode, text }));
-      },
-    );
+    const outgoing = request(url, options, (answer) => {
+      const shown = pin && answer.socket.getPeerCertificate ? pinsOf(answer.socket) : [pin];
+      if (!shown.includes(pin)) {
+        reject(
+          new Error(`MEMBRIDGE_SERVER_PIN is ${pin}, and its certificates end at the key ${shown.at(-1)}`),
+        );
+      }
+      let text = '';
+      answer.setEncoding('utf8').on('data', (piece) => (text += piece));
+      answer.once('error', reject).once('end', () => resolve({ status: answer.statusCode, text }));
+    });
     outgoing.once('error', reject).end();
   });
+}
+
+/** @returns {string[]} the pins of the server's certificates, its own first */
+function pinsOf(socket) {
+  const pins = [];
+  for (let each = socket.getPeerCertificate(true), last; each?.raw && each !== last;) {
+    const key = new X509Certificate(each.raw).publicKey.export({ format: 'der', type: 'spki' });
+    pins.push(`sha256//${createHash('sha256').update(key).digest('base64')}`);
+    last = each;
+    each = each.issuerCertificate;
+  }
+  return pins;
 }
 
 function serviceIn(text) {

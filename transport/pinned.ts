@@ -16,6 +16,9 @@ const HANDSHAKE_MS = 20_000;
 /** Chains are shorter; a longer one is not followed. */
 const MAX_CHAIN = 10;
 
+/** The certificate of each pinned authority in PEM, by pin, host and port. */
+const anchors = new Map<string, string>();
+
 /** Thrown when a server's certificates do not end at the pinned key. */
 export class WrongPin extends Error {}
 
@@ -25,8 +28,6 @@ type Handed = (error: unknown, socket?: TLSSocket) => void;
 /** Opens connections for requests and WebSockets only to servers whose authority has the pinned key. */
 export class PinnedAgent extends Agent {
   readonly #pin: string;
-  /** The authority's certificate in PEM, by host and port. */
-  readonly #anchors = new Map<string, string>();
 
   constructor(pin: string, options: AgentOptions) {
     super(options);
@@ -53,20 +54,20 @@ export class PinnedAgent extends Agent {
   }
 
   async #open(options: ConnectionOptions): Promise<TLSSocket> {
-    const place = `${options.host ?? ''}:${options.port ?? ''}`;
-    const known = this.#anchors.get(place);
+    const place = `${this.#pin} ${options.host ?? ''}:${options.port ?? ''}`;
+    const known = anchors.get(place);
     if (known !== undefined) {
       try {
         return await shakeHands({ ...options, ca: known });
       } catch (error) {
         // The authority may have a new certificate of the same key. If not, the next lines say what is wrong.
         if (!isDistrust(error)) throw error;
-        this.#anchors.delete(place);
+        anchors.delete(place);
       }
     }
     const anchor = await this.#fetchAnchor(options);
     const socket = await shakeHands({ ...options, ca: anchor });
-    this.#anchors.set(place, anchor);
+    anchors.set(place, anchor);
     return socket;
   }
 

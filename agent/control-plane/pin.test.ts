@@ -81,7 +81,7 @@ describe('an agent with a pin', () => {
     await expect.poll(doctor, POLL).toMatch(/ok {6}temporal: .* through the control plane/);
     const stdout = await doctor();
     expect(stdout).toMatch(/ok {6}control plane: https:\/\//);
-    expect(stdout).toMatch(/ok {6}store: /);
+    expect(stdout).toMatch(/ok {6}object store: through https:/);
   });
 
   test('keeps the pin with its state, and needs the setting no longer', async () => {

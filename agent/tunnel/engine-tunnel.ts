@@ -115,6 +115,8 @@ class Carrier {
       failed(`The control plane at ${server.url} does not answer: ${explainConnection(error, server)}`),
     );
     remote.once('open', () => {
+      // The worker may have gone a moment ago; its close event is still to come, and ends the other side.
+      if (local.destroyed) return;
       this.#worked();
       endWhenSilent(remote);
       const duplex = createWebSocketStream(remote);
