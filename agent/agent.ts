@@ -10,6 +10,7 @@ import { loadSealingKey } from '../memory/format/sealing.ts';
 import type { AgentConfig } from './config.ts';
 import type { WorkerEngine } from './engine.ts';
 import { Heartbeat } from './control-plane/heartbeat.ts';
+import { serverOf } from './control-plane/server.ts';
 import { MemoryHost } from './memory/memory-host.ts';
 import { projectOptions, sweepProjects } from './projects/projects.ts';
 import { ReportedProjects } from './projects/reported-projects.ts';
@@ -98,7 +99,7 @@ export function startAgent(
   };
 
   const heartbeat = new Heartbeat({
-    serverUrl: state.server_url,
+    server: serverOf(config, state),
     agentKey: enrolment.agent_key,
     url,
     dryrun: config.dryrun,

@@ -7,12 +7,17 @@ import { AgentStoreWay } from '../contract/nodes/nodes.ts';
 import { NodeId } from '../contract/http/primitives.ts';
 import { LabelList } from '../contract/tasks/tasks.ts';
 import { findLiveDatabase, typedPath, type LiveDatabase } from '../memory/claude-mem/data-folder.ts';
+import { isPin, PIN_FORM } from '../transport/pin.ts';
 import { parseRunnerCommand, type RunnerCommand } from '../runner/command.ts';
 
 /** The agent's settings from its environment, parsed once at start. */
 export interface AgentConfig {
   /** The control plane's URL; null means the one that this node enrolled with. */
   readonly serverUrl: string | null;
+  /** The pin of the control plane's certificate authority; null: the one that this node enrolled with, if any. */
+  readonly serverPin: string | null;
+  /** Whether keys may go over plain HTTP to another machine. */
+  readonly allowsPlainHttp: boolean;
   readonly enrolToken: string | null;
   readonly nodeId: string;
   readonly host: string;
@@ -79,7 +84,9 @@ const SpaceNames = z
 const flag = z.enum(['0', '1']).default('0');
 
 const Environment = z.object({
-  MEMBRIDGE_SERVER_URL: z.url().optional(),
+  MEMBRIDGE_SERVER_URL: z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' }).optional(),
+  MEMBRIDGE_SERVER_PIN: z.string().refine(isPin, PIN_FORM).optional(),
+  MEMBRIDGE_ALLOW_PLAIN_HTTP: flag,
   MEMBRIDGE_ENROL_TOKEN: z.string().min(1).optional(),
   MEMBRIDGE_NODE_ID: NodeId.optional(),
   MEMBRIDGE_AGENT_HOST: z.string().default('127.0.0.1'),
@@ -126,6 +133,8 @@ export function readAgentConfig(env: NodeJS.ProcessEnv): AgentConfig {
   const path = (value: string | undefined, otherwise: string): string => typedPath(value, home) ?? otherwise;
   return Object.freeze({
     serverUrl: settings.MEMBRIDGE_SERVER_URL?.replace(/\/$/, '') ?? null,
+    serverPin: settings.MEMBRIDGE_SERVER_PIN ?? null,
+    allowsPlainHttp: settings.MEMBRIDGE_ALLOW_PLAIN_HTTP === '1',
     enrolToken: settings.MEMBRIDGE_ENROL_TOKEN ?? null,
     nodeId: settings.MEMBRIDGE_NODE_ID ?? (hostname().replaceAll(/[^A-Za-z0-9_.-]/g, '-') || 'node'),
     host: settings.MEMBRIDGE_AGENT_HOST,

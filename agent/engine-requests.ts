@@ -7,6 +7,7 @@ import type { Claimed } from '../contract/tasks/runs.ts';
 import type { SyncRequest, SyncRoundResult } from '../contract/workflows.ts';
 import { connectEngine, type Engine, type EngineAddress } from '../engine/connect.ts';
 import { notifySpace, requestSync, syncAndWait, newJobId } from '../engine/memory-workflows.ts';
+import type { Server } from '../transport/server.ts';
 import { claimTask, describeRefusal } from '../engine/task-workflows.ts';
 import {
   ControlPlaneError,
@@ -119,29 +120,29 @@ export class DirectRequests implements EngineRequests {
 
 /** Sends requests to the control plane, which passes them on to workflows. */
 export class RequestsByControlPlane implements EngineRequests {
-  readonly #serverUrl: string;
+  readonly #server: Server;
   readonly #agentKey: string;
 
-  constructor({ serverUrl, agentKey }: { serverUrl: string; agentKey: string }) {
-    this.#serverUrl = serverUrl;
+  constructor({ server, agentKey }: { server: Server; agentKey: string }) {
+    this.#server = server;
     this.#agentKey = agentKey;
   }
 
   async noticed({ cid }: SpaceConfig): Promise<void> {
-    await sendNoticed(this.#serverUrl, this.#agentKey, cid);
+    await sendNoticed(this.#server, this.#agentKey, cid);
   }
 
   async sync({ cid }: SpaceConfig, request: SyncOf, timeoutMs: number): Promise<SyncRoundResult | null> {
     const giveUpAt = Date.now() + timeoutMs;
     for (;;) {
-      const result = await sendSync(this.#serverUrl, this.#agentKey, cid, request);
+      const result = await sendSync(this.#server, this.#agentKey, cid, request);
       if (result !== null || Date.now() > giveUpAt) return result;
     }
   }
 
   async claim(taskId: string, claim: AgentClaim): Promise<Claimed> {
     try {
-      return await sendClaim(this.#serverUrl, this.#agentKey, taskId, claim);
+      return await sendClaim(this.#server, this.#agentKey, taskId, claim);
     } catch (error) {
       const isRefused = error instanceof ControlPlaneError && error.status === 409;
       throw isRefused ? new ClaimRefused(error.message, { cause: error }) : error;
@@ -149,7 +150,7 @@ export class RequestsByControlPlane implements EngineRequests {
   }
 
   async check(): Promise<void> {
-    await askConnection(this.#serverUrl, this.#agentKey);
+    await askConnection(this.#server, this.#agentKey);
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { EngineAddress } from '../engine/connect.ts';
+import type { Server } from '../transport/server.ts';
 import type { AgentConfig } from './config.ts';
+import { serverOf } from './control-plane/server.ts';
 import type { AgentState } from './control-plane/state.ts';
 import { DirectRequests, RequestsByControlPlane, type EngineRequests } from './engine-requests.ts';
 import { openEngineTunnel } from './tunnel/engine-tunnel.ts';
@@ -10,7 +12,7 @@ export interface WorkerEngine {
   /** The address that they connect to. */
   readonly address: EngineAddress;
   /** What a thread of this agent needs to open its own tunnel; null where the address leads straight to Temporal. */
-  readonly tunnel: { readonly serverUrl: string; readonly agentKey: string } | null;
+  readonly tunnel: { readonly server: Server; readonly agentKey: string } | null;
   /** What this agent asks of workflows. */
   readonly requests: EngineRequests;
   close(): Promise<void>;
@@ -21,16 +23,17 @@ export interface WorkerEngine {
  * address that enrolment gave.
  */
 export async function openWorkerEngine(
-  config: Pick<AgentConfig, 'engine'>,
-  { server_url: serverUrl, enrolment }: AgentState,
+  config: Pick<AgentConfig, 'engine' | 'allowsPlainHttp'>,
+  state: AgentState,
   log: Logger,
 ): Promise<WorkerEngine> {
+  const { enrolment } = state;
   const direct = enrolment.temporal;
   if (config.engine === 'direct' && enrolment.engine_way !== 'tunnel') {
     const requests = new DirectRequests(direct, enrolment.node_id);
     return { address: direct, tunnel: null, requests, close: () => requests.close() };
   }
-  const by = { serverUrl, agentKey: enrolment.agent_key };
+  const by = { server: serverOf(config, state), agentKey: enrolment.agent_key };
   const tunnel = await openEngineTunnel({
     ...by,
     report: (problem) => {

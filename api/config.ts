@@ -7,6 +7,7 @@ import { parseRoles, type Role } from '../contract/roles.ts';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { parseBasePath, objectToBasePath } from './http/base-path.ts';
 import { parseBaseUrl } from './remote/base-url.ts';
+import type { TlsFiles } from './tls/pair.ts';
 import { describeUnknownSettings } from './unknown-settings.ts';
 
 /** The control plane's settings, parsed once at start. */
@@ -25,6 +26,8 @@ export interface Config {
   readonly temporalUiOrigin: string | null;
   readonly store: StoreAccess;
   readonly host: string;
+  /** The server's own certificate and key; null where it speaks plain HTTP. */
+  readonly tls: TlsFiles | null;
   readonly port: number;
   /** The key of the control-plane paths; null in a runtime-only process without one. */
   readonly adminKey: string | null;
@@ -48,6 +51,8 @@ export interface Config {
   };
   /** How many proxies stand in front. That many entries of X-Forwarded-For are trusted for the client's address. */
   readonly trustProxy: number;
+  /** Whether a request that reached the proxy by plain HTTP is sent to https. */
+  readonly redirectsToHttps: boolean;
   /** How long browsers must use only https for this host name, in seconds; 0: no such rule. */
   readonly hstsSeconds: number;
   /** The most requests from one address. */
@@ -110,6 +115,8 @@ const Environment = z.object({
   MINIO_REGION: withDefault(z.string(), 'us-east-1'),
   MINIO_BUCKET: withDefault(z.string(), 'claude-memory'),
   MEMBRIDGE_HOST: withDefault(z.string(), '127.0.0.1'),
+  MEMBRIDGE_TLS_CERT: optional(z.string()),
+  MEMBRIDGE_TLS_KEY: optional(z.string()),
   MEMBRIDGE_PORT: optional(port),
   PORT: optional(port),
   MEMBRIDGE_ADMIN_KEY: optional(z.string()),
@@ -123,6 +130,7 @@ const Environment = z.object({
   MEMBRIDGE_AGENT_ENGINE: withDefault(AgentEngineWay, 'direct'),
   MEMBRIDGE_AGENT_STORE: withDefault(AgentStoreWay, 'direct'),
   MEMBRIDGE_TRUST_PROXY: withDefault(z.coerce.number().int().min(0).max(10), '0'),
+  MEMBRIDGE_HTTPS_REDIRECT: optional(flag),
   MEMBRIDGE_HSTS_SECONDS: withDefault(z.coerce.number().int().min(0).max(63_072_000), '0'),
   MEMBRIDGE_REQUESTS_PER_MINUTE: withDefault(z.coerce.number().int().min(60).max(10_000_000), '1200'),
   MEMBRIDGE_GIT_HOSTS: optional(z.string()),
@@ -142,7 +150,11 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`));
   } else {
-    problems.push(...findRoleProblems(parsed.data), ...findShortKeys(parsed.data));
+    problems.push(
+      ...findRoleProblems(parsed.data),
+      ...findShortKeys(parsed.data),
+      ...findHalfPair(parsed.data),
+    );
   }
   if (!parsed.success || problems.length > 0) {
     throw new Error(`The settings cannot be used:\n- ${problems.join('\n- ')}`);
@@ -166,6 +178,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       secret_key: data.MINIO_SECRET_KEY,
     }),
     host: data.MEMBRIDGE_HOST,
+    tls: readTlsFiles(data),
     port: data.MEMBRIDGE_PORT ?? data.PORT ?? 8_000,
     adminKey: data.MEMBRIDGE_ADMIN_KEY ?? null,
     runtimeKey: data.RUNTIME_API_KEY,
@@ -182,6 +195,7 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
       storeWay: data.MEMBRIDGE_AGENT_STORE,
     }),
     trustProxy: data.MEMBRIDGE_TRUST_PROXY,
+    redirectsToHttps: data.MEMBRIDGE_HTTPS_REDIRECT ?? env['NODE_ENV'] === 'production',
     hstsSeconds: data.MEMBRIDGE_HSTS_SECONDS,
     requestsPerMinute: data.MEMBRIDGE_REQUESTS_PER_MINUTE,
     gitHosts: splitNames(data.MEMBRIDGE_GIT_HOSTS),
@@ -196,6 +210,20 @@ export function parseConfig(env: NodeJS.ProcessEnv): Config {
 function resolveTemporalUi(data: z.infer<typeof Environment>): string | null {
   if (data.TEMPORAL_UI_ORIGIN === undefined) return data.TEMPORAL_UI_URL ?? null;
   return `${data.MEMBRIDGE_PUBLIC_URL ?? ''}${TEMPORAL_PAGE}`;
+}
+
+function readTlsFiles(data: z.infer<typeof Environment>): TlsFiles | null {
+  const { MEMBRIDGE_TLS_CERT: certFile, MEMBRIDGE_TLS_KEY: keyFile } = data;
+  return certFile === undefined || keyFile === undefined ? null : Object.freeze({ certFile, keyFile });
+}
+
+/** Names the missing half of a certificate and its key. */
+function findHalfPair(data: z.infer<typeof Environment>): string[] {
+  const pair = ['MEMBRIDGE_TLS_CERT', 'MEMBRIDGE_TLS_KEY'] as const;
+  const missing = pair.filter((name) => data[name] === undefined);
+  return missing.length === 1
+    ? [`${missing[0] ?? ''} is not set; HTTPS needs the certificate and its key`]
+    : [];
 }
 
 /** Splits a list of names, separated by commas or spaces. */

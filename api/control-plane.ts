@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { MembridgeError, errorMessage } from '../contract/errors.ts';
@@ -41,6 +42,7 @@ import { applyTaskSchedule } from './tasks/schedules.ts';
 import { TRANSFER_LIMITS, Transfers, type TransferLimits } from './store/transfers.ts';
 import { watchMemory } from './spaces/watch-memory.ts';
 import { watchTasks } from './tasks/watch.ts';
+import { openPair, type KeptPair } from './tls/kept-pair.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import { Starting, createStartingApp } from './http/starting.ts';
 import { endStreams } from './http/sse.ts';
@@ -51,7 +53,7 @@ const KEEP_ALIVE_MS = 130_000;
 
 /** A running control plane. */
 export interface ControlPlane {
-  /** Where it listens: `http://127.0.0.1:8000`. */
+  /** Where it listens: `http://127.0.0.1:8000`, or with https. */
   readonly url: string;
   readonly deps: Deps;
   /** Finishes running requests, ends streams and the worker, and closes every connection. */
@@ -95,8 +97,8 @@ export async function startControlPlane(
     limitBodyTime(req, res);
     answer(req, res);
   };
-  // Other upgrades are offers that HTTP allows a server to ignore, such as curl's offer of HTTP/2.
-  const server = createServer({ shouldUpgradeCallback: isWebSocket }, listener);
+  const tls = config.tls === null ? null : openPair(config.tls, logger);
+  const server = openServer(listener, tls);
   server.on('upgrade', (req, socket, head) => answerUpgrade(listener, req, socket, head));
   // By default Node closes an idle connection after 5 s. A proxy or client that keeps it for a minute could send a
   // request into a closed one.
@@ -107,7 +109,9 @@ export async function startControlPlane(
   try {
     await listen(server, config);
     closers.push(() => closeServer(server));
-    const deps = await openDeps(config, { logger, starting }, options, closers);
+    closers.push(() => tls?.stop());
+    const serverPin = (): string | null => (config.trustProxy === 0 ? (tls?.pair.caPin ?? null) : null);
+    const deps = { ...(await openDeps(config, { logger, starting }, options, closers)), serverPin };
     const { db, engine, store } = deps;
     const worker = await startControlWorker({
       db,
@@ -147,7 +151,7 @@ export async function startControlPlane(
     );
     const { port } = server.address() as AddressInfo;
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-    return { url: `http://${host}:${port}`, deps, stop };
+    return { url: `${tls === null ? 'http' : 'https'}://${host}:${port}`, deps, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -159,7 +163,7 @@ async function openDeps(
   waiting: { logger: Logger; starting: Starting },
   { syncWaitMs = SYNC_WAIT_MS, transferLimits = TRANSFER_LIMITS }: StartOptions,
   closers: (() => unknown)[],
-): Promise<Deps> {
+): Promise<Omit<Deps, 'serverPin'>> {
   const { logger, starting } = waiting;
   const onIdleError = (error: Error): void =>
     logger.warn({ reason: error.message }, 'a PostgreSQL connection broke');
@@ -235,6 +239,17 @@ function warnOfAttributes(
     'Temporal did not add the search attributes. Everything works without them, but workflows cannot be searched by them. Remove ' +
       'attributes that nobody uses, or give Membridge its own namespace (TEMPORAL_NAMESPACE), and restart it.',
   );
+}
+
+/** Makes the server: with a certificate, it speaks only HTTPS. A replaced certificate leaves open connections alone. */
+function openServer(listener: RequestListener, tls: KeptPair | null): Server {
+  // Other upgrades are offers that HTTP allows a server to ignore, such as curl's offer of HTTP/2.
+  const options = { shouldUpgradeCallback: isWebSocket };
+  if (tls === null) return createServer(options, listener);
+  const { cert, key } = tls.pair;
+  const server = createTlsServer({ ...options, cert, key }, listener);
+  tls.watch((pair) => server.setSecureContext({ cert: pair.cert, key: pair.key }));
+  return server;
 }
 
 async function listen(server: Server, config: Config): Promise<void> {

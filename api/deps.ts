@@ -32,6 +32,8 @@ export interface Deps {
   readonly metrics: Metrics;
   /** The client of a remote control plane, where one is set. */
   readonly remote: RemoteClient;
+  /** The pin that a new node must trust: of the authority of this server's own certificate, where no proxy ends TLS. */
+  readonly serverPin: () => string | null;
   /** The control plane's clock, epoch ms. */
   readonly now: () => number;
   /** How long `POST /sync/push|pull` waits for its round, in milliseconds. */

@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
 import { readAgentConfig, type AgentConfig } from '../agent/config.ts';
-import { DEFAULT_SERVER_URL, ensureEnrolled } from '../agent/control-plane/enrol.ts';
+import { configuredServer, ensureEnrolled } from '../agent/control-plane/enrol.ts';
 import { readState } from '../agent/control-plane/state.ts';
 import { errorMessage } from '../contract/errors.ts';
-import { EnrolmentToken } from '../contract/nodes/nodes.ts';
+import type { Server } from '../transport/server.ts';
+import { requestToken } from '../transport/token.ts';
 
 /**
  * Enrols this machine.
@@ -25,31 +26,18 @@ export async function enrolOnce(env: NodeJS.ProcessEnv): Promise<string> {
   if (kept !== null) return `left\t${file} (enrolled as ${kept.enrolment.node_id} at ${kept.server_url})`;
   const apiKey = env.RUNTIME_API_KEY;
   const enrolToken =
-    config.enrolToken ??
-    (apiKey ? await askForToken(config.serverUrl ?? DEFAULT_SERVER_URL, config, apiKey) : null);
+    config.enrolToken ?? (apiKey ? await askForToken(configuredServer(config), config, apiKey) : null);
   const state = await ensureEnrolled({ ...config, enrolToken });
   return `changed\t${file} (enrolled as ${state.enrolment.node_id} at ${state.server_url})`;
 }
 
 /** Requests a token for exactly this node and the pools that it asks for, valid for a few minutes. */
 async function askForToken(
-  serverUrl: string,
-  { nodeId, labels }: Pick<AgentConfig, 'nodeId' | 'labels'>,
+  server: Server,
+  { nodeId, labels: pools }: Pick<AgentConfig, 'nodeId' | 'labels'>,
   apiKey: string,
 ): Promise<string> {
-  const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', 'X-Runtime-API-Key': apiKey },
-    body: JSON.stringify({ node_id: nodeId, ttl_seconds: 300, ...(labels.length > 0 && { pools: labels }) }),
-    signal: AbortSignal.timeout(15_000),
-  });
-  const text = await response.text();
-  if (!response.ok) {
-    throw new Error(
-      `The server at ${serverUrl} gave no enrolment token for node ${nodeId}: ${response.status} ${text}`,
-    );
-  }
-  return EnrolmentToken.parse(JSON.parse(text)).token;
+  return (await requestToken(server, apiKey, { node_id: nodeId, pools, ttl_seconds: 300 })).token;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RUNTIME_KEY, startTestPlane, type TestPlane } from '../test/support/control-plane.ts';
+import { newAuthority, newCertificate, pairFiles, startTlsPlane } from '../test/support/tls.ts';
 import { enrolOnce } from './enrol.ts';
 import { FakeMachine } from './fake-machine.ts';
 
@@ -38,6 +39,30 @@ test('asks the server in a dry run, and changes nothing on either machine', asyn
   expect(stdout).toMatch(/Would change:[^]*\.membridge\/agent\.json/);
   expect(machine.snapshot()).toEqual(before);
   expect((await api.call('GET', '/api/runtime/workers/dry')).status).toBe(404);
+});
+
+test('enrols this machine at a server with a private authority, by its pin', async () => {
+  const authority = await newAuthority();
+  const plane = await startTlsPlane(pairFiles(await newCertificate(authority)), authority.pin);
+  try {
+    const { body } = await plane.call('POST', '/api/runtime/enrolment-tokens', { body: {} });
+    const env = {
+      MEMBRIDGE_SERVER_URL: plane.plane.url,
+      MEMBRIDGE_ENROL_TOKEN: String(body['token']),
+      MEMBRIDGE_NODE_ID: 'pinned',
+    };
+    const { pin: wrong } = await newAuthority();
+    const refused = await machine.install(['agent'], { ...env, MEMBRIDGE_SERVER_PIN: wrong });
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain(authority.pin);
+    expect(refused.stderr).toContain('Nothing was changed');
+    const done = await machine.install(['agent'], { ...env, MEMBRIDGE_SERVER_PIN: authority.pin });
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('enrolled as pinned at https:') });
+    const settings = readFileSync(join(machine.home, '.config', 'membridge', 'agent.env'), 'utf8');
+    expect(settings).toContain(`MEMBRIDGE_SERVER_PIN=${authority.pin}`);
+  } finally {
+    await plane.stop();
+  }
 });
 
 test('enrols this machine with the page’s command, and changes nothing in a second run without a token', async () => {

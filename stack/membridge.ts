@@ -8,6 +8,9 @@ import { onlyNames, withoutPrefix } from './environment.ts';
 import { startNodeProcess } from './node-process.ts';
 import { choosePort, freePort } from './ports.ts';
 import type { ServerSecrets } from './secrets.ts';
+import type { Server } from '../transport/server.ts';
+import { requestToken } from '../transport/token.ts';
+import { chooseAddress, type ApiAddress } from './listen.ts';
 import type { Service } from './service.ts';
 import type { Stack } from './stack.ts';
 
@@ -20,12 +23,14 @@ interface Surroundings {
 }
 
 /** Settings of the stack, which its programs do not know. */
-const stackSettings = ['MEMBRIDGE_POSTGRES_', 'MEMBRIDGE_MINIO_', 'MEMBRIDGE_TEMPORAL_'];
+const stackSettings = ['MEMBRIDGE_POSTGRES_', 'MEMBRIDGE_MINIO_', 'MEMBRIDGE_TEMPORAL_', 'MEMBRIDGE_LISTEN'];
 const agentSettings = [
   'MEMBRIDGE_AGENT_',
   'MEMBRIDGE_NODE_ID',
   'MEMBRIDGE_ENROL_',
   'MEMBRIDGE_SERVER_URL',
+  'MEMBRIDGE_SERVER_PIN',
+  'MEMBRIDGE_ALLOW_PLAIN_HTTP',
   'CLAUDE_MEM_',
 ];
 /**
@@ -49,6 +54,7 @@ const serverSettings = [
   'MEMBRIDGE_HOST',
   'MEMBRIDGE_PORT',
   'MEMBRIDGE_DATA_DIR',
+  'MEMBRIDGE_TLS_',
   'MEMBRIDGE_ROLES',
   'DATABASE_',
   'TEMPORAL_',
@@ -70,15 +76,16 @@ function remoteEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /**
- * Starts the control plane, on MEMBRIDGE_HOST (127.0.0.1) and MEMBRIDGE_PORT (8000).
- * @returns the service and its address on this machine
+ * Starts the control plane, where `address` says; by default on MEMBRIDGE_HOST (127.0.0.1) and MEMBRIDGE_PORT (8000).
+ * @returns the service, its address on this machine, and how programs of this machine reach it
  * @throws when the port is taken or it does not start, quoting its log
  */
-export async function startApi(options: Surroundings & { stack: Stack }): Promise<Service & { url: string }> {
+export async function startApi(
+  options: Surroundings & { stack: Stack; address?: ApiAddress },
+): Promise<Service & { url: string; server: Server }> {
   const { root, dataDir, env, secrets, stack } = options;
-  const host = env.MEMBRIDGE_HOST || '127.0.0.1';
-  const port = await choosePort(undefined, 'MEMBRIDGE_PORT', env, 8_000);
-  const url = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
+  const address = options.address ?? (await chooseAddress({ root, dataDir, env, listen: undefined }));
+  const { host, port, local: server, probeUrl } = address;
   return startNodeProcess(
     {
       name: 'api',
@@ -101,14 +108,15 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
         MINIO_ACCESS_KEY: stack.minio.accessKey,
         MINIO_SECRET_KEY: stack.minio.secretKey,
         MINIO_BUCKET: env.MINIO_BUCKET || 'claude-memory',
+        ...address.settings,
         MEMBRIDGE_HOST: host,
         MEMBRIDGE_PORT: String(port),
         MEMBRIDGE_DATA_DIR: dataDir,
       },
-      ready: { url: `${url}/health` },
+      ready: { url: `${probeUrl}/health` },
       port: { number: port, what: "Membridge's server", setting: 'MEMBRIDGE_PORT' },
     },
-    { url },
+    { url: server.url, server },
   );
 }
 
@@ -116,8 +124,8 @@ export async function startApi(options: Surroundings & { stack: Stack }): Promis
  * Starts an agent for this machine on loopback port MEMBRIDGE_AGENT_PORT (8001); enrols it the first time.
  * @throws when the port is taken, the server refuses to enrol it, or it does not start (quoting its log)
  */
-export async function startAgent(options: Surroundings & { serverUrl: string }): Promise<Service> {
-  const { root, dataDir, env, secrets, serverUrl } = options;
+export async function startAgent(options: Surroundings & { server: Server }): Promise<Service> {
+  const { root, dataDir, env, secrets, server } = options;
   const port = await choosePort(undefined, 'MEMBRIDGE_AGENT_PORT', env, 8_001);
   const agentDir = resolve(root, env.MEMBRIDGE_AGENT_DATA_DIR || join(dataDir, 'agent'));
   const nodeId = env.MEMBRIDGE_NODE_ID || hostname();
@@ -130,10 +138,11 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
     dataDir,
     env: async () => ({
       ...withoutPrefix(env, ...stackSettings, ...serverSettings),
-      MEMBRIDGE_SERVER_URL: serverUrl,
-      ...(!isEnrolled() && {
-        MEMBRIDGE_ENROL_TOKEN: await enrolmentToken(serverUrl, nodeId, labels, secrets),
-      }),
+      MEMBRIDGE_SERVER_URL: server.url,
+      ...(server.pin !== null && { MEMBRIDGE_SERVER_PIN: server.pin }),
+      // Even by an address of the network, this agent's requests do not leave the machine.
+      ...(server.url.startsWith('http:') && { MEMBRIDGE_ALLOW_PLAIN_HTTP: '1' }),
+      ...(!isEnrolled() && { MEMBRIDGE_ENROL_TOKEN: await enrolmentToken(server, nodeId, labels, secrets) }),
       MEMBRIDGE_NODE_ID: nodeId,
       MEMBRIDGE_AGENT_PORT: String(port),
       MEMBRIDGE_AGENT_DATA_DIR: agentDir,
@@ -145,19 +154,10 @@ export async function startAgent(options: Surroundings & { serverUrl: string }):
 
 /** Requests a token that admits one new agent to pools, once. */
 async function enrolmentToken(
-  serverUrl: string,
+  server: Server,
   nodeId: string,
   pools: readonly string[],
   secrets: ServerSecrets,
 ): Promise<string> {
-  const response = await fetch(`${serverUrl}/api/runtime/enrolment-tokens`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-runtime-api-key': secrets.RUNTIME_API_KEY },
-    body: JSON.stringify({ node_id: nodeId, pools }),
-    signal: AbortSignal.timeout(15_000),
-  });
-  const text = await response.text();
-  if (!response.ok)
-    throw new Error(`The server gave no enrolment token for node ${nodeId}: ${response.status} ${text}`);
-  return (JSON.parse(text) as { token: string }).token;
+  return (await requestToken(server, secrets.RUNTIME_API_KEY, { node_id: nodeId, pools })).token;
 }

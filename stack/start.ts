@@ -1,6 +1,7 @@
 /**
  * `npm start`: runs PostgreSQL, MinIO, Temporal, the control plane and an agent for this machine, until Ctrl-C. With
  * `--no-agent`, or MEMBRIDGE_ROLES=runtime, it starts no agent: the memory of such a server's machine takes no part.
+ * `--listen ADDRESS:PORT`, or MEMBRIDGE_LISTEN, opens the server to other machines, by HTTPS, and prints how they join.
  * With `--dev` (`npm run dev`), Vite serves the page, and the API and the agent are restarted after a change of their code.
  */
 import { once } from 'node:events';
@@ -11,7 +12,9 @@ import { parseArgs } from 'node:util';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
 import { buildWeb } from './build-web.ts';
 import { restartOnChange, servePage } from './dev.ts';
+import { describeJoining } from './join-command.ts';
 import { keepAlive } from './keep-alive.ts';
+import { chooseAddress, type ApiAddress } from './listen.ts';
 import { tryLock } from './lock.mjs';
 import { elapsed } from './machine.mjs';
 import { rolesOf, startAgent, startApi } from './membridge.ts';
@@ -49,9 +52,20 @@ async function startParts(dataDir: string): Promise<Stack> {
 interface Options {
   readonly withAgent: boolean;
   readonly isDev: boolean;
+  /** ADDRESS:PORT; undefined: as MEMBRIDGE_HOST and MEMBRIDGE_PORT say. */
+  readonly listen: string | undefined;
 }
 
-async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise<void> {
+/** How often the machine's addresses and the end of the private certificate are looked at, in milliseconds. */
+const RENEWAL_CHECK_MS = 60_000;
+
+async function startAll(dataDir: string, { withAgent, isDev, listen }: Options): Promise<void> {
+  const address = await chooseAddress({ root, dataDir, env, listen });
+  if (isDev && address.local.url.startsWith('https:')) {
+    throw new Error(
+      'npm run dev serves the page on loopback by plain HTTP. Leave out --listen, MEMBRIDGE_LISTEN and MEMBRIDGE_TLS_CERT.',
+    );
+  }
   const secrets = loadServerSecrets(dataDir, env);
   const [starting, building] = [startParts(dataDir), isDev ? Promise.resolve(false) : buildWeb(log)];
   // Waits for both, so that a failure of one leaves nothing of the other behind.
@@ -59,16 +73,17 @@ async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise
   const stack = await starting;
   await building;
   if (stopAsked.signal.aborted) return;
-  const api = await startApi({ root, dataDir, env, secrets, stack });
+  const api = await startApi({ root, dataDir, env, secrets, stack, address });
   supervise(api);
   if (stopAsked.signal.aborted) return;
   // A runtime-only process has no control plane here for an agent to enrol at.
   const agent =
     withAgent && rolesOf(env).has('control')
-      ? await startAgent({ root, dataDir, env, secrets, serverUrl: api.url })
+      ? await startAgent({ root, dataDir, env, secrets, server: api.server })
       : null;
   if (agent !== null) supervise(agent);
-  const pageUrl = isDev ? await develop(api, agent) : api.url;
+  keepCertificate(address);
+  const pageUrl = isDev ? await develop(api, agent) : (address.remote?.urls[0] ?? api.url);
   log('Membridge is ready. Ctrl-C stops everything.');
   // More people may read the journal than may know the key.
   const key = isJournal()
@@ -77,9 +92,33 @@ async function startAll(dataDir: string, { withAgent, isDev }: Options): Promise
   const page = rolesOf(env).has('runtime') ? `/signin${key}` : '/docs';
   console.log(`\n  Open       ${pageUrl}${page}`);
   // Our own Temporal page is shown behind our own sign-in.
-  const workflows = stack.parts.temporal ? `${api.url}${TEMPORAL_PAGE}` : stack.temporal.uiUrl;
+  const workflows = stack.parts.temporal
+    ? `${isDev ? api.url : pageUrl}${TEMPORAL_PAGE}`
+    : stack.temporal.uiUrl;
   if (workflows) console.log(`  Workflows  ${workflows}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
+  if (address.remote === null || !rolesOf(env).has('control')) return;
+  const apiKey = isJournal() ? null : secrets.RUNTIME_API_KEY;
+  const caFile = address.renew === null ? null : join(dataDir, 'tls', 'ca.pem');
+  const lines = await describeJoining(api.server, address.remote, { apiKey, caFile });
+  console.log(lines.join('\n'));
+}
+
+/** Renews the private certificate when that is due; the control plane notices the new file. */
+function keepCertificate({ renew }: ApiAddress): void {
+  if (renew === null) return;
+  let problem = '';
+  const check = async (): Promise<void> => {
+    try {
+      if (await renew()) log('the certificate was renewed');
+      problem = '';
+    } catch (error) {
+      if (messageOf(error) !== problem) log(`the certificate was not renewed: ${messageOf(error)}`);
+      problem = messageOf(error);
+    }
+  };
+  const timer = setInterval(() => void check(), RENEWAL_CHECK_MS);
+  undo.push(() => Promise.resolve(clearInterval(timer)));
 }
 
 /** Serves the page with hot reload and watches the code. @returns the address of the page */
@@ -127,7 +166,11 @@ function listenForSignals(dataDir: string): void {
 
 async function main(): Promise<void> {
   const { values: options } = parseArgs({
-    options: { 'no-agent': { type: 'boolean', default: false }, dev: { type: 'boolean', default: false } },
+    options: {
+      'no-agent': { type: 'boolean', default: false },
+      dev: { type: 'boolean', default: false },
+      listen: { type: 'string' },
+    },
   });
   const wanted = resolve(root, env.MEMBRIDGE_DATA_DIR || '.membridge');
   mkdirSync(wanted, { recursive: true, mode: 0o700 });
@@ -140,7 +183,8 @@ async function main(): Promise<void> {
   }
   listenForSignals(dataDir);
   try {
-    await startAll(dataDir, { withAgent: !options['no-agent'], isDev: options.dev });
+    const listen = options.listen ?? (env.MEMBRIDGE_LISTEN || undefined);
+    await startAll(dataDir, { withAgent: !options['no-agent'], isDev: options.dev, listen });
     if (!stopAsked.signal.aborted) await once(stopAsked.signal, 'abort');
   } finally {
     await stopAll();

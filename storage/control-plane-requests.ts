@@ -1,21 +1,17 @@
-import {
-  Agent as HttpAgent,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-} from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { LEADERSHIP_EPOCH_HEADER, NO_OBJECT_HEADER, SHA256_HEADER } from '../contract/nodes/agent-store.ts';
 import { ERRORS, MembridgeError, errorMessage } from '../contract/errors.ts';
+import { openConnections, openRequest, type Connections } from '../transport/requests.ts';
+import type { Server } from '../transport/server.ts';
+import { explainConnection } from '../transport/tls-problem.ts';
 import { PROTOCOL, PROTOCOL_HEADER, readProtocol, refusalOfServer } from '../contract/nodes/protocol.ts';
 
 /** How an agent accesses objects through the control plane. */
 export interface ControlPlaneAccess {
-  /** Without a trailing slash. */
-  readonly server_url: string;
+  readonly server: Server;
   /** The node's own key. */
   readonly agent_key: string;
   /** The leadership epoch in which a primary writes a mirror. */
@@ -44,15 +40,12 @@ interface StoreCall {
 /** Requests for objects to a control plane, on dedicated connections. */
 export class ControlPlaneRequests {
   readonly #access: ControlPlaneAccess;
-  readonly #agent: HttpAgent | HttpsAgent;
-  readonly #isHttps: boolean;
+  readonly #agent: Connections;
 
   /** @param maxSockets maximum number of connections */
   constructor(access: ControlPlaneAccess, maxSockets = 8) {
     this.#access = access;
-    this.#isHttps = new URL(access.server_url).protocol === 'https:';
-    const options = { keepAlive: true, maxSockets };
-    this.#agent = this.#isHttps ? new HttpsAgent(options) : new HttpAgent(options);
+    this.#agent = openConnections(access.server, maxSockets);
   }
 
   /**
@@ -72,7 +65,9 @@ export class ControlPlaneRequests {
       throw this.#toRefusal(call, answer, said);
     } catch (error) {
       if (error instanceof MembridgeError) throw error;
-      const reason = call.signal.aborted ? errorMessage(call.signal.reason) : errorMessage(error);
+      const reason = call.signal.aborted
+        ? errorMessage(call.signal.reason)
+        : explainConnection(error, this.#access.server);
       throw this.#toFailure('store_unavailable', call, reason, error);
     }
   }
@@ -101,7 +96,7 @@ export class ControlPlaneRequests {
   }
 
   #open({ method, path, signal, upload }: StoreCall): ClientRequest {
-    const { server_url: serverUrl, agent_key: agentKey, epoch } = this.#access;
+    const { server, agent_key: agentKey, epoch } = this.#access;
     const headers: Record<string, string> = {
       'X-MEMBRIDGE-AGENT': agentKey,
       [PROTOCOL_HEADER]: String(PROTOCOL),
@@ -112,8 +107,7 @@ export class ControlPlaneRequests {
       headers['Content-Length'] = String(upload.size);
       headers[SHA256_HEADER] = upload.sha256;
     }
-    const send = this.#isHttps ? httpsRequest : httpRequest;
-    return send(`${serverUrl}${path}`, { method, headers, agent: this.#agent, signal });
+    return openRequest(server, path, { method, headers, agent: this.#agent, signal });
   }
 
   async #sendBody(outgoing: ClientRequest, upload: Upload | undefined): Promise<IncomingMessage> {
@@ -131,7 +125,7 @@ export class ControlPlaneRequests {
   }
 
   #toRefusal(call: StoreCall, answer: IncomingMessage, said: string): MembridgeError {
-    const { server_url: serverUrl } = this.#access;
+    const { server } = this.#access;
     const status = answer.statusCode ?? 0;
     if (!isOfControlPlane(answer)) {
       const reason =
@@ -140,7 +134,7 @@ export class ControlPlaneRequests {
           : `something else answered ${status}: a proxy, or a control plane that is older than this agent or still starts`;
       return this.#toFailure('store_unavailable', call, reason);
     }
-    const tooOld = refusalOfServer(readProtocol(protocolOf(answer)), serverUrl);
+    const tooOld = refusalOfServer(readProtocol(protocolOf(answer)), server.url);
     if (tooOld !== null) return this.#toFailure('store_unavailable', call, tooOld);
     const { code, detail } = problemOf(said);
     const isPassing = Object.hasOwn(ERRORS, code)
@@ -156,7 +150,7 @@ export class ControlPlaneRequests {
     reason: string,
     cause?: unknown,
   ): MembridgeError {
-    const where = `the control plane at ${this.#access.server_url}`;
+    const where = `the control plane at ${this.#access.server.url}`;
     const what = code === 'store_refused' ? 'refused to' : 'could not';
     return new MembridgeError(code, `The object store behind ${where} ${what} ${verb} ${target}: ${reason}`, {
       cause,

@@ -10,6 +10,7 @@ import { openCutLine, type CutLine } from '../test/support/cut-line.ts';
 import { enrolStoreNode, segmentKeyOf, type StoreNode } from '../test/store/node.ts';
 import { openControlPlaneStore } from './control-plane-store.ts';
 import { openObjectStore, type ObjectStore } from './object-store.ts';
+import { serverAt } from '../transport/server.ts';
 
 const CID = canonicalId('shared');
 
@@ -24,7 +25,7 @@ describe('the store behind a control plane', () => {
     line = await openCutLine(new URL(test.plane.url).host);
     await test.call('POST', '/api/membridge/spaces', { body: { name: 'shared', projects: ['*'] } });
     node = await enrolStoreNode(test, 'me');
-    const access = { server_url: `http://${line.address}`, agent_key: node.enrolled.agent_key };
+    const access = { server: serverAt(`http://${line.address}`), agent_key: node.enrolled.agent_key };
     store = openControlPlaneStore(access, { deadlineMs: 2_000 });
     direct = openObjectStore(test.plane.deps.config.store);
   });
@@ -69,7 +70,7 @@ describe('the store behind a control plane', () => {
     });
     const large = randomBytes(5 * 2 ** 20);
     await expect(store.put(headKey(CID, 'me'), large)).rejects.toMatchObject({ code: 'store_refused' });
-    const stranger = openControlPlaneStore({ server_url: test.plane.url, agent_key: 'no key' });
+    const stranger = openControlPlaneStore({ server: serverAt(test.plane.url), agent_key: 'no key' });
     await expect(stranger.get(headKey(CID, 'me'))).rejects.toMatchObject({ code: 'store_refused' });
     stranger.close();
   });
@@ -110,7 +111,7 @@ describe('a server that is not a control plane', () => {
     server = createServer(answer);
     await new Promise<void>((settle) => server?.listen(0, '127.0.0.1', settle));
     const { port } = server.address() as AddressInfo;
-    store = openControlPlaneStore({ server_url: `http://127.0.0.1:${port}`, agent_key: 'k' });
+    store = openControlPlaneStore({ server: serverAt(`http://127.0.0.1:${port}`), agent_key: 'k' });
   };
   const unavailable = { code: 'store_unavailable' };
 
@@ -161,7 +162,7 @@ describe('a proxy that closes kept connections', () => {
     });
     await new Promise<void>((settle) => server.listen(0, '127.0.0.1', settle));
     const { port } = server.address() as AddressInfo;
-    const store = openControlPlaneStore({ server_url: `http://127.0.0.1:${port}`, agent_key: 'k' });
+    const store = openControlPlaneStore({ server: serverAt(`http://127.0.0.1:${port}`), agent_key: 'k' });
     try {
       const key = headKey(CID, 'me');
       // Leaves three kept connections behind.

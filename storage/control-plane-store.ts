@@ -31,7 +31,7 @@ class ControlPlaneStore implements ObjectStore {
 
   constructor(access: ControlPlaneAccess, deadlineMs: number) {
     this.#requests = new ControlPlaneRequests(access);
-    this.#serverUrl = access.server_url;
+    this.#serverUrl = access.server.url;
     this.#deadlineMs = deadlineMs;
   }
 

@@ -11,7 +11,7 @@ export type StoreRoute = StoreAccess | ControlPlaneAccess;
 
 /** Returns whether objects are accessed through the control plane. */
 export function isThroughControlPlane(route: StoreRoute): route is ControlPlaneAccess {
-  return 'server_url' in route;
+  return 'server' in route;
 }
 
 /** Opens the store of a route. Contacts nothing before the first call. */
@@ -23,5 +23,5 @@ export function openRoutedStore(route: StoreRoute, options: { deadlineMs?: numbe
 
 /** Returns the target of a route, for people. */
 export function routeTarget(route: StoreRoute): string {
-  return isThroughControlPlane(route) ? `through ${route.server_url}` : route.endpoint;
+  return isThroughControlPlane(route) ? `through ${route.server.url}` : route.endpoint;
 }

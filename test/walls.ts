@@ -62,9 +62,15 @@ export const ROOMS: readonly Room[] = [
     },
   },
   {
+    folder: 'transport',
+    holds:
+      'how our programs reach a control plane: its address, plain HTTP or a pin, requests and WebSockets',
+    imports: ['contract'],
+  },
+  {
     folder: 'storage',
     holds: 'the object store behind one small interface',
-    imports: ['contract'],
+    imports: ['contract', 'transport'],
   },
   {
     folder: 'db',
@@ -95,6 +101,7 @@ export const ROOMS: readonly Room[] = [
       'engine',
       'gateway',
       'storage',
+      'transport/pin.ts',
       'activities/control',
       'memory/format',
       'memory/legacy/objects.ts',
@@ -104,7 +111,7 @@ export const ROOMS: readonly Room[] = [
   {
     folder: 'agent',
     holds: 'the node daemon: worker, memory thread, heartbeat, loopback HTTP, command line',
-    imports: ['contract', 'engine', 'memory', 'git', 'runner', 'storage', 'activities/node'],
+    imports: ['contract', 'engine', 'memory', 'git', 'runner', 'storage', 'transport', 'activities/node'],
   },
   {
     folder: 'web',
@@ -120,11 +127,16 @@ export const ROOMS: readonly Room[] = [
   { folder: 'deploy', holds: 'containers, units, the installer' },
 ];
 
+/** A node's key must not leave by a connection that forgot the pin, or over plain HTTP. */
+const BY_TRANSPORT =
+  'An agent reaches its control plane by transport/ only, which checks the pin (test/walls.ts).';
+
 /** How many folders deep a file can lie below a room. */
 const MAX_DEPTH = 4;
 
 interface Pattern {
   group: string[];
+  importNames?: string[];
   message: string;
   allowTypeImports?: boolean;
 }
@@ -132,7 +144,10 @@ interface Pattern {
 interface Wall {
   files: string[];
   excludeFiles: string[];
-  rules: { 'no-restricted-imports': ['error', { patterns: Pattern[] }] };
+  rules: {
+    'no-restricted-imports': ['error', { patterns: Pattern[] }];
+    'no-restricted-globals'?: ['error', ...{ name: string; message: string }[]];
+  };
 }
 
 /** Returns which paths, as an import `depth` folders below the root writes them, lead to a folder or file that the room may not import. */
@@ -161,10 +176,25 @@ function wallAt(room: Room, imports: readonly string[], depth: number): Wall {
       group: [...room.without.packages],
       message: `${room.folder}/ ${room.without.because} (test/walls.ts).`,
     });
+  const isAgents = imports.includes('transport');
+  if (isAgents) {
+    patterns.push(
+      { group: ['ws', 'undici'], message: BY_TRANSPORT },
+      { group: ['node:http', 'node:https'], importNames: ['request', 'get'], message: BY_TRANSPORT },
+    );
+  }
   return {
     files: [`${room.folder}/${below}*.ts`, `${room.folder}/${below}*.tsx`],
     excludeFiles: ['**/*.test.ts', '**/*.test.tsx', 'web/vite.config.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns }] },
+    rules: {
+      'no-restricted-imports': ['error', { patterns }],
+      ...(isAgents && {
+        'no-restricted-globals': [
+          'error',
+          ...['fetch', 'WebSocket'].map((name) => ({ name, message: BY_TRANSPORT })),
+        ],
+      }),
+    },
   };
 }
 

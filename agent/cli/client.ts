@@ -66,6 +66,8 @@ async function send(
     throw new Error(`No agent was ever started with its data in ${dataDir}. Start it with "npm start".`);
   }
   try {
+    // The agent of this machine, on loopback.
+    // oxlint-disable-next-line no-restricted-globals
     return await fetch(`${running.url}${path}`, {
       method,
       headers: {

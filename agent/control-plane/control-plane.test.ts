@@ -13,6 +13,7 @@ import { ControlPlaneError, askConnection } from './control-plane.ts';
 import { refreshConnection } from './enrol.ts';
 import { readState, type AgentState } from './state.ts';
 import { chooseStoreRoute } from './store-route.ts';
+import { serverAt } from '../../transport/server.ts';
 
 let server: Server;
 let url: string;
@@ -33,7 +34,7 @@ const says =
   (response: ServerResponse): void =>
     void response.writeHead(status, { 'Content-Type': type, ...headers }).end(text);
 async function refused(): Promise<ControlPlaneError> {
-  const error: unknown = await askConnection(url, 'key').catch((reason: unknown) => reason);
+  const error: unknown = await askConnection(serverAt(url), 'key').catch((reason: unknown) => reason);
   if (error instanceof ControlPlaneError) return error;
   throw new Error(`it was answered ${JSON.stringify(error)}`);
 }
@@ -46,7 +47,7 @@ test('ignores fields that only a newer control plane sends', async () => {
     temporal: { ...connection.temporal, tls: { on: true } },
   };
   answer = says(200, 'application/json', JSON.stringify(newer), { 'X-MEMBRIDGE-PROTOCOL': '99' });
-  expect(await askConnection(url, 'key')).toEqual(connection);
+  expect(await askConnection(serverAt(url), 'key')).toEqual(connection);
 });
 
 test.each([
@@ -122,7 +123,7 @@ test('the agent drops the keys of the store when it must go through the control 
     state = await refreshConnection(config, state, pino({ level: 'silent' }));
   };
   await refresh({ ...connection, store: NO_STORE_ACCESS, store_way: 'control-plane' });
-  expect(chooseStoreRoute(config, state)).toEqual({ server_url: url, agent_key: 'own' });
+  expect(chooseStoreRoute(config, state)).toEqual({ server: serverAt(url), agent_key: 'own' });
   expect(JSON.stringify(readState(folder))).not.toContain(connection.store.endpoint);
   await refresh(connection);
   expect(chooseStoreRoute(config, state)).toEqual(connection.store);

@@ -1,12 +1,14 @@
 import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { AgentConfig } from '../config.ts';
 import { ControlPlaneError, askConnection, enrol } from './control-plane.ts';
+import { serverAt, type Server } from '../../transport/server.ts';
+import { serverOf } from './server.ts';
 import { readFacts } from '../node-facts.ts';
 import type { Logger } from 'pino';
 import { readState, writeState, type AgentState } from './state.ts';
 
 /** The default address of a control plane on this machine. */
-export const DEFAULT_SERVER_URL = 'http://127.0.0.1:8000';
+const DEFAULT_SERVER_URL = 'http://127.0.0.1:8000';
 
 /**
  * Returns this node's enrolment: the stored one, or a new one made with the token in the environment. A node that is
@@ -23,14 +25,14 @@ export async function ensureEnrolled(config: AgentConfig): Promise<AgentState> {
     );
   }
   const { key, pem } = generateNodeKey();
-  const serverUrl = config.serverUrl ?? DEFAULT_SERVER_URL;
-  const enrolment = await enrol(serverUrl, {
+  const server = configuredServer(config);
+  const enrolment = await enrol(server, {
     token: config.enrolToken,
     node_id: config.nodeId,
     public_key: key.publicKey,
     facts: readFacts({ url: '', dryrun: config.dryrun, tasks: config }),
   });
-  const state: AgentState = { server_url: serverUrl, private_key: pem, enrolment };
+  const state: AgentState = { ...addressOf(server), private_key: pem, enrolment };
   writeState(config.dataDir, state);
   return state;
 }
@@ -38,17 +40,23 @@ export async function ensureEnrolled(config: AgentConfig): Promise<AgentState> {
 /**
  * Asks the control plane for today's addresses and keys of Temporal and the object store, and returns the enrolment
  * with them. Without an answer the stored ones remain. MEMBRIDGE_SERVER_URL moves an enrolled agent to the control
- * plane's new address.
+ * plane's new address, and MEMBRIDGE_SERVER_PIN changes whom it trusts there.
+ * @throws Error when the address is plain HTTP to another machine, and this machine's owner did not allow that
  */
 export async function refreshConnection(
   config: AgentConfig,
   state: AgentState,
   log: Logger,
 ): Promise<AgentState> {
-  const serverUrl = config.serverUrl ?? state.server_url;
-  const kept = { ...state, server_url: serverUrl };
+  const pin = config.serverPin ?? state.server_pin;
+  const kept: AgentState = {
+    ...state,
+    server_url: config.serverUrl ?? state.server_url,
+    ...(pin === undefined ? {} : { server_pin: pin }),
+  };
+  const server = serverOf(config, kept);
   try {
-    const connection = await askConnection(serverUrl, state.enrolment.agent_key);
+    const connection = await askConnection(server, state.enrolment.agent_key);
     // An answer without `store_way` means the direct way, even if another one is stored.
     const { store_way: _former, ...enrolment } = state.enrolment;
     const fresh: AgentState = { ...kept, enrolment: { ...enrolment, ...connection } };
@@ -63,3 +71,17 @@ export async function refreshConnection(
     return kept;
   }
 }
+
+/** Returns the control plane that this machine's settings name, for one that is not enrolled yet. @throws Error as `serverAt` */
+export function configuredServer(
+  config: Pick<AgentConfig, 'serverUrl' | 'serverPin' | 'allowsPlainHttp'>,
+): Server {
+  const { serverUrl, serverPin: pin, allowsPlainHttp } = config;
+  return serverAt(serverUrl ?? DEFAULT_SERVER_URL, { pin, allowsPlainHttp });
+}
+
+/** Returns what the state holds of a control plane's address. */
+const addressOf = ({ url, pin }: Server): Pick<AgentState, 'server_url' | 'server_pin'> => ({
+  server_url: url,
+  ...(pin === null ? {} : { server_pin: pin }),
+});

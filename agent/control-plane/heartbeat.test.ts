@@ -10,6 +10,7 @@ import { NodeFacts } from '../../contract/nodes/nodes.ts';
 import { waitUntil } from '../../demo/fleet.ts';
 import { readAgentConfig } from '../config.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { serverAt } from '../../transport/server.ts';
 
 /** Memory facts as a control plane of 0.4 accepts them; it refuses everything else. */
 const Memory04 = z.strictObject({
@@ -59,7 +60,7 @@ async function beat(
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   heartbeat = new Heartbeat({
-    serverUrl: `http://127.0.0.1:${port}`,
+    server: serverAt(`http://127.0.0.1:${port}`),
     agentKey: 'key',
     url: '',
     dryrun: false,

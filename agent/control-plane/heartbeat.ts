@@ -4,6 +4,7 @@ import type { MemoryStatus, SpaceConfig } from '../../contract/memory/memory.ts'
 import type { Membership } from '../../contract/memory/membership.ts';
 import type { NodeWork } from '../../contract/nodes/node-standing.ts';
 import type { AgentHeartbeat, TaskSandbox } from '../../contract/nodes/nodes.ts';
+import type { Server } from '../../transport/server.ts';
 import { ControlPlaneError, sendHeartbeat } from './control-plane.ts';
 import { readFacts } from '../node-facts.ts';
 
@@ -77,7 +78,7 @@ export class Heartbeat {
   async #beat(): Promise<void> {
     if (this.#isBeating) return;
     this.#isBeating = true;
-    const { log, serverUrl, agentKey, intervalMs } = this.#options;
+    const { log, server, agentKey, intervalMs } = this.#options;
     // Behind a running sync the status waits its turn; the heartbeat does not wait for it.
     await Promise.race([this.#refresh(), new Promise((resolve) => setTimeout(resolve, AFTER_SYNC_MS))]);
     try {
@@ -87,7 +88,7 @@ export class Heartbeat {
       const facts = readFacts({ url, dryrun, tasks, sandbox, work, tasksRunning: leases.length });
       const sentAt = Date.now();
       const answer = await sendToAnyVersion({ facts, memory: this.#memory, leases }, (heartbeat) =>
-        sendHeartbeat(serverUrl, agentKey, heartbeat, {
+        sendHeartbeat(server, agentKey, heartbeat, {
           membership: this.#membership,
           sealingKeyIds: this.#options.sealingKeyIds(),
         }),
@@ -166,7 +167,7 @@ const STATES_OF_0_4: ReadonlySet<string> = new Set([
 ]);
 
 export interface HeartbeatOptions {
-  readonly serverUrl: string;
+  readonly server: Server;
   readonly agentKey: string;
   /** The ids of the sealing keys that others may have encrypted for, the present one first. */
   readonly sealingKeyIds: () => string[];

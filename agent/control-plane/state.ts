@@ -9,6 +9,8 @@ import { generateSealingKey } from '../../memory/format/sealing.ts';
 /** The result of this node's enrolment, stored in `<dataDir>/agent.json` (0600). */
 const AgentState = z.strictObject({
   server_url: z.string(),
+  /** The pin of the control plane's certificate authority; without one, those that the system trusts. */
+  server_pin: z.string().optional(),
   /** The node's own Ed25519 key, PKCS#8 PEM: it never leaves this machine. */
   private_key: z.string(),
   enrolment: EnrolResponse,

@@ -19,9 +19,11 @@ import { sweepPartials } from '../../git/partials.ts';
 import { listRepositories } from '../../git/repositories.ts';
 import { getBlob } from '../../storage/blobs.ts';
 import { registerProject } from './registry.ts';
+import type { Server } from '../../transport/server.ts';
 import { openRoutedStore } from '../../storage/store-route.ts';
 import type { AgentConfig } from '../config.ts';
 import { ControlPlaneError, askCredential } from '../control-plane/control-plane.ts';
+import { serverOf } from '../control-plane/server.ts';
 import type { AgentState } from '../control-plane/state.ts';
 import { chooseStoreRoute } from '../control-plane/store-route.ts';
 
@@ -42,12 +44,13 @@ const workDir = (config: AgentConfig): string => join(config.dataDir, 'git');
 /** Returns what the activities of projects and their proposals need on this node. */
 export function projectOptions(config: AgentConfig, state: AgentState): ProposalActivityOptions {
   const { node_id: node, agent_key: agentKey } = state.enrolment;
+  const server = serverOf(config, state);
   return {
     reposBase: config.reposBase,
     workDir: workDir(config),
     node,
     dryrun: config.dryrun,
-    credentialOf: async (spec) => await credentialOf(state.server_url, agentKey, spec),
+    credentialOf: async (spec) => await credentialOf(server, agentKey, spec),
     contentOf: async (blob) => {
       const store = openRoutedStore(chooseStoreRoute(config, state));
       try {
@@ -120,12 +123,12 @@ export async function reposByHttp(
  * refuses.
  */
 async function credentialOf(
-  serverUrl: string,
+  server: Server,
   agentKey: string,
   spec: Pick<CloneSpec, 'projectId' | 'repoUrl'>,
 ): Promise<NodeCredential> {
   try {
-    return await askCredential(serverUrl, agentKey, spec);
+    return await askCredential(server, agentKey, spec);
   } catch (error) {
     if (!(error instanceof ControlPlaneError)) throw error;
     const code =

@@ -1,9 +1,11 @@
 import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../contract/errors.ts';
+import type { Server } from '../../transport/server.ts';
 import type { AgentConfig } from '../config.ts';
 import { reportProject } from '../control-plane/control-plane.ts';
 import { readRegistry, registryPath } from './registry.ts';
+import { serverOf } from '../control-plane/server.ts';
 import type { AgentState } from '../control-plane/state.ts';
 
 /** How often an unchanged project is reported again, in milliseconds: the page shows when it was last seen. */
@@ -11,17 +13,23 @@ const REPORT_AGAIN_MS = 60_000;
 
 /** Reports the projects that hooks and scripts of this machine register to the control plane, as the original's agent did. */
 export class ReportedProjects {
-  readonly #config: Pick<AgentConfig, 'dataDir' | 'heartbeatMs'>;
+  readonly #config: Pick<AgentConfig, 'dataDir'>;
   readonly #state: AgentState;
+  readonly #server: Server;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   #sent: { changedAt: number; at: number } | null = null;
   #problem: string | null = null;
   #isBusy = false;
 
-  constructor(config: Pick<AgentConfig, 'dataDir' | 'heartbeatMs'>, state: AgentState, log: Logger) {
+  constructor(
+    config: Pick<AgentConfig, 'dataDir' | 'heartbeatMs' | 'allowsPlainHttp'>,
+    state: AgentState,
+    log: Logger,
+  ) {
     this.#config = config;
     this.#state = state;
+    this.#server = serverOf(config, state);
     this.#log = log;
     this.#timer = setInterval(() => void this.#report(), config.heartbeatMs);
     this.#timer.unref();
@@ -39,10 +47,10 @@ export class ReportedProjects {
       const sent = this.#sent;
       const isDue = sent === null || sent.changedAt !== changedAt || Date.now() - sent.at >= REPORT_AGAIN_MS;
       if (changedAt === undefined || !isDue) return;
-      const { server_url: serverUrl, enrolment } = this.#state;
+      const { enrolment } = this.#state;
       for (const { project_id, canonical_id } of readRegistry(this.#config.dataDir)) {
         const report = { node_id: enrolment.node_id, canonical_id, project_id };
-        await reportProject(serverUrl, enrolment.agent_key, report);
+        await reportProject(this.#server, enrolment.agent_key, report);
       }
       this.#sent = { changedAt, at: Date.now() };
       this.#problem = null;

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { AGENT_CALLS_PATH, MAX_CALL_FRAME_BYTES } from '../../contract/nodes/agent-calls.ts';
+import type { Server } from '../../transport/server.ts';
 import { openAgentSocket } from '../tunnel/agent-socket.ts';
 import { Outage } from '../tunnel/outage.ts';
 
 /** The options of a link. */
 export interface CallLinkOptions {
-  /** The control plane's URL, perhaps with a path. */
-  readonly serverUrl: string;
+  readonly server: Server;
   /** The node's own key. */
   readonly agentKey: string;
   /** Called with each WebSocket that opened. */
@@ -39,14 +39,14 @@ async function keepOpen({ report, ...options }: CallLinkOptions, closed: AbortSi
 
 /** Opens the WebSocket once. @returns why it ended, or did not open */
 async function openOnce(
-  { serverUrl, agentKey, serve }: Omit<CallLinkOptions, 'report'>,
+  { server, agentKey, serve }: Omit<CallLinkOptions, 'report'>,
   closed: AbortSignal,
   worked: () => void,
 ): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = openAgentSocket(
     {
-      serverUrl,
+      server,
       agentKey,
       path: AGENT_CALLS_PATH,
       purpose: {

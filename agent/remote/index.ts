@@ -1,4 +1,5 @@
 import type { Agent } from '../agent.ts';
+import { serverOf } from '../control-plane/server.ts';
 import type { RecentLog } from '../recent-log.ts';
 import { CallAnswerer } from './answer-calls.ts';
 import { openCallLink } from './call-link.ts';
@@ -13,7 +14,7 @@ export function answerCallsOf(agent: Agent, recent: RecentLog): () => void {
   const { state, log } = agent;
   const answerer = new CallAnswerer(makeRunCall(agent, recent));
   return openCallLink({
-    serverUrl: state.server_url,
+    server: serverOf(agent.config, state),
     agentKey: state.enrolment.agent_key,
     serve: (socket) => answerer.serve(socket),
     report: (problem) => {

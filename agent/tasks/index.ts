@@ -12,6 +12,7 @@ import type { AgentConfig } from '../config.ts';
 import { sendTaskOutput } from '../control-plane/control-plane.ts';
 import { isProgramRunnable } from '../node-facts.ts';
 import type { WorkerEngine } from '../engine.ts';
+import { serverOf } from '../control-plane/server.ts';
 import type { AgentState } from '../control-plane/state.ts';
 import { chooseStoreRoute } from '../control-plane/store-route.ts';
 import { sweepLogs } from './output.ts';
@@ -139,7 +140,8 @@ function runTasks(given: {
 }): RunningTasks {
   const { config, state, log, around, slots, readiness } = given;
   const { sandbox, told } = given.chosen;
-  const { enrolment, server_url: serverUrl } = state;
+  const { enrolment } = state;
+  const server = serverOf(config, state);
   if (told.detail === null) log.info('tasks run in a sandbox');
   else log.warn({ reason: told.detail }, 'tasks run without a sandbox');
   const node = enrolment.node_id;
@@ -164,7 +166,7 @@ function runTasks(given: {
     databasePath: config.databasePath,
     claim: async (taskId, claim) => await given.engine.requests.claim(taskId, claim),
     sendOutput: async (taskId, epoch, chunks) =>
-      await sendTaskOutput(serverUrl, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
+      await sendTaskOutput(server, enrolment.agent_key, taskId, { epoch, chunks: [...chunks] }),
     obstacles: async () => {
       const found = await readiness.findObstacles();
       slots.setUnable(found.length > 0);

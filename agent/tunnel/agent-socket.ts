@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
-import { errorMessage } from '../../contract/errors.ts';
+import type { WebSocket } from 'ws';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/nodes/protocol.ts';
 import { endWhenSilent } from '../../engine/end-when-silent.ts';
+import { openWebSocket } from '../../transport/requests.ts';
+import type { Server } from '../../transport/server.ts';
+import { explainConnection } from '../../transport/tls-problem.ts';
 import { readRefusal, type SocketPurpose } from './refusal.ts';
-import { socketUrl } from './socket-url.ts';
 
 /** How long the control plane may take to open a WebSocket, in milliseconds. */
 const OPEN_WITHIN_MS = 10_000;
 
 /** A WebSocket to open at the control plane. */
 export interface AgentSocketOptions {
-  /** The control plane's URL, perhaps with a path. */
-  readonly serverUrl: string;
+  readonly server: Server;
   /** The node's own key. */
   readonly agentKey: string;
   readonly path: string;
@@ -27,20 +27,19 @@ export interface AgentSocketOptions {
  * @param on.failed called with why it did not open, or why it ended; perhaps more than once
  */
 export function openAgentSocket(
-  { serverUrl, agentKey, path, purpose, maxMessageBytes, headers }: AgentSocketOptions,
+  { server, agentKey, path, purpose, maxMessageBytes, headers }: AgentSocketOptions,
   on: { opened(): void; failed(problem: string): void },
 ): WebSocket {
-  const socket = new WebSocket(socketUrl(serverUrl, path), {
+  const socket = openWebSocket(server, path, {
     headers: { 'X-MEMBRIDGE-AGENT': agentKey, [PROTOCOL_HEADER]: String(PROTOCOL), ...headers },
     handshakeTimeout: OPEN_WITHIN_MS,
     maxPayload: maxMessageBytes,
-    perMessageDeflate: false,
   });
   socket.once('unexpected-response', (_request, response: IncomingMessage) => {
-    void readRefusal(response, serverUrl, purpose).then((problem) => on.failed(problem));
+    void readRefusal(response, server.url, purpose).then((problem) => on.failed(problem));
   });
   socket.on('error', (error) =>
-    on.failed(`The control plane at ${serverUrl} does not answer: ${errorMessage(error)}`),
+    on.failed(`The control plane at ${server.url} does not answer: ${explainConnection(error, server)}`),
   );
   socket.once('open', () => {
     endWhenSilent(socket);

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { enrolNode, startTestPlane, type TestPlane } from '../../test/support/control-plane.ts';
 import { openCutLine } from '../../test/support/cut-line.ts';
 import { openEngineTunnel, type EngineTunnel } from './engine-tunnel.ts';
+import { serverAt } from '../../transport/server.ts';
 
 let test: TestPlane;
 let key: string;
@@ -34,7 +35,7 @@ async function open(
 ): Promise<{ tunnel: EngineTunnel; reports: (string | null)[]; port: number }> {
   const reports: (string | null)[] = [];
   const report = (problem: string | null): void => void reports.push(problem);
-  const tunnel = await openEngineTunnel({ serverUrl, agentKey, report });
+  const tunnel = await openEngineTunnel({ server: serverAt(serverUrl), agentKey, report });
   tunnels.push(tunnel);
   return { tunnel, reports, port: Number(tunnel.address.split(':')[1]) };
 }

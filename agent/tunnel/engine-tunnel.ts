@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createWebSocketStream } from 'ws';
+import { createWebSocketStream } from '../../transport/requests.ts';
 import {
   ENGINE_TUNNEL_PATH,
   MAX_TUNNEL_MESSAGE_BYTES,
@@ -11,14 +11,14 @@ import {
 } from '../../contract/nodes/engine-tunnel.ts';
 import { openAgentSocket, type AgentSocketOptions } from './agent-socket.ts';
 import { Outage } from './outage.ts';
+import type { Server } from '../../transport/server.ts';
 
 /** Local connections at the same time; the gateway accepts as many from one node. */
 const MAX_CONNECTIONS = 64;
 
 /** The options of a tunnel. */
 export interface TunnelOptions {
-  /** The control plane's URL, perhaps with a path. */
-  readonly serverUrl: string;
+  readonly server: Server;
   /** The node's own key. */
   readonly agentKey: string;
   /** Called with why the tunnel does not work, and with null once it works again. */
@@ -66,10 +66,10 @@ class Carrier {
   readonly #sockets = new Set<Socket>();
   readonly #closed = new AbortController();
 
-  constructor({ serverUrl, agentKey, report }: TunnelOptions, secret: string) {
+  constructor({ server, agentKey, report }: TunnelOptions, secret: string) {
     this.#outage = new Outage(report);
     this.#socket = {
-      serverUrl,
+      server,
       agentKey,
       path: ENGINE_TUNNEL_PATH,
       purpose: { name: 'engine tunnel', ifOld: 'Upgrade it, or set MEMBRIDGE_AGENT_ENGINE=direct.' },

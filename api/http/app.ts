@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Deps } from '../deps.ts';
 import { docsRouter } from './docs.ts';
-import { requireOwnHost, securityHeaders } from './guards.ts';
+import { redirectToHttps, requireOwnHost, securityHeaders } from './guards.ts';
 import { handleErrors, sendProblem, refuseUnknownPath } from './problems.ts';
 import { routeForRoles } from '../roles.ts';
 import { ROUTES } from '../routes/index.ts';
@@ -27,6 +27,7 @@ export function createApp(deps: Deps): Express {
   app.use(requestLog(deps.logger));
   app.use(securityHeaders(deps.config));
   app.use(measure(deps));
+  app.use(redirectToHttps(deps.config));
   app.use(requireOwnHost(deps.config));
   const limit = requestLimit(deps.config.requestsPerMinute);
   const parseJson = express.json({ limit: '1mb' });

@@ -31,6 +31,25 @@ export function securityHeaders({ hstsSeconds }: Pick<Config, 'hstsSeconds'>): R
 }
 
 /**
+ * Sends a request to https that reached the trusted proxy by plain HTTP. The proxy says so in X-Forwarded-Proto; without the header, such
+ * as a health check of the machine itself, a request is served. A script that sends its key this way notices at once.
+ */
+export function redirectToHttps(
+  config: Pick<Config, 'redirectsToHttps' | 'trustProxy' | 'publicUrl'>,
+): RequestHandler {
+  const { publicUrl } = config;
+  const isOn = config.redirectsToHttps && config.trustProxy > 0 && publicUrl?.startsWith('http:') !== true;
+  return (req, res, next) => {
+    const isPlain = req.headers['x-forwarded-proto'] !== undefined && !req.secure;
+    // A name with other characters is none, and must not become part of an address.
+    const host = /^(?:[\w.-]+|\[[\da-f:.]+\])(?=:\d+$|$)/i.exec(req.headers.host ?? '')?.[0];
+    const target = publicUrl ?? (host === undefined ? null : `https://${host}`);
+    if (!isOn || !isPlain || target === null) return next();
+    res.redirect(308, `${target}${req.url}`);
+  };
+}
+
+/**
  * Refuses requests under a foreign name where only this machine can reach the server. A website that points its name
  * at 127.0.0.1 must not get through a browser here. Behind a proxy, or with a public address, the proxy checks names.
  */

@@ -1,7 +1,7 @@
 import express, { type Express } from 'express';
 import { MembridgeError } from '../../contract/errors.ts';
 import type { Config } from '../config.ts';
-import { requireOwnHost, securityHeaders } from './guards.ts';
+import { redirectToHttps, requireOwnHost, securityHeaders } from './guards.ts';
 import { handleErrors, sendProblem } from './problems.ts';
 import type { Logger } from 'pino';
 import { serviceName } from '../health/own-health.ts';
@@ -42,6 +42,8 @@ export function createStartingApp(config: Config, logger: Logger, starting: Star
   app.disable('x-powered-by');
   app.locals['basePath'] = config.basePath;
   app.use(securityHeaders(config));
+  app.set('trust proxy', config.trustProxy);
+  app.use(redirectToHttps(config));
   app.use(requireOwnHost(config));
   app.use((req, res) => {
     res.set('Retry-After', String(RETRY_AFTER_SECONDS)).set('Cache-Control', 'no-store');

@@ -104,7 +104,13 @@ export const workerRoutes = [
         expiresAt,
         by: auditByCaller(caller),
       });
-      return { token, node_id: nodeId, expires_at: expiresAt };
+      const pin = deps.serverPin();
+      return {
+        token,
+        node_id: nodeId,
+        expires_at: expiresAt,
+        ...(pin === null ? {} : { server_pin: pin }),
+      };
     },
   }),
   defineRoute({

@@ -14,6 +14,7 @@ import { nodeQueue } from '../../contract/names.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { generateNodeKey } from '../../memory/format/signing.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
+import { serverAt } from '../../transport/server.ts';
 
 /** Agents that join at the same time. */
 const MAX_CONCURRENT_JOINS = 10;
@@ -53,17 +54,18 @@ async function addAgent(
   { serverUrl, heartbeatMs, folder }: Extract<ToAgents, { kind: 'start' }>,
   { id, token }: { id: string; token: string },
 ): Promise<void> {
+  const server = serverAt(serverUrl);
   const facts = readFacts({ url: '', dryrun: false, tasks: TASKS });
   const { key, pem } = generateNodeKey();
-  const enrolment = await enrol(serverUrl, { token, node_id: id, public_key: key.publicKey, facts });
+  const enrolment = await enrol(server, { token, node_id: id, public_key: key.publicKey, facts });
   const state = { server_url: serverUrl, private_key: pem, enrolment };
-  const engine = await openWorkerEngine({ engine: 'direct' }, state, log);
+  const engine = await openWorkerEngine({ engine: 'direct', allowsPlainHttp: false }, state, log);
   const requests = new SyncRequests(engine.requests, log);
   let spaces: SpaceConfig[] = [];
   let unsent = 0;
   let seen = 0;
   const heartbeat = new Heartbeat({
-    serverUrl,
+    server,
     agentKey: enrolment.agent_key,
     sealingKeyIds: () => [],
     onMembership: () => Promise.resolve(),

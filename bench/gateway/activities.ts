@@ -1,4 +1,5 @@
 import { openEngineTunnel } from '../../agent/tunnel/engine-tunnel.ts';
+import { serverAt } from '../../transport/server.ts';
 import { nodeQueue } from '../../contract/names.ts';
 import { openBareEngine, throughputOf } from '../bare/open.ts';
 import { distribution, single, type Result } from '../results.ts';
@@ -21,7 +22,7 @@ export async function measureActivities(
   const { address, namespace } = stack.temporal;
   const engine = await openBareEngine(address, namespace);
   const tunnel = await openEngineTunnel({
-    serverUrl: api.url,
+    server: serverAt(api.url),
     agentKey: node.agentKey,
     report: () => undefined,
   });

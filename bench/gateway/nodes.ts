@@ -10,6 +10,7 @@ import { generateNodeKey } from '../../memory/format/signing.ts';
 import { RELEASE } from '../memory/fleet.ts';
 import type { NodeCalls, NodeJob } from '../memory/node-process.ts';
 import { startProgram, type Program } from '../memory/program.ts';
+import { serverAt } from '../../transport/server.ts';
 import type { Running } from '../running.ts';
 import type { Ways } from './goals.ts';
 
@@ -50,7 +51,7 @@ export class EnrolledNodes {
     if (from === undefined) buildDatabase(path, RELEASE).close();
     else copyFileSync(from, path);
     const { key, pem } = generateNodeKey();
-    const enrolled = await enrol(api.url, {
+    const enrolled = await enrol(serverAt(api.url), {
       token: await control.enrolmentToken(id),
       node_id: id,
       public_key: key.publicKey,
@@ -67,7 +68,7 @@ export class EnrolledNodes {
       controlPublicKey: enrolled.control_public_key,
       access:
         way === 'through'
-          ? { server_url: api.url, agent_key: enrolled.agent_key }
+          ? { server: serverAt(api.url), agent_key: enrolled.agent_key }
           : {
               endpoint: stack.minio.endpoint,
               region: 'us-east-1',

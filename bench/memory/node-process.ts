@@ -61,7 +61,7 @@ const engine = new MemoryEngine({
     controlPublicKey,
     sealingKeys: [loadSealingKey(sealingKey)],
   },
-  store: 'server_url' in access ? openControlPlaneStore(access) : openObjectStore(access),
+  store: 'server' in access ? openControlPlaneStore(access) : openObjectStore(access),
 });
 const call: SyncCall = { signal: new AbortController().signal, progress: () => undefined };
 

@@ -208,5 +208,7 @@ export const EnrolmentToken = z.strictObject({
   token: z.string(),
   node_id: NodeId.nullable(),
   expires_at: EpochMs,
+  /** The pin of the certificate authority that a new node must trust; absent where the system's trust suffices. */
+  server_pin: z.string().optional(),
 });
 export type EnrolmentToken = z.infer<typeof EnrolmentToken>;

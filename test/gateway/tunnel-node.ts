@@ -4,6 +4,7 @@ import { keepWorker } from '../../engine/keep-worker.ts';
 import { openEngineTunnel, type EngineTunnel } from '../../agent/tunnel/engine-tunnel.ts';
 import { startActivityRunner, type ActivityRunner } from '../support/activity-runner.ts';
 import { enrolNode, type TestPlane } from '../support/control-plane.ts';
+import { serverAt } from '../../transport/server.ts';
 
 /** A node without an agent: a worker on the node's own queue, behind a tunnel. */
 export interface TunnelNode {
@@ -30,7 +31,7 @@ export async function startTunnelNode(
   const { agent_key: key } = await enrolNode(test, id);
   const reports: (string | null)[] = [];
   const tunnel = await openEngineTunnel({
-    serverUrl: options.serverUrl ?? test.plane.url,
+    server: serverAt(options.serverUrl ?? test.plane.url),
     agentKey: key,
     report: (problem) => reports.push(problem),
   });

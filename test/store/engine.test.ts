@@ -6,6 +6,7 @@ import { changedStore } from '../memory/changed-store.ts';
 import { openCutLine, type CutLine } from '../support/cut-line.ts';
 import { CALL, settle, type TestFleet } from '../memory/nodes.ts';
 import { startStoreFleets, type StoreFleets } from './fleet.ts';
+import { serverAt } from '../../transport/server.ts';
 
 const JANUARY = Date.UTC(2026, 0, 5, 9);
 const DAY = 24 * 3_600_000;
@@ -60,7 +61,7 @@ it('sends everything once, whichever request of a push breaks', async () => {
       requests += 1;
       if (requests === breaksAt) setImmediate(() => line.cut());
     };
-    const real = openControlPlaneStore({ server_url: `http://${line.address}`, agent_key: agentKey });
+    const real = openControlPlaneStore({ server: serverAt(`http://${line.address}`), agent_key: agentKey });
     const store = changedStore(real, {
       put: async (key, bytes) => {
         cut();

@@ -7,6 +7,7 @@ import { generateNodeKey, type NodeKey } from '../../memory/format/signing.ts';
 import { openControlPlaneStore } from '../../storage/control-plane-store.ts';
 import { enrolNode, startTestPlane, type TestPlane } from '../support/control-plane.ts';
 import { newFleet, type TestFleet } from '../memory/nodes.ts';
+import { serverAt } from '../../transport/server.ts';
 
 /** Fleets whose machines reach objects through one control plane. */
 export interface StoreFleets {
@@ -39,7 +40,7 @@ export async function startStoreFleets(names: readonly string[]): Promise<StoreF
     const sealingKeys = [generateSealingKey().key];
     return {
       identity: { node: name, key: found.key, certificate, controlPublicKey, sealingKeys },
-      store: openControlPlaneStore({ server_url: test.plane.url, agent_key: agentKey }),
+      store: openControlPlaneStore({ server: serverAt(test.plane.url), agent_key: agentKey }),
     };
   };
 

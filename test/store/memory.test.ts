@@ -8,6 +8,7 @@ import { canonicalId } from '../../contract/memory/canonical-id.ts';
 import { openControlPlaneStore } from '../../storage/control-plane-store.ts';
 import { startPlaneProcess, type PlaneProcess } from '../support/plane-process.ts';
 import { enrolStoreNode, segmentKeyOf, type StoreNode } from './node.ts';
+import { serverAt } from '../../transport/server.ts';
 
 const CID = canonicalId('shared');
 const OBJECT_BYTES = 30 * 2 ** 20;
@@ -40,7 +41,7 @@ it('streams large objects of several nodes at once in flat memory', async () => 
   const move = async (rounds: number): Promise<void> => {
     await Promise.all(
       nodes.map(async (node, at) => {
-        const access = { server_url: plane.plane.url, agent_key: node.enrolled.agent_key };
+        const access = { server: serverAt(plane.plane.url), agent_key: node.enrolled.agent_key };
         const store = openControlPlaneStore(access);
         const key = segmentKeyOf(CID, node.id, at + 1, bytes);
         for (let round = 0; round < rounds; round += 1) {

@@ -7,6 +7,7 @@ import { freePort } from '../../stack/ports.ts';
 import { startTestPlane } from '../support/control-plane.ts';
 import { siteUrl, startCaddy, startNginx } from '../support/proxies.ts';
 import { enrolStoreNode, segmentKeyOf } from './node.ts';
+import { serverAt } from '../../transport/server.ts';
 
 const CID = canonicalId('shared');
 const closers: (() => unknown)[] = [];
@@ -31,7 +32,10 @@ describe.each([
     closers.push(() => proxy.stop());
     await test.call('POST', '/api/membridge/spaces', { body: { name: 'shared', projects: ['*'] } });
     const node = await enrolStoreNode(test, 'me');
-    const store = openControlPlaneStore({ server_url: siteUrl(site), agent_key: node.enrolled.agent_key });
+    const store = openControlPlaneStore({
+      server: serverAt(siteUrl(site)),
+      agent_key: node.enrolled.agent_key,
+    });
     closers.push(() => store.close());
 
     const bytes = randomBytes(20_000_000);
