@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TEMPORAL_PAGE } from '../contract/names.ts';
+import { isLoopbackAddress } from '../contract/nodes/own-host.ts';
 import { buildWeb } from './build-web.ts';
 import { restartOnChange, servePage } from './dev.ts';
 import { describeJoining } from './join-command.ts';
@@ -97,11 +98,22 @@ async function startAll(dataDir: string, { withAgent, isDev, listen }: Options):
     : stack.temporal.uiUrl;
   if (workflows) console.log(`  Workflows  ${workflows}`);
   console.log(`  Logs       ${dataDir}/*.log\n`);
+  if (isPlainBeyondLoopback(address)) {
+    log(
+      `${address.host} is open to other machines by plain HTTP, on which agents send no key unless their owners allow it. --listen ${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port} serves HTTPS (docs/add-a-machine.md)`,
+    );
+  }
   if (address.remote === null || !rolesOf(env).has('control')) return;
   const apiKey = isJournal() ? null : secrets.RUNTIME_API_KEY;
   const caFile = address.renew === null ? null : join(dataDir, 'tls', 'ca.pem');
   const lines = await describeJoining(api.server, address.remote, { apiKey, caFile });
   console.log(lines.join('\n'));
+}
+
+/** Returns whether other machines reach the server by plain HTTP, and no proxy with TLS is announced. */
+function isPlainBeyondLoopback({ host, local }: ApiAddress): boolean {
+  const hasProxy = Number(env.MEMBRIDGE_TRUST_PROXY || '0') > 0;
+  return local.url.startsWith('http:') && !isLoopbackAddress(host) && !hasProxy;
 }
 
 /** Renews the private certificate when that is due; the control plane notices the new file. */
