@@ -11,6 +11,7 @@ import { PinnedAgent } from './pinned.ts';
 import type { Server } from './server.ts';
 
 export { createWebSocketStream } from 'ws';
+export type { RawData, WebSocket } from 'ws';
 
 /** How long a connection without requests stays open, in milliseconds: shorter than a proxy keeps one. */
 const IDLE_MS = 30_000;

@@ -1,4 +1,4 @@
-import type { RawData, WebSocket } from 'ws';
+import type { RawData, WebSocket } from '../../transport/requests.ts';
 import { MembridgeError } from '../../contract/errors.ts';
 import {
   AskingFrame,

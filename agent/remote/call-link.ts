@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WebSocket } from 'ws';
+import type { WebSocket } from '../../transport/requests.ts';
 import { AGENT_CALLS_PATH, MAX_CALL_FRAME_BYTES } from '../../contract/nodes/agent-calls.ts';
 import type { Server } from '../../transport/server.ts';
 import { openAgentSocket } from '../tunnel/agent-socket.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { WebSocket } from 'ws';
+import type { WebSocket } from '../../transport/requests.ts';
 import { PROTOCOL, PROTOCOL_HEADER } from '../../contract/nodes/protocol.ts';
 import { endWhenSilent } from '../../engine/end-when-silent.ts';
 import { openWebSocket } from '../../transport/requests.ts';

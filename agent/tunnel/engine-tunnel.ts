@@ -89,6 +89,8 @@ class Carrier {
     let isOver = false;
     const remote = openAgentSocket(this.#socket, {
       opened: () => {
+        // The worker may have gone a moment ago; its close event is still to come, and ends the other side.
+        if (local.destroyed) return;
         this.#outage.worked();
         const duplex = createWebSocketStream(remote);
         pipeline(local, duplex, local, () => local.destroy());
