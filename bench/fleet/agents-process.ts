@@ -13,6 +13,7 @@ import type { MemoryStatus, PullResult, PushResult, SpaceConfig } from '../../co
 import { nodeQueue } from '../../contract/names.ts';
 import type { KeptWorker } from '../../engine/keep-worker.ts';
 import { generateNodeKey } from '../../memory/format/signing.ts';
+import { NO_TASKS } from '../no-tasks.ts';
 import type { FromAgents, ToAgents } from './messages.ts';
 import { serverAt } from '../../transport/server.ts';
 
@@ -23,12 +24,6 @@ const LOOK_MS = 100;
 
 const log = pino({ level: 'silent' });
 const NO_TRAFFIC = { requests: 0, bytesUp: 0, bytesDown: 0 };
-const TASKS = {
-  runner: { kind: 'other', program: 'none', args: [] },
-  maxConcurrency: 1,
-  labels: [],
-  spaces: undefined,
-} as const;
 
 let written = 0;
 let pulls = 0;
@@ -55,7 +50,7 @@ async function addAgent(
   { id, token }: { id: string; token: string },
 ): Promise<void> {
   const server = serverAt(serverUrl);
-  const facts = readFacts({ url: '', dryrun: false, tasks: TASKS });
+  const facts = readFacts({ url: '', dryrun: false, tasks: NO_TASKS });
   const { key, pem } = generateNodeKey();
   const enrolment = await enrol(server, { token, node_id: id, public_key: key.publicKey, facts });
   const state = { server_url: serverUrl, private_key: pem, enrolment };
@@ -78,7 +73,7 @@ async function addAgent(
     onWaves: (hasWaves) => requests.setWaves(hasWaves),
     onDrained: () => undefined,
     onPools: () => undefined,
-    tasks: TASKS,
+    tasks: NO_TASKS,
     sandbox: { mode: 'none', refuses: true, detail: 'no tasks are run in this bench' },
     leases: () => [],
     work: () => ({

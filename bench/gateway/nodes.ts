@@ -7,6 +7,7 @@ import type { SpaceConfig } from '../../contract/memory/memory.ts';
 import { buildDatabase } from '../../fixtures/claude-mem/build.ts';
 import { generateSealingKey } from '../../memory/format/sealing.ts';
 import { generateNodeKey } from '../../memory/format/signing.ts';
+import { NO_TASKS } from '../no-tasks.ts';
 import { RELEASE } from '../memory/fleet.ts';
 import type { NodeCalls, NodeJob } from '../memory/node-process.ts';
 import { startProgram, type Program } from '../memory/program.ts';
@@ -15,12 +16,6 @@ import type { Running } from '../running.ts';
 import type { Ways } from './goals.ts';
 
 const HEAP = [`--max-old-space-size=${RESOURCE_LIMITS.maxOldGenerationSizeMb}`];
-const TASKS = {
-  runner: { kind: 'other', program: 'none', args: [] },
-  maxConcurrency: 1,
-  labels: [],
-  spaces: undefined,
-} as const;
 
 /** An enrolled node, and the process with its engine. */
 export interface EnrolledNode {
@@ -55,7 +50,7 @@ export class EnrolledNodes {
       token: await control.enrolmentToken(id),
       node_id: id,
       public_key: key.publicKey,
-      facts: readFacts({ url: '', dryrun: false, tasks: TASKS }),
+      facts: readFacts({ url: '', dryrun: false, tasks: NO_TASKS }),
     });
     const job: NodeJob = {
       node: id,
