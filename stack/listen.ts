@@ -20,7 +20,7 @@ export interface ApiAddress {
   readonly settings: Readonly<Record<string, string>>;
   /** How programs of this machine reach it. */
   readonly local: Server;
-  /** Its address on this machine, whatever its certificate says; for a request that sends no key. */
+  /** Its address on this machine, for a request that sends no key: its certificate may have other names. */
   readonly probeUrl: string;
   /** How other machines reach it; null where they cannot, or where another setting than --listen says so. */
   readonly remote: { readonly urls: readonly string[]; readonly pin: string | null } | null;

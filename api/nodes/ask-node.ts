@@ -76,8 +76,8 @@ async function refuseCall(id: string, deps: Deps): Promise<Pick<CallSocket, 'ask
 }
 
 async function recordCall(node: string, name: string, caller: Caller, deps: Deps): Promise<void> {
-  const told = { ...auditByCaller(caller), detail: `asked ${node} for ${name}` };
-  const entry = auditEntry({ type: 'worker', id: node }, 'node_asked', told, deps.now());
+  const by = { ...auditByCaller(caller), detail: `asked ${node} for ${name}` };
+  const entry = auditEntry({ type: 'worker', id: node }, 'node_asked', by, deps.now());
   await deps.db.run((sql) => recordAudit(sql, [entry]));
 }
 
