@@ -229,9 +229,12 @@ it('serves nodes in waves after a signal to a run of version 0.4', async () => {
   nodes.a.rows = 1;
   await notifySpace(client(), space, 'old-a');
   await waitUntil('b has pulled', 20, () => nodes.b.pulls > 0);
-  const { runId } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
-  const { events } = await client().workflow.getHandle(memorySpaceId(space.cid), runId).fetchHistory();
-  expect(JSON.stringify(events?.[0])).toContain('continuedExecutionRunId');
+  const firstEvent = async (): Promise<string> => {
+    const { runId } = await client().workflow.getHandle(memorySpaceId(space.cid)).describe();
+    const { events } = await client().workflow.getHandle(memorySpaceId(space.cid), runId).fetchHistory();
+    return JSON.stringify(events?.[0]);
+  };
+  await expect.poll(firstEvent, { timeout: 20_000 }).toContain('continuedExecutionRunId');
 });
 
 it('ends a space’s workflow when it is canceled in Temporal', async () => {

@@ -244,8 +244,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     breaks: 'what is excluded is in no mirror',
     file: 'legacy/copy.ts',
-    find: 'if (!this.#coverage.has(row)) {',
-    replace: 'if (!this.#coverage.has(row) && row.id < 0) {',
+    find: 'if (!this.#coverage.has(row) || this.#isEmptyStub(row)) {',
+    replace: 'if (this.#isEmptyStub(row)) {',
   },
   {
     breaks: 'what was deleted is in no mirror that a machine publishes which knows',
@@ -273,7 +273,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (entity === null) return row;',
     also: {
       file: 'legacy/merge-snapshot.ts',
-      find: 'if (isEcho(reader, row)) continue;',
+      find: 'if (hasOwnRow(reader, row)) continue;',
       replace: '',
     },
   },

@@ -66,7 +66,10 @@ export async function startTestMachine(
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const pools = LabelList.parse(options.env?.['MEMBRIDGE_LABELS'] ?? '');
-  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', { body: { node_id: id, pools } });
+  const { body } = await test.call('POST', '/api/runtime/enrolment-tokens', {
+    // A control plane before 0.5 knows no pools.
+    body: { node_id: id, ...(pools.length > 0 && { pools }) },
+  });
   const environment = {
     PATH: process.env['PATH'] ?? '',
     MEMBRIDGE_AGENT_DATA_DIR: join(home, '.membridge'),
