@@ -44,7 +44,7 @@ test('processes that start together migrate one after the other', async () => {
   expect(exits).toEqual([0, 0, 0]);
 });
 
-test('a node of an earlier version keeps the pools that it serves', async () => {
+test('migrations keep the pools that a node serves', async () => {
   const db = connectDatabase(database.url, { onIdleError: () => undefined });
   try {
     await migrateDatabase(db);

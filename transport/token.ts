@@ -9,7 +9,8 @@ const TIMEOUT_MS = 15_000;
 /**
  * Requests a token that admits one new node, once.
  * @param apiKey the server's RUNTIME_API_KEY
- * @param options.node_id the only name that it admits; @param options.ttl_seconds how long it is valid, by default an hour;
+ * @param options.node_id the only name that it admits; without one, any new name
+ * @param options.ttl_seconds how long it is valid; an hour by default
  * @param options.pools pools that the node may serve besides the default one
  * @throws Error saying what the server refused, or why it does not answer
  */

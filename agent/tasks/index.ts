@@ -93,8 +93,7 @@ export function startTasks(
   if (chosen.told.refuses) log.error({ reason: chosen.told.detail }, 'this node takes no tasks');
   const beginWhenPossible = (): void => {
     if (!mayBegin || running !== null || !isProgramRunnable(config.runner.program)) return;
-    running = runTasks({ config, state, engine, chosen, log, around, slots, readiness });
-    running.serve(pools);
+    running = runTasks({ config, state, engine, chosen, log, around, slots, readiness, pools: () => pools });
   };
   beginWhenPossible();
   if (mayBegin && running === null) {
@@ -108,7 +107,7 @@ export function startTasks(
     setDrained: (drained) => slots.setDrained(drained),
     allowPools: (allowed) => {
       pools = config.labels.filter((pool) => allowed?.includes(pool) ?? true);
-      running?.serve(pools);
+      running?.followPools();
     },
     stop: async () => {
       await readiness.stop();
@@ -122,8 +121,8 @@ interface RunningTasks {
   leases(): AgentHeartbeat['leases'];
   /** Returns the task queues that are polled. */
   queues(): string[];
-  /** Sets the pools that are polled besides the default one. */
-  serve(pools: readonly string[]): void;
+  /** Polls the pools that are allowed now. */
+  followPools(): void;
   waits(): string[];
   stop(): Promise<void>;
 }
@@ -137,6 +136,8 @@ function runTasks(given: {
   around: Surroundings;
   slots: TaskSlots;
   readiness: Readiness;
+  /** Returns the pools to poll now, besides the default one. */
+  pools: () => readonly string[];
 }): RunningTasks {
   const { config, state, log, around, slots, readiness } = given;
   const { sandbox, told } = given.chosen;
@@ -178,14 +179,13 @@ function runTasks(given: {
   });
   // Processes that a former agent left run under a lease that is lost, or is about to be.
   let workers: TaskWorkers | null = null;
-  let pools: readonly string[] = [];
   let stopping = false;
   const begin = async (): Promise<void> => {
     await sweepAll(dir, config.dataDir, log);
     if (stopping) return;
     const polls = (): void => around.changed();
     workers = new TaskWorkers({ engine: address, node, slots, runner, log, polls });
-    workers.serve(pools);
+    workers.serve(given.pools());
   };
   const started = begin();
   const sweeping = setInterval(() => {
@@ -196,10 +196,7 @@ function runTasks(given: {
   return {
     leases: () => runner.leases(),
     queues: () => workers?.queues() ?? [],
-    serve: (allowed) => {
-      pools = allowed;
-      workers?.serve(allowed);
-    },
+    followPools: () => workers?.serve(given.pools()),
     waits: () => runner.waits(),
     stop: async () => {
       clearInterval(sweeping);

@@ -63,9 +63,7 @@ export class TaskWorkers {
     this.serve([]);
   }
 
-  /**
-   * Sets the pools that are polled besides the default one. Running tasks of a withdrawn pool continue.
-   */
+  /** Sets the pools that are polled besides the default one. Running tasks of a withdrawn pool continue. */
   serve(pools: readonly string[]): void {
     if (this.#isStopped) return;
     const wanted = new Set([DEFAULT_POOL, ...pools]);

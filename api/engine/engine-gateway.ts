@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts';
 import { followKeys, keyLookup } from '../nodes/follow-keys.ts';
 
 /**
- * Makes the gateway of this control plane. It learns of removed nodes, changed keys and labels from the events of all
+ * Makes the gateway of this control plane. It learns of removed nodes, changed keys and pools from the events of all
  * control planes.
  */
 export function openGateway(deps: Pick<Deps, 'config' | 'db' | 'events' | 'logger' | 'now'>): EngineGateway {

@@ -21,7 +21,7 @@ export function keyLookup({ db, logger }: Pick<Deps, 'db' | 'logger'>): KeyLooku
   };
 }
 
-/** Has sockets follow removed nodes, changed keys and labels, by the events of all control planes. */
+/** Has sockets follow removed nodes, changed keys and pools, by the events of all control planes. */
 export function followKeys(
   { events }: Pick<Deps, 'events'>,
   sockets: { recheck(nodes: readonly string[]): Promise<void>; recheckAll(): Promise<void> },

@@ -50,6 +50,18 @@ async function mirrored(sql: string): Promise<unknown[]> {
     db.close();
   }
 }
+/** Writes a prompt as another sync brings it: in a session that it made up. */
+function receivePrompt({ db, write }: Pick<TestNode, 'db' | 'write'>): void {
+  write.session({
+    contentSessionId: 'mem-a',
+    memorySessionId: 'mem-a',
+    project: 'garden',
+    startedAt: JANUARY,
+  });
+  db.exec(`INSERT INTO user_prompts
+    (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
+    VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
+}
 const counts = (node: TestNode): number[] => [node.count('user_prompts'), node.count('observations')];
 
 describe('rows that another sync copied', () => {
@@ -88,15 +100,7 @@ describe('rows that another sync copied', () => {
 });
 
 it('count in a pushed snapshot that has no other row of the memory', async () => {
-  old.write.session({
-    contentSessionId: 'mem-a',
-    memorySessionId: 'mem-a',
-    project: 'garden',
-    startedAt: JANUARY,
-  });
-  old.db.exec(`INSERT INTO user_prompts
-    (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
-    VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
+  receivePrompt(old);
   await old.push();
   const publish = async (): Promise<unknown> =>
     await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
@@ -123,15 +127,7 @@ it('are sent as old text that another sync restored, even after a publication sa
 });
 
 it('are published in a prompt’s own session, even if another sync moved it to a made-up one', async () => {
-  b.write.session({
-    contentSessionId: 'mem-a',
-    memorySessionId: 'mem-a',
-    project: 'garden',
-    startedAt: JANUARY,
-  });
-  b.db.exec(`INSERT INTO user_prompts
-    (session_db_id, content_session_id, prompt_number, prompt_text, created_at, created_at_epoch, origin_device_id, origin_local_id)
-    VALUES (1, 'chat', 1, 'water the roses', '2026-01-05', ${JANUARY}, 'device-a', '1')`);
+  receivePrompt(b);
   await b.engine.publishLegacy(fleet.space, { access: fleet.access }, CALL);
   // Only the machine that wrote the prompt sends it.
   expect(await mirrored('SELECT prompt_text FROM user_prompts')).toEqual([]);
